@@ -26,6 +26,7 @@ mod model;
 mod on_device;
 mod outputs;
 mod positions;
+mod projects;
 mod reproduce;
 mod runs;
 mod store;

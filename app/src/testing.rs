@@ -8,7 +8,6 @@
 //! ```
 
 mod arranged;
-mod forms;
 mod pictures;
 
 use std::path::{Path, PathBuf};

@@ -6,8 +6,8 @@ use umbra_core::compare;
 use umbra_core::workbench::text::TextRequest;
 
 use super::context::Context;
-use crate::state::catalogue::{Dictionary, DictionaryId};
-use crate::state::compare::{Compared, Event as Area, Measured, Two};
+use crate::state::catalogue::DictionaryId;
+use crate::state::compare::{Compared, Event as Area, Measured, Two, most_comparable};
 use crate::state::requests::compare::Command;
 use crate::state::requests::{Commands, navigation};
 use crate::state::view::ViewId;
@@ -40,25 +40,15 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     }
 }
 
-/// Beside the first other dictionary of its width; one of its hook before others.
+/// Shows a dictionary beside the one most like it.
 fn show(context: &mut Context<'_>, id: DictionaryId) {
-    let catalogue = &context.state.catalogue;
-    let width = |dictionary: &Dictionary| {
-        let loaded = dictionary.load.ready()?;
-        Some(loaded.sae.w_dec.columns())
-    };
-    if let Some(own) = catalogue.get(id) {
-        let others = catalogue.dictionaries.iter();
-        let fits = |other: &&Dictionary| other.id != id && width(other) == width(own);
-        let others: Vec<&Dictionary> = others.filter(fits).collect();
-        let same = others.iter().find(|other| other.hook() == own.hook());
-        if let Some(other) = same.or(others.first()) {
-            let two = (id, other.id);
+    if let Some(own) = context.state.catalogue.get(id) {
+        let name = own.name.clone();
+        if let Some(two) = most_comparable(context.state, Some(id)) {
             context.apply(Event::Compare(Area::Chosen(two)));
         } else {
             return context.fail(format!(
-                "No other dictionary can be compared with {}: open or train one of the same width",
-                own.name
+                "No other dictionary can be compared with {name}: open or train one of the same width"
             ));
         }
     }

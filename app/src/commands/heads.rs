@@ -5,6 +5,7 @@ use std::sync::Arc;
 use umbra_core::features::Index;
 use umbra_core::heads;
 use umbra_core::ids::{Head, Layer};
+use umbra_core::prompt::{self, Input};
 use umbra_core::workbench::pair::Pair;
 
 use super::context::Context;
@@ -20,6 +21,7 @@ impl Command {
         match self {
             Self::Measure(id) => measure(context, id),
             Self::Choose(layer, head) => choose(context, layer, head),
+            Self::Read(id, input) => read(context, id, input),
             Self::Attribute(key) => attribute(context, key),
         }
     }
@@ -52,6 +54,24 @@ fn measure(context: &mut Context<'_>, id: DictionaryId) {
             let index = index.map(|path| Index::open(&path)).transpose()?;
             let figures = heads::figures(&model, sae.autoencoder()?, index.as_ref())?;
             worker.send(event(Load::Ready(Arc::new(figures))));
+            Ok(())
+        },
+    );
+}
+
+fn read(context: &mut Context<'_>, id: DictionaryId, input: Input) {
+    let Some(Pair { model, sae, .. }) = context.state.pair(id).cloned() else {
+        return;
+    };
+    let event = |of, load| Event::Heads(Heads::Reading(of, load));
+    let of = (id, input);
+    context.apply(event(of.clone(), Load::Loading));
+    let failed = of.clone();
+    context.jobs.start_quiet(
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let reading = prompt::read_input(&model, sae.autoencoder()?, &of.1, 1)?;
+            worker.send(event(of, Load::Ready(Arc::new(reading))));
             Ok(())
         },
     );

@@ -21,6 +21,7 @@ use umbra_core::formats;
 use umbra_core::models::{Model, Opening, read_tensors, verify};
 use umbra_core::progress::{Ended, Progress};
 use umbra_core::project::{Entry, Project};
+use umbra_core::runs::Record;
 use umbra_core::sae::Sae;
 
 use super::context::Context;
@@ -202,12 +203,16 @@ fn load_sae(context: &mut Context<'_>, id: DictionaryId) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let size_bytes = size_bytes(&folder);
+            let run = Record::read(&folder).ok().map(Arc::new); // other libraries write none
             let (sae, notes) = opening::read_dictionary(folder, registry.as_deref())?;
             if let Some(why) = project.and_then(|it| foreign_figures(&it, &name, &sae)) {
                 let evaluation = catalogue::Event::Evaluation(id, Load::Failed(why));
                 worker.send(Event::Catalogue(evaluation));
             }
-            let loaded = LoadedSae::new(sae, notes, size_bytes);
+            let loaded = LoadedSae {
+                run,
+                ..LoadedSae::new(sae, notes, size_bytes)
+            };
             worker.send(event(Load::Ready(loaded)));
             Ok(())
         },

@@ -262,7 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut harness, id) = asked(testing::demo(folder.path()));
         harness.get_by_label("Evaluate resid-2");
-        harness.get_by_label_contains("Reads the held-out text held-out: ");
+        harness.get_by_label_contains("Reads the project's held-out text (held-out): ");
         harness.get_by_label_contains("All of it (");
         harness.get_by_label_contains("unknown until the first evaluation");
         harness.get_by_label_contains("Replaces the figures measured on");

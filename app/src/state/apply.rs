@@ -40,6 +40,5 @@ impl AppState {
             Event::History(event) => self.history.apply(event),
             Event::Settings(event) => self.settings.apply(event),
         }
-        self.survey_again();
     }
 }

@@ -10,6 +10,7 @@ use umbra_core::fit::Fit;
 use umbra_core::ids::HookPoint;
 use umbra_core::models::verify::Verification;
 use umbra_core::models::{Model, Opening};
+use umbra_core::runs::Record;
 use umbra_core::sae::Sae;
 use umbra_core::workbench::pair::Pair;
 
@@ -39,6 +40,8 @@ pub(crate) struct LoadedSae {
     pub(crate) notes: Notes,
     /// Size of its files.
     pub(crate) size_bytes: u64,
+    /// Record of the run that trained it, if that lies beside the weights.
+    pub(crate) run: Option<Arc<Record>>,
     /// Fingerprint of its weights, by which links and restored state know it again.
     pub(crate) fingerprint: String,
 }
@@ -51,6 +54,7 @@ impl LoadedSae {
             sae: Arc::new(sae),
             notes,
             size_bytes,
+            run: None,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use umbra_core::compare::{Comparison, Pair, Together};
+use umbra_core::compare::{self, Comparison, Pair, Together};
 
+use super::AppState;
 use super::catalogue::DictionaryId;
 use super::load::Load;
 
@@ -70,6 +71,19 @@ pub(crate) struct Measured {
     pub(crate) pairs: Vec<Together>,
     /// The text, as a phrase.
     pub(crate) text: String,
+}
+
+/// Returns the two loaded dictionaries that are the most alike, or `with` and the one most like it.
+pub(crate) fn most_comparable(state: &AppState, with: Option<DictionaryId>) -> Option<Two> {
+    let all = state.catalogue.dictionaries.iter();
+    let loaded = all.filter_map(|one| Some((one.id, &*one.load.ready()?.sae)));
+    let (ids, saes): (Vec<_>, Vec<_>) = loaded.unzip();
+    let with = match with {
+        Some(with) => Some(ids.iter().position(|id| *id == with)?),
+        None => None,
+    };
+    let (a, b) = compare::most_comparable(&saes, with)?;
+    Some((ids[a], ids[b]))
 }
 
 /// Changes of this area.

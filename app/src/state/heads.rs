@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use umbra_core::heads::{Attribution, HeadFigures};
 use umbra_core::ids::FeatureId;
-use umbra_core::prompt::Input;
+use umbra_core::prompt::{Input, Reading};
 
 use super::catalogue::DictionaryId;
 use super::load::Load;
@@ -37,6 +37,10 @@ pub(crate) struct Key {
 pub(crate) struct HeadsState {
     /// Figures of each `hook_z` dictionary.
     pub(crate) figures: BTreeMap<DictionaryId, Figures>,
+    /// Dictionary and sentence of the reading requested last.
+    pub(crate) reading_of: Option<(DictionaryId, Input)>,
+    /// The sentence as that dictionary reads it, whether or not it is in use.
+    pub(crate) reading: Load<Arc<Reading>>,
     /// The attribution requested last.
     pub(crate) attribution_of: Option<Key>,
     /// The attribution.
@@ -48,6 +52,8 @@ pub(crate) struct HeadsState {
 pub(crate) enum Event {
     /// Figures are being measured, arrived or failed; with an index or without.
     Figures(DictionaryId, bool, Load<Arc<Vec<HeadFigures>>>),
+    /// A sentence is being read with a dictionary, was or could not be.
+    Reading((DictionaryId, Input), Load<Arc<Reading>>),
     /// An attribution is being computed, arrived or failed.
     Attribution(Key, Load<Arc<Attribution>>),
 }
@@ -64,6 +70,14 @@ impl HeadsState {
                 let kept = heads.figures.get_mut(&of);
                 if let Some(kept) = kept.filter(|kept| kept.indexed == indexed) {
                     kept.load = load;
+                }
+            }
+            Event::Reading(of, load) => {
+                if load.is_loading() {
+                    heads.reading_of = Some(of.clone());
+                }
+                if heads.reading_of.as_ref() == Some(&of) {
+                    heads.reading = load;
                 }
             }
             Event::Attribution(of, load) => {

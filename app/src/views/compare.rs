@@ -9,7 +9,7 @@ use umbra_core::ids::FeatureId;
 use super::view::View;
 use crate::memo::Memo;
 use crate::state::catalogue::{Dictionary, DictionaryId};
-use crate::state::compare::{Compared, Measured, Two};
+use crate::state::compare::{Compared, Measured, Two, most_comparable};
 use crate::state::requests::{Commands, compare::Command, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
@@ -69,11 +69,7 @@ impl View for CompareView {
         let chosen = state.compare.chosen;
         let of = |id| state.catalogue.get(id);
         let Some((a, b)) = chosen.and_then(|(a, b)| Some((of(a)?, of(b)?))) else {
-            let sentence = "This screen compares two dictionaries: the features that both have, and those that only one has. Choose Compare in a dictionary's menu.";
-            if empty_state(ui, icons::COLUMNS, sentence, Some("Go to Library")) {
-                commands.send(navigation::Command::Go(ViewId::Library));
-            }
-            return;
+            return nothing_ui(ui, state, commands);
         };
         self.choice_ui(ui, state, (a, b), commands);
         ui.add_space(space::CONTROL);
@@ -90,6 +86,24 @@ impl View for CompareView {
                 ui.label(caption("Comparing…").color(secondary));
             }
         }
+    }
+}
+
+/// Opens with the two dictionaries that are the most alike, or says why there are no two.
+fn nothing_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let dictionaries = &state.catalogue.dictionaries;
+    if (dictionaries.iter()).any(|one| one.load.is_loading() || one.load.is_absent()) {
+        let secondary = Theme::from_ui(ui).ink.secondary;
+        ui.label(caption("Loading the dictionaries…").color(secondary));
+        return;
+    }
+    if let Some(two) = most_comparable(state, None) {
+        commands.send(Command::Choose(two));
+        return;
+    }
+    let sentence = "This screen compares two dictionaries that write activations of one width: the features that both have, and those that only one has. Open or train a second one.";
+    if empty_state(ui, icons::COLUMNS, sentence, Some("Go to Library")) {
+        commands.send(navigation::Command::Go(ViewId::Library));
     }
 }
 
@@ -486,6 +500,18 @@ mod tests {
         harness.get_by_label_contains("Measured on alice.txt");
         harness.get_by_label("0.875");
         assert!(harness.get_all_by_label("silent").count() >= 2);
+    }
+
+    #[test]
+    fn it_opens_with_the_two_that_are_the_most_alike() {
+        let mut harness = testing::harness(ViewId::Compare, two());
+        let sent = harness.state_mut().commands.take();
+        let choose = Command::Choose((DictionaryId(0), DictionaryId(1)));
+        assert!(sent.contains(&choose.into()), "{sent:?}");
+        // One dictionary is none to compare with.
+        let mut harness = testing::harness(ViewId::Compare, testing::typical());
+        assert!(harness.state_mut().commands.take().is_empty());
+        harness.get_by_label_contains("Open or train a second one");
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn object(entry: &Entry, row: &Row) -> Value {
         "features": features, "width": width, "rule": row.rule, "k": row.k,
         "l0": number(Column::L0), "fvu": number(Column::Fvu), "ce_recovered_zero": number(Column::CeRecovered),
         "dead_fraction": number(Column::Dead), "tokens": row.figures.as_ref().map(|figures| figures.tokens),
-        "index_tokens": number(Column::Index), "index_problem": (!row.index.words().is_empty()).then(|| row.index.words()),
+        "index_tokens": number(Column::Index).map(|tokens| tokens as u64), "index_problem": (!row.index.words().is_empty()).then(|| row.index.words()),
         "sign": verdict.sign.key(), "verdict": verdict.words, "why": verdict.why,
     })
 }

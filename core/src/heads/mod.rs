@@ -13,6 +13,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::features::Index;
 use crate::ids::{FeatureId, Head, Layer, TokenId};
+use crate::latents::Latents;
 use crate::models::Model;
 use crate::prompt::Input;
 use crate::sae::Autoencoder;
@@ -47,6 +48,29 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
 /// Computes the share of each feature's decoder norm by head, `[f, h]`; rows sum to 1. A feature whose decoder row is zero has equal shares.
 pub fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> {
     shares::head_shares(sae, heads)
+}
+
+/// Returns the feature of `features` and the token of a text at which an activation of theirs is the largest in magnitude, at token `at` alone if it is given; the
+/// first of equals. None where all of them are silent.
+pub fn strongest(
+    latents: &Latents,
+    features: &[FeatureId],
+    at: Option<usize>,
+) -> Option<(FeatureId, usize)> {
+    let tokens = match at {
+        Some(at) => at..(at + 1).min(latents.rows()),
+        None => 0..latents.rows(),
+    };
+    let mut best: Option<(f32, FeatureId, usize)> = None;
+    for token in tokens {
+        for (feature, act) in latents.row(token) {
+            let is_larger = best.is_none_or(|(most, ..)| act.abs() > most);
+            if features.contains(&feature) && is_larger {
+                best = Some((act.abs(), feature, token));
+            }
+        }
+    }
+    best.map(|(_, feature, token)| (feature, token))
 }
 
 /// Returns the features that `among` accepts with the largest share in `head`, largest first, ties by feature.

@@ -281,7 +281,6 @@ impl Column {
     /// Unit of its numbers; empty where they have none.
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::Width => "features",
             Self::Index => "tokens",
             _ => "",
         }

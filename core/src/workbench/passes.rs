@@ -113,10 +113,10 @@ pub fn held_out(project: &Project, amount: Amount) -> Result<TextRequest> {
 pub fn source(request: &TextRequest) -> String {
     match request.part {
         Part::HeldOut => format!(
-            "the held-out 5 % of the documents in the training text {}, since the project names no held-out text",
+            "the held-out 5 % of the documents in the training text ({}), since the project names no held-out text",
             request.name()
         ),
-        Part::All | Part::Train => format!("the held-out text {}", request.name()),
+        Part::All | Part::Train => format!("the project's held-out text ({})", request.name()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests of the heads lab.
 
 use umbra_core::ids::{Head, Layer};
+use umbra_core::prompt::Input;
 
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::Key;
@@ -12,6 +13,8 @@ pub(crate) enum Command {
     Measure(DictionaryId),
     /// Select a head and the dictionary of its layer, with a notification.
     Choose(Layer, Head),
+    /// Read a sentence with a dictionary, to find where its features are active.
+    Read(DictionaryId, Input),
     /// Attribute a feature's pre-activation at a token to heads and source tokens.
     Attribute(Key),
 }

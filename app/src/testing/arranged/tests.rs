@@ -148,13 +148,6 @@ fn nothing_is_cut_or_overlaps_where_all_has_failed() {
 
 #[test]
 fn nothing_is_cut_or_overlaps_in_a_dialog() {
-    for (name, desk) in dialogs() {
-        check_all(desk, &[(name, ())], |_, ()| {});
-    }
-}
-
-/// Returns a desk for each dialog, on which it is open.
-pub(in crate::testing) fn dialogs() -> Vec<(&'static str, Desk)> {
     type Open = fn() -> Vec<Dialog>;
     let cases: [(&str, Open); 7] = [
         ("settings", || {
@@ -185,7 +178,7 @@ pub(in crate::testing) fn dialogs() -> Vec<(&'static str, Desk)> {
                 .into()
         }),
     ];
-    let open = |dialog: Open| {
+    for (name, dialog) in cases {
         let mut desk = Desk::new(testing::with_model());
         for step in dialog() {
             match step {
@@ -193,12 +186,8 @@ pub(in crate::testing) fn dialogs() -> Vec<(&'static str, Desk)> {
                 Dialog::Told(event) => desk.state.apply(event),
             }
         }
-        desk
-    };
-    cases
-        .into_iter()
-        .map(|(name, dialog)| (name, open(dialog)))
-        .collect()
+        check_all(desk, &[(name, ())], |_, ()| {});
+    }
 }
 
 /// A step that opens a dialog.

@@ -1,5 +1,6 @@
 //! The dark matter lab: the part of each activation that the dictionary leaves unexplained.
 
+mod largest;
 mod panels;
 mod profile;
 #[cfg(test)]
@@ -15,8 +16,18 @@ use crate::state::dark_matter::{Key, Passage};
 use crate::state::requests::{Commands, dark_matter, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
-use crate::theme::{Theme, caption, icons, space};
+use crate::theme::{Theme, body_strong, caption, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_line};
+use crate::widgets::grid::Selection;
+
+/// Width from which the table of the largest errors stands beside the text.
+const BESIDE: f32 = 1000.0;
+
+/// Width of that table.
+const LARGEST: f32 = 360.0;
+
+/// Rows of that table without scrolling at least.
+const LEAST: f32 = 10.0;
 
 /// Norm that colours the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +46,8 @@ enum Part {
 pub(crate) struct DarkMatterView {
     part: Part,
     token: Option<usize>,
+    /// The row of the table of largest errors.
+    largest: Selection,
 }
 
 impl View for DarkMatterView {
@@ -87,7 +100,7 @@ impl DarkMatterView {
                     split,
                     token: token.filter(|token| *token < errors.texts.len()),
                 };
-                let chosen = text::errors_ui(ui, &shown, &mut self.part);
+                let chosen = self.split_ui(ui, &shown);
                 if let Some(token) = chosen {
                     if sentence {
                         commands.send(navigation::Command::SelectToken(Some(token)));
@@ -97,6 +110,33 @@ impl DarkMatterView {
                 }
             }
         }
+    }
+}
+
+impl DarkMatterView {
+    /// Text and, where there is room, the table of the largest errors beside it; returns the token that was chosen.
+    fn split_ui(&mut self, ui: &mut Ui, shown: &text::Shown<'_>) -> Option<usize> {
+        let all = ui.available_width();
+        if all < BESIDE {
+            return text::errors_ui(ui, shown, &mut self.part);
+        }
+        let height = ui.clip_rect().bottom() - ui.cursor().top() - 2.0 * space::CONTROL_ROW;
+        let height = height.max(LEAST * space::TABLE_ROW);
+        let mut chosen = None;
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = space::GROUP;
+            ui.vertical(|ui| {
+                ui.set_width(all - LARGEST - space::GROUP);
+                chosen = text::errors_ui(ui, shown, &mut self.part);
+            });
+            ui.vertical(|ui| {
+                ui.set_width(LARGEST);
+                ui.label(body_strong("Largest errors"));
+                let place = (&mut self.largest, height);
+                chosen = largest::largest_ui(ui, shown, self.part, place).or(chosen);
+            });
+        });
+        chosen
     }
 }
 

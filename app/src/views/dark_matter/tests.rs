@@ -115,3 +115,21 @@ fn a_refused_fit_says_why() {
     let harness = testing::harness(ViewId::DarkMatter, state);
     harness.get_by_label_contains("give more text");
 }
+
+#[test]
+fn where_there_is_room_the_largest_errors_stand_beside_the_text() {
+    let mut harness = testing::harness(ViewId::DarkMatter, with_errors(true));
+    assert!(harness.query_by_label("Largest errors").is_none());
+    harness.set_size(egui::vec2(1280.0, 800.0));
+    harness.run();
+    harness.get_by_label("Largest errors");
+    // The first position does not count, however large its error is.
+    let row = |token: usize, text: &str| format!("Error at token {token}, {text:?}");
+    assert!(harness.query_by_label(&row(0, "<|endoftext|>")).is_none());
+    let place = |label: &str| harness.get_by_label(label).rect().top();
+    assert!(place(&row(2, " upon")) < place(&row(1, "once")));
+    harness.get_by_label(&row(1, "once")).click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert_eq!(sent, [navigation::Command::SelectToken(Some(1)).into()]);
+}

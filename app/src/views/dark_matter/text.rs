@@ -142,7 +142,7 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
 }
 
 /// The norm that a part names.
-fn value(norms: &ErrorNorms, part: Part) -> f32 {
+pub(super) fn value(norms: &ErrorNorms, part: Part) -> f32 {
     match part {
         Part::Total => norms.total,
         Part::Linear => norms.linear,
@@ -150,7 +150,8 @@ fn value(norms: &ErrorNorms, part: Part) -> f32 {
     }
 }
 
-fn meaning(part: Part) -> &'static str {
+/// Definition of the norm that a part names.
+pub(super) fn meaning(part: Part) -> &'static str {
     match part {
         Part::Total => "‖x − x̂‖: the whole error of the dictionary",
         Part::Linear => {

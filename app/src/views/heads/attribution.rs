@@ -1,10 +1,12 @@
 //! Where a feature's pre-activation at one token came from: by source token, by head, and whether the parts sum to it.
 
-use egui::{RichText, Ui};
-use umbra_core::heads::Attribution;
-use umbra_core::ids::FeatureId;
+use egui::{Label, RichText, Ui};
+use umbra_core::heads::{Attribution, strongest};
+use umbra_core::ids::{FeatureId, Head, HookPoint, Layer};
+use umbra_core::prompt::{Input, Reading};
 
-use crate::state::catalogue::Dictionary;
+use super::model;
+use crate::state::catalogue::DictionaryId;
 use crate::state::heads::Key;
 use crate::state::requests::{Commands, heads, navigation};
 use crate::state::view::ViewId;
@@ -22,21 +24,31 @@ const BESIDE: f32 = 640.0;
 const BY_TOKEN: &str = "Part of the feature's pre-activation that comes through attention from each source token, summed over heads; below 0 it holds the feature down";
 
 /// A request for an attribution, or the sentence that says what is missing.
-enum Question<'a> {
-    Asked(Key),
-    /// A feature, and a text without a chosen token.
-    NoToken(&'a Dictionary, FeatureId),
-    Missing(&'static str),
+enum Question {
+    /// The attribution, and why it is this one where no person asked for it.
+    Asked(Key, Option<String>),
+    /// The sentence has to be read with a dictionary first.
+    Read(DictionaryId, Input),
+    /// A sentence, and whether the tokens are shown below it.
+    Missing(String, bool),
     NoSentence,
 }
 
-/// Draws the attribution of the chosen feature at the chosen token.
-pub(super) fn attribution_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+/// Draws the attribution of the chosen feature at the chosen token; without them, that of the strongest feature of `head` on the sentence.
+pub(super) fn attribution_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    head: Option<(Layer, Head)>,
+    commands: &mut Commands,
+) {
     ui.label(panel_title("Attribution on the sentence in Prompt"));
     let secondary = Theme::from_ui(ui).ink.secondary;
-    match question(state) {
-        Question::Missing(words) => {
-            ui.label(RichText::new(words).color(secondary));
+    match question(state, head) {
+        Question::Missing(words, tokens) => {
+            ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
+            if let Some(texts) = texts(state).filter(|_| tokens) {
+                strip_ui(ui, (texts, &[], 1.0), state.selection.token, commands);
+            }
         }
         Question::NoSentence => {
             ui.horizontal(|ui| {
@@ -46,49 +58,107 @@ pub(super) fn attribution_ui(ui: &mut Ui, state: &AppState, commands: &mut Comma
                 }
             });
         }
-        Question::NoToken(dictionary, feature) => {
-            let words = format!(
-                "Click a token to see the sources of #{feature} of {} there",
-                dictionary.name
-            );
-            ui.label(RichText::new(words).color(secondary));
-            if let Some(texts) = texts(state) {
-                strip_ui(ui, (texts, &[], 1.0), None, commands);
+        Question::Read(dictionary, input) => {
+            ui.label(RichText::new("Reading the sentence…").color(secondary));
+            let of = (dictionary, input);
+            if state.heads.reading_of.as_ref() != Some(&of) {
+                commands.send(heads::Command::Read(of.0, of.1));
             }
         }
-        Question::Asked(key) => asked_ui(ui, state, &key, commands),
+        Question::Asked(key, why) => {
+            if let Some(why) = why {
+                ui.add(Label::new(caption(why).color(secondary)).wrap());
+            }
+            asked_ui(ui, state, &key, commands);
+        }
     }
 }
 
-fn question(state: &AppState) -> Question<'_> {
-    let Some(dictionary) = state.dictionary().filter(|_| state.sae().is_some()) else {
-        return Question::Missing(
-            "Attribution needs a dictionary on attn.hook_z: select a feature of a head",
-        );
-    };
-    let Some(feature) = state.selection.feature else {
-        return Question::Missing("Select a feature of a head");
-    };
-    if !dictionary
-        .hook()
-        .is_some_and(umbra_core::ids::HookPoint::is_z)
-    {
-        return Question::Missing(
-            "The selected dictionary does not read attn.hook_z: select a feature of a head",
-        );
+/// The dictionary on `attn.hook_z` that is in use with its selected feature, else the one of `head` with the features of the head.
+fn candidates(
+    state: &AppState,
+    head: Option<(Layer, Head)>,
+) -> Result<(DictionaryId, Vec<FeatureId>, bool), &'static str> {
+    let used = state.dictionary().filter(|_| state.sae().is_some());
+    let used = used.filter(|used| used.hook().is_some_and(HookPoint::is_z));
+    if let (Some(used), Some(feature)) = (used, state.selection.feature) {
+        return Ok((used.id, vec![feature], true));
     }
+    let of_head = head.and_then(|head| model::features_of(state, head));
+    let (dictionary, features) =
+        of_head.ok_or("Attribution needs a dictionary on attn.hook_z and one of its features")?;
+    Ok((dictionary, features, false))
+}
+
+fn question(state: &AppState, head: Option<(Layer, Head)>) -> Question {
+    let (dictionary, features, chosen) = match candidates(state, head) {
+        Ok(candidates) => candidates,
+        Err(why) => return Question::Missing(why.to_owned(), false),
+    };
     let Some(input) = state.prompt.input() else {
         return Question::NoSentence;
     };
-    let Some(at) = state.selection.token else {
-        return Question::NoToken(dictionary, feature);
-    };
-    Question::Asked(Key {
-        dictionary: dictionary.id,
+    let at = state.selection.token;
+    let key = |feature, input, at| Key {
+        dictionary,
         feature,
         input,
         at,
-    })
+    };
+    if let (true, Some(at)) = (chosen, at) {
+        return Question::Asked(key(features[0], input, at), None);
+    }
+    let Some(reading) = reading(state, dictionary, &input) else {
+        return match &state.heads.reading {
+            Load::Failed(why) if state.heads.reading_of == Some((dictionary, input.clone())) => {
+                Question::Missing(format!("The sentence could not be read: {why}"), false)
+            }
+            _ => Question::Read(dictionary, input),
+        };
+    };
+    let found = at.and_then(|at| strongest(&reading.latents, &features, Some(at)));
+    let Some((feature, token)) = found.or_else(|| strongest(&reading.latents, &features, None))
+    else {
+        let words = if chosen {
+            format!(
+                "#{} is silent on this sentence. Click a token to see the sources of its pre-activation there",
+                features[0]
+            )
+        } else {
+            "The features of this head are silent on this sentence. Choose one above and a token below".to_owned()
+        };
+        return Question::Missing(words, true);
+    };
+    let name = state
+        .catalogue
+        .get(dictionary)
+        .map_or("", |d| d.name.as_str());
+    let why = if chosen {
+        format!("#{feature} of {name} where it is strongest on the sentence; click another token")
+    } else {
+        format!(
+            "#{feature} of {name}, the strongest of the head's features on the sentence; choose another above, or click another token"
+        )
+    };
+    Question::Asked(key(feature, input, token), Some(why))
+}
+
+/// The sentence as a dictionary reads it, if that is known.
+fn reading<'a>(
+    state: &'a AppState,
+    dictionary: DictionaryId,
+    input: &Input,
+) -> Option<&'a Reading> {
+    let prompt = &state.prompt;
+    let of = prompt.reading_of.as_ref();
+    let in_use = of.is_some_and(|(reader, read)| *reader == Some(dictionary) && read == input);
+    if let Some(reading) = prompt.reading.ready().filter(|_| in_use) {
+        return Some(reading);
+    }
+    let of = state.heads.reading_of.as_ref();
+    let own = of.is_some_and(|(id, read)| *id == dictionary && read == input);
+    let reading = state.heads.reading.ready().filter(|_| own)?;
+    Some(reading)
 }
 
 /// The sentence's tokens, as far as they are known.

@@ -4,6 +4,7 @@ use egui::{RichText, Role, Ui, WidgetInfo};
 use umbra_core::heads::{HeadFigures, PER_HEAD};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
+use super::Shown;
 use super::model::{self, Figure};
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
@@ -17,10 +18,10 @@ use crate::widgets::number;
 /// Room right of a chip: bar, share, button.
 const RIGHT: f32 = 230.0;
 
-/// Draws the chosen head.
-pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+/// Draws the chosen head, or the one that stands for it until a person chooses one.
+pub(super) fn head_ui(ui: &mut Ui, state: &AppState, shown: Shown, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
-    let Some((layer, head)) = state.selection.head else {
+    let Some((layer, head)) = shown.head else {
         ui.label(panel_title("A head"));
         let words = format!(
             "Click a head to see its attention and the {PER_HEAD} features with the largest share in it"
@@ -28,7 +29,16 @@ pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         ui.label(RichText::new(words).color(secondary));
         return;
     };
-    ui.label(panel_title(format!("Head {layer}.{head}")));
+    ui.horizontal_wrapped(|ui| {
+        ui.label(panel_title(format!("Head {layer}.{head}")));
+        if let Some(figure) = shown.by {
+            let words = format!(
+                "shown first for the largest {}; click another in the grid",
+                figure.scale().to_lowercase()
+            );
+            ui.label(caption(words).color(secondary));
+        }
+    });
     looks_ui(ui, state, (layer, head), commands);
     let Some(dictionary) = state.z_dictionary(layer) else {
         let words = format!("No dictionary reads attn.hook_z of layer {layer}");

@@ -31,6 +31,15 @@ pub(crate) struct HeadsView {
     figure: Option<Figure>,
 }
 
+/// The head beside the grid.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    /// The head, once there is one to show.
+    head: Option<(Layer, Head)>,
+    /// Figure by which it was chosen, unless a person chose it.
+    by: Option<Figure>,
+}
+
 /// Returns the figure that colours the grid: the chosen one, else features where a dictionary is available, else attention.
 fn figure(chosen: Option<Figure>, state: &AppState) -> Figure {
     let Some(model) = state.model() else {
@@ -57,19 +66,25 @@ impl View for HeadsView {
             let still = "Without it, attention figures and other dictionaries' features are shown";
             misfit_ui(ui, state, &format!("{why}. {still}."), commands);
         }
+        let first = model::first_head(state, figure, &grid);
+        let shown = Shown {
+            head: state.selection.head.or(first),
+            by: state.selection.head.is_none().then_some(figure),
+        };
+        let drawn = (figure, &grid, shown.head);
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             if ui.available_width() >= BESIDE {
                 ui.columns_const(|[left, right]| {
-                    left.vertical(|ui| self.grid_ui(ui, state, (figure, &grid), commands));
-                    right.vertical(|ui| head::head_ui(ui, state, commands));
+                    left.vertical(|ui| self.grid_ui(ui, state, drawn, commands));
+                    right.vertical(|ui| head::head_ui(ui, state, shown, commands));
                 });
             } else {
-                self.grid_ui(ui, state, (figure, &grid), commands);
+                self.grid_ui(ui, state, drawn, commands);
                 ui.add_space(space::CONTROL);
-                head::head_ui(ui, state, commands);
+                head::head_ui(ui, state, shown, commands);
             }
             ui.add_space(space::GROUP);
-            attribution::attribution_ui(ui, state, commands);
+            attribution::attribution_ui(ui, state, shown.head, commands);
         });
     }
 }
@@ -115,7 +130,7 @@ impl HeadsView {
         &mut self,
         ui: &mut Ui,
         state: &AppState,
-        (figure, grid): (Figure, &Grid),
+        (figure, grid, selected): (Figure, &Grid, Option<(Layer, Head)>),
         commands: &mut Commands,
     ) {
         ui.horizontal_wrapped(|ui| {
@@ -133,7 +148,6 @@ impl HeadsView {
         }
         let names = |many: usize| -> Vec<String> { (0..many).map(|i| i.to_string()).collect() };
         let (rows, columns) = (names(grid.layers), names(grid.heads));
-        let selected = state.selection.head;
         let map = HeatMap {
             title: figure.scale(),
             rows: Side {

@@ -2,8 +2,9 @@
 
 use umbra_core::attention::{self, HeadGlance, Overview};
 use umbra_core::heads::{DEFINITIONS, HeadFigures};
-use umbra_core::ids::{Head, Layer};
+use umbra_core::ids::{FeatureId, Head, Layer};
 
+use crate::state::catalogue::DictionaryId;
 use crate::state::{AppState, Load};
 use crate::widgets::heat_map::Cell;
 use crate::widgets::number;
@@ -142,6 +143,40 @@ pub(super) fn grid(state: &AppState, figure: Figure) -> Option<Grid> {
     }
     grid.range = range(figure, &grid.cells);
     Some(grid)
+}
+
+/// The head that is shown until a person chooses one: the one with the largest figure, once all figures are measured.
+pub(super) fn first_head(state: &AppState, figure: Figure, grid: &Grid) -> Option<(Layer, Head)> {
+    let is_pending = |layer: Layer| {
+        let dictionary = state.z_dictionary(layer);
+        let kept = dictionary.map(|dictionary| state.heads.figures.get(&dictionary.id));
+        kept.is_some_and(|kept| {
+            kept.is_none_or(|kept| kept.load.is_loading() || kept.load.is_absent())
+        })
+    };
+    let mut layers = (0..grid.layers).map(Layer::from);
+    if !figure.of_attention() && (is_loading(state) || layers.any(is_pending)) {
+        return None;
+    }
+    let values = grid.cells.iter().enumerate();
+    let values = values.filter_map(|(at, cell)| match cell {
+        Cell::Value(value) => Some((at, *value)),
+        Cell::Unknown | Cell::Hatched | Cell::Picture => None,
+    });
+    let (at, _) = values.reduce(|most, one| if one.1 > most.1 { one } else { most })?;
+    Some((Layer::from(at / grid.heads), Head::from(at % grid.heads)))
+}
+
+/// The features that a head shows, with their dictionary.
+pub(super) fn features_of(
+    state: &AppState,
+    (layer, head): (Layer, Head),
+) -> Option<(DictionaryId, Vec<FeatureId>)> {
+    let dictionary = state.z_dictionary(layer)?;
+    let figures = state.heads.figures.get(&dictionary.id)?.load.ready()?;
+    let figures = figures.iter().find(|figures| figures.head == head)?;
+    let features = figures.features.iter().map(|(feature, _)| *feature);
+    Some((dictionary.id, features.collect()))
 }
 
 /// Attention patterns of all heads on the sentence in Prompt, or on the last one of the same model.

@@ -170,3 +170,58 @@ fn a_dictionary_of_another_model_colours_nothing() {
     harness.get_by_label("Weight on the token before");
     assert!(harness.state().commands.is_empty(), "nothing is measured");
 }
+
+#[test]
+fn it_opens_with_the_head_of_the_largest_figure_and_its_strongest_feature() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = testing::Window::build(
+        egui_kittest::Harness::builder().with_size((1440.0, 900.0)),
+        testing::demo(folder.path()),
+    );
+    harness.state_mut().go(ViewId::Heads);
+    testing::Window::settle(&mut harness);
+    let state = &harness.state().desk.state;
+    assert_eq!(state.selection.head, None, "nobody chose one");
+    let mut spreads = vec![];
+    for layer in (0..4).map(Layer) {
+        let dictionary = state.z_dictionary(layer).unwrap().id;
+        let figures = state.heads.figures[&dictionary].load.ready().unwrap();
+        spreads.extend(figures.iter().map(|one| (one.spread, layer, one.head)));
+    }
+    let most = spreads.iter().max_by(|a, b| a.0.total_cmp(&b.0));
+    let (_, layer, head) = most.unwrap();
+    harness.get_by_label(&format!("Head {layer}.{head}"));
+    harness.get_by_label_contains("shown first for the largest spread");
+    // The dictionary in use is another, and an attribution is there all the same.
+    harness.get_by_label_contains("the strongest of the head's features on the sentence");
+    harness.get_by_label_contains("adds up, residue");
+}
+
+#[test]
+fn a_chosen_feature_is_attributed_where_it_is_strongest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(folder.path());
+    let dictionary = desk.state.z_dictionary(Layer(1)).unwrap().id;
+    desk.run(navigation::Command::SelectDictionary(dictionary));
+    let reading = Arc::clone(desk.state.prompt.reading.ready().unwrap());
+    let (feature, _) = reading.latents.row(5).next().unwrap();
+    desk.run(navigation::Command::SelectFeature(Some(feature)));
+    let acts = (0..reading.latents.rows()).map(|at| reading.latents.get(at, feature));
+    let most = acts
+        .enumerate()
+        .reduce(|most, one| if one.1 > most.1 { one } else { most });
+    let (at, _) = most.unwrap();
+    let builder = egui_kittest::Harness::builder().with_size((1440.0, 900.0));
+    let mut harness = testing::Window::build(builder, desk);
+    harness.state_mut().go(ViewId::Heads);
+    testing::Window::settle(&mut harness);
+    let asked = harness
+        .state()
+        .desk
+        .state
+        .heads
+        .attribution_of
+        .clone()
+        .unwrap();
+    assert_eq!((asked.feature, asked.at), (feature, at));
+}

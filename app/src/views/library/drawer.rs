@@ -6,6 +6,7 @@ use umbra_core::fit::{Fit, Verdict};
 use umbra_core::formats::{self, WhileTrained};
 use umbra_core::hub;
 use umbra_core::models::Opening;
+use umbra_core::runs::Record;
 use umbra_core::workbench::pair::Pair;
 
 use super::{failed_ui, figures, link_ui, notes_ui, table};
@@ -131,6 +132,9 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
         &number::bytes(loaded.size_bytes),
         "Size of its files",
     );
+    if let Some(run) = &loaded.run {
+        run_ui(ui, run);
+    }
     if let Some(page) = hub::page_of(&dictionary.folder) {
         link_ui(ui, "Open its page on the hub", &page);
     }
@@ -140,7 +144,23 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
     notes_ui(ui, &loaded.notes, ("notes", dictionary.id));
 }
 
-/// The verdict on a dictionary or an index, with its reason.
+/// The run that trained the dictionary: device, time, activations.
+fn run_ui(ui: &mut Ui, run: &Record) {
+    let why = run.device_choice.as_ref().map_or("", |choice| &choice.why);
+    let help = format!("Device that trained it. {}", words::said(why));
+    fact_ui(ui, "Trained on", &run.device, help.trim_end());
+    let took = number::span(run.seconds);
+    fact_ui(
+        ui,
+        "Training took",
+        &took,
+        "Time of the run that trained it",
+    );
+    let seen = format!("{} activations", number::count(run.tokens_seen));
+    fact_ui(ui, "Saw", &seen, "Activations that the run read");
+}
+
+/// The verdict on an index, with its reason.
 fn verdict_ui(ui: &mut Ui, fit: &Fit) {
     let theme = Theme::from_ui(ui);
     let (icon, colour) = match fit.verdict {
@@ -246,7 +266,10 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
         line.response.on_hover_text(each.join("\n"));
     }
     if let Some(told) = WhileTrained::from_sae(&loaded.sae) {
-        let words = theme::caption(told.to_string()).color(theme.ink.secondary);
+        let words = theme::caption(format!(
+            "{told}; the curves in Training end with the last step alone"
+        ));
+        let words = words.color(theme.ink.secondary);
         let help = format!(
             "{told}. These are means over training batches while the weights were changing, so nothing is compared with them"
         );
@@ -260,12 +283,12 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary) {
         Load::Ready(index) => {
             fact_ui(
                 ui,
-                "Index",
+                "Size",
                 &number::bytes(index.size_bytes),
                 "Facts about each feature over a text: examples, histogram, density, logit effects",
             );
             let over = format!(
-                "over {} tokens of {}, {}",
+                "Over {} tokens of {}, {}",
                 number::count(index.about.tokens),
                 index.about.corpus,
                 index.about.positions.said(index.about.left_out)

@@ -28,7 +28,7 @@ use crate::words;
 const PART: f32 = 300.0;
 
 /// Width of the drawer beside the table.
-const DRAWER: f32 = 348.0;
+const DRAWER: f32 = 320.0;
 
 /// Width from which the drawer stands beside the table.
 const BESIDE: f32 = 1080.0;
@@ -44,6 +44,8 @@ pub(crate) struct LibraryView {
     shown: Option<DictionaryId>,
     /// The dictionary that was in use when that was decided.
     in_use: Option<DictionaryId>,
+    /// Heights of model and project in the last frame, so that both are drawn equally high.
+    heights: [f32; 2],
 }
 
 impl View for LibraryView {
@@ -118,13 +120,21 @@ impl LibraryView {
     /// Model, project and the table of dictionaries, down to `bottom` where they have the room.
     fn main_ui(&mut self, ui: &mut Ui, state: &AppState, bottom: f32, commands: &mut Commands) {
         if ui.available_width() > 2.0 * PART + space::CONTROL {
-            ui.columns_const(|[left, right]| {
-                model_part::part_ui(left, state, commands);
-                project_part::part_ui(right, state, commands);
+            let [one, other] = self.heights;
+            let height = one.max(other);
+            let heights = ui.columns_const(|[left, right]| {
+                [
+                    model_part::part_ui(left, state, height, commands),
+                    project_part::part_ui(right, state, height, commands),
+                ]
             });
+            if heights != self.heights {
+                self.heights = heights;
+                ui.request_repaint();
+            }
         } else {
-            model_part::part_ui(ui, state, commands);
-            project_part::part_ui(ui, state, commands);
+            model_part::part_ui(ui, state, 0.0, commands);
+            project_part::part_ui(ui, state, 0.0, commands);
         }
         ui.add_space(space::CONTROL);
         let all = state.catalogue.dictionaries.len();
@@ -205,13 +215,17 @@ fn ways_on_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     recent_ui(ui, "Recent models", recent_models(state), commands);
 }
 
-/// A part of the screen under its caption.
-fn part(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) {
+/// A part of the screen under its caption, at least so high; returns the height of its content.
+fn part(ui: &mut Ui, name: &str, height: f32, content: impl FnOnce(&mut Ui)) -> f32 {
+    let mut own = 0.0;
     raised(ui, |ui| {
         let secondary = Theme::from_ui(ui).ink.secondary;
         ui.label(theme::caption(name).color(secondary));
         content(ui);
+        own = ui.min_rect().height();
+        ui.set_min_height(height);
     });
+    own
 }
 
 /// A raised place with one hairline.

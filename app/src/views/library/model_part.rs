@@ -16,9 +16,9 @@ use crate::widgets::number;
 use crate::widgets::parts::fact_ui;
 use crate::words;
 
-/// Draws the part.
-pub(super) fn part_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    part(ui, "Model", |ui| {
+/// Draws the part, at least so high; returns the height of its content.
+pub(super) fn part_ui(ui: &mut Ui, state: &AppState, height: f32, commands: &mut Commands) -> f32 {
+    part(ui, "Model", height, |ui| {
         let secondary = Theme::from_ui(ui).ink.secondary;
         match &state.catalogue.model {
             Load::Ready(loaded) => loaded_ui(ui, state, loaded, commands),
@@ -37,7 +37,7 @@ pub(super) fn part_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             }
         });
         recent_ui(ui, "Recent models", recent_models(state), commands);
-    });
+    })
 }
 
 fn loaded_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedModel, commands: &mut Commands) {

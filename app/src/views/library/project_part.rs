@@ -14,12 +14,12 @@ use crate::theme::{self, Theme, icons};
 use crate::views::actions::recent_projects;
 use crate::widgets::parts::{fact_ui, icon_menu};
 
-/// Draws the part.
-pub(super) fn part_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+/// Draws the part, at least so high; returns the height of its content.
+pub(super) fn part_ui(ui: &mut Ui, state: &AppState, height: f32, commands: &mut Commands) -> f32 {
     let Some(project) = state.project.open() else {
-        return;
+        return 0.0;
     };
-    part(ui, "Project", |ui| {
+    part(ui, "Project", height, |ui| {
         let secondary = Theme::from_ui(ui).ink.secondary;
         ui.add(Label::new(theme::panel_title(&project.name)).truncate())
             .on_hover_text(project.folder.display().to_string());
@@ -50,7 +50,7 @@ pub(super) fn part_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             .show(ui, |ui| details_ui(ui, state, project, commands));
         actions_ui(ui, state, commands);
         recent_ui(ui, "Recent projects", recent_projects(state), commands);
-    });
+    })
 }
 
 fn actions_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {

@@ -83,19 +83,20 @@ fn of(key: &str) -> Option<Of> {
 /// Returns the columns of the table.
 fn columns() -> [Column<'static>; 10] {
     Of::ALL.map(|of| {
+        let (key, title) = (of.key(), of.title());
+        let text = |least, first| Column::text(key, title).width(least, first);
+        let number = |least, first| Column::number(key, title).width(least, first);
         let column = match of {
-            Of::Name => Column::text(of.key(), of.title())
-                .width(88.0, 150.0)
-                .always(),
-            Of::Hook => Column::text(of.key(), of.title()).width(96.0, 168.0).mono(),
-            Of::K => Column::text(of.key(), of.title()).width(72.0, 96.0),
-            Of::Verdict => Column::text(of.key(), of.title())
-                .width(132.0, 180.0)
-                .fills(),
-            Of::Width | Of::Index => Column::number(of.key(), of.title()).width(64.0, 72.0),
-            Of::L0 | Of::Fvu => Column::number(of.key(), of.title()).width(52.0, 64.0),
-            Of::CeRecovered => Column::number(of.key(), of.title()).width(92.0, 96.0),
-            Of::Dead => Column::number(of.key(), of.title()).width(60.0, 68.0),
+            Of::Name => text(72.0, 108.0).always(),
+            Of::Hook => text(112.0, 160.0),
+            Of::K => text(56.0, 72.0),
+            Of::Verdict => text(96.0, 104.0).fills(),
+            Of::Width => number(48.0, 56.0),
+            Of::L0 => number(40.0, 44.0),
+            Of::Fvu => number(60.0, 60.0),
+            Of::CeRecovered => number(84.0, 84.0),
+            Of::Dead => number(52.0, 56.0),
+            Of::Index => number(80.0, 84.0),
         };
         column.unit(of.unit()).definition(of.definition())
     })
@@ -194,6 +195,14 @@ impl grid::Rows for Rows<'_> {
         match of(column) {
             Some(Of::Name) => {
                 name_ui(ui, line, self.state.selection.dictionary == Some(line.id));
+                true
+            }
+            Some(Of::Hook) => {
+                let Some(hook) = hook(&line.row) else {
+                    return false;
+                };
+                let words = egui::Label::new(theme::mono_caption(&hook)).truncate();
+                ui.add(words.selectable(false)).on_hover_text(hook);
                 true
             }
             Some(Of::Verdict) => {

@@ -1,6 +1,8 @@
 //! The rows that are seen, their clicks, hover card and menu.
 
-use egui::{Align, FontId, Label, Layout, Rect, Response, Role, Sense, Ui, WidgetInfo, vec2};
+use egui::{
+    Align, FontId, Label, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, WidgetInfo, vec2,
+};
 use egui_extras::{Column as Width, TableBuilder, TableRow};
 
 use super::column::Column;
@@ -155,17 +157,18 @@ fn cell_ui(ui: &mut Ui, rows: &mut dyn Rows, row: usize, column: &Column<'_>) {
         Align::Max => Layout::right_to_left(Align::Center),
         Align::Min | Align::Center => Layout::left_to_right(Align::Center),
     };
-    ui.with_layout(layout, |ui| {
-        if rows.cell_ui(ui, row, column.id) {
-            return;
-        }
-        let text = rows.text(row, column.id);
-        let mut text = egui::RichText::new(text).font(font(column));
-        if rows.value(row, column.id) == crate::widgets::csv::Value::Nothing {
-            text = text.color(Theme::from_ui(ui).ink.secondary);
-        }
-        ui.add(Label::new(text).truncate().selectable(false));
-    });
+    // A child that takes no place: the table reserves the whole cell behind whatever was placed in it.
+    let place = UiBuilder::new().max_rect(ui.max_rect()).layout(layout);
+    let ui = &mut ui.new_child(place);
+    if rows.cell_ui(ui, row, column.id) {
+        return;
+    }
+    let text = rows.text(row, column.id);
+    let mut text = egui::RichText::new(text).font(font(column));
+    if rows.value(row, column.id) == crate::widgets::csv::Value::Nothing {
+        text = text.color(Theme::from_ui(ui).ink.secondary);
+    }
+    ui.add(Label::new(text).truncate().selectable(false));
 }
 
 /// Font of a column's texts.

@@ -44,7 +44,7 @@ fn the_amount_decides_how_much_of_a_text_is_read() {
     );
     let all = held_out(&project, Amount::All).unwrap();
     assert_eq!(all.most, None);
-    assert_eq!(source(&all), "the held-out text held-out");
+    assert_eq!(source(&all), "the project's held-out text (held-out)");
     assert_eq!(Amount::All.within(70), 70);
     assert_eq!(Amount::Tokens(100).within(70), 70);
     assert_eq!(Amount::Tokens(50).within(70), 50);
