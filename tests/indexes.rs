@@ -118,6 +118,50 @@ fn signed_activations_reach_index_report_exports_and_prompt() {
 }
 
 #[test]
+fn a_text_s_features_are_ranked_by_surprise_where_an_index_is_given() {
+    let here = tempfile::tempdir().unwrap();
+    let (model, sae) = (demo_model(), at("assets/demo/saes/resid-2"));
+    let index = at("assets/demo/indexes/resid-2.sqlite");
+    let base = ["--json", "prompt", "--model", &model, "--sae", &sae];
+    let run = |more: &[&str]| umbra(here.path(), &[&base, more].concat());
+    let said = ["--text", "The king said to the fox"];
+    let with = [&said[..], &["--index", &index]].concat();
+    let ranked = run(&with).done().json();
+    let raw = run(&[&with[..], &["--rank", "activation"]].concat())
+        .done()
+        .json();
+    assert_eq!(raw, run(&said).done().json());
+    let table = umbra_core::features::Index::open(Path::new(&index)).unwrap();
+    let table = table.summaries().unwrap();
+    let tokens = ranked["tokens"].as_array().unwrap();
+    let mut dense = 0;
+    for token in tokens {
+        let list = |key: &str| token[key].as_array().unwrap().clone();
+        let figure = |of: &Value, key: &str| of[key].as_f64().unwrap();
+        for of in list("features").iter().chain(&list("dense")) {
+            let about = &table[figure(of, "feature") as usize];
+            let share = figure(of, "activation").abs() / about.max.max(-about.min);
+            let want = share * -about.density.log2();
+            let is = figure(of, "surprise");
+            assert!((is - want).abs() < 1e-6 * want, "{is} {want}");
+            let apart = list("dense").contains(of);
+            assert_eq!(apart, about.density > 0.1);
+            dense += usize::from(apart);
+        }
+        let bits = list("features")
+            .into_iter()
+            .map(|of| figure(&of, "surprise"));
+        assert!(bits.collect::<Vec<_>>().is_sorted_by(|a, b| a >= b));
+        assert!(list("unknown").iter().all(|of| of["surprise"].is_null()));
+    }
+    assert!(dense > tokens.len() / 2, "{dense}");
+    // An index of another dictionary, and none where surprise is asked for.
+    let other = at("assets/demo/indexes/attn-1.sqlite");
+    run(&[&said[..], &["--index", &other]].concat()).refused(&["index"]);
+    run(&[&said[..], &["--rank", "surprise"]].concat()).refused(&["--index"]);
+}
+
+#[test]
 fn an_example_is_shown_and_read_again_as_the_row_it_is_of() {
     let here = signed();
     let (sae, index) = (here.sae.as_str(), here.index.as_str());

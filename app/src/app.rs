@@ -12,7 +12,7 @@ use crate::shell::{self, Copies, Views};
 use crate::state::layout::Layout;
 use crate::state::requests::{self, Command, Commands, library};
 use crate::state::settings::ThemeChoice;
-use crate::state::{AppState, Event, devices, log};
+use crate::state::{AppState, Event, devices, log, prompt};
 use crate::widgets::focus::Keyboard;
 use crate::{persist, theme};
 
@@ -103,7 +103,13 @@ impl App {
         }
     }
 
-    fn logic(&mut self, ctx: &egui::Context) {
+    /// Asks for something in the name of a person.
+    pub(crate) fn ask(&mut self, command: Command) {
+        self.commands.send(command);
+    }
+
+    /// Applies what the workers sent, and carries out what the state calls for.
+    pub(crate) fn logic(&mut self, ctx: &egui::Context) {
         self.watch_gpu(ctx);
         for event in self.jobs.drain() {
             self.state.apply(event);
@@ -125,7 +131,8 @@ impl App {
         self.run_commands();
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui) {
+    /// Draws the window and carries out what was asked for.
+    pub(crate) fn ui(&mut self, ui: &mut egui::Ui) {
         if self.lost.is_some() {
             return;
         }
@@ -137,6 +144,9 @@ impl App {
             ..
         } = self;
         shell::window_ui(ui, state, views, layout, commands);
+        if state.prompt.latencies.is_waiting() && state.prompt.is_read() {
+            state.apply(Event::Prompt(prompt::Event::Drawn));
+        }
         dropped_files(ui, commands);
         commands::follow_drawn(state, commands);
         if !self.commands.is_empty() {

@@ -26,9 +26,9 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use umbra_core::error::{Notes, Result};
@@ -85,7 +85,11 @@ pub(crate) struct Jobs {
     /// Who computes on a GPU.
     held: Held,
     at_work: Arc<AtomicUsize>,
+    apart: Apart,
 }
+
+/// Threads for short work beside a long job, which keeps the others busy. Made when first used.
+type Apart = Arc<OnceLock<Option<rayon::ThreadPool>>>;
 
 struct Running {
     id: JobId,
@@ -112,6 +116,7 @@ pub(crate) struct Worker {
     wake: Wake,
     held: Held,
     at_work: Arc<AtomicUsize>,
+    apart: Apart,
 }
 
 impl fmt::Debug for Worker {
@@ -143,6 +148,22 @@ impl Worker {
     /// Whether any other job is at work.
     pub(crate) fn is_beside_another(&self) -> bool {
         self.at_work.load(Ordering::Relaxed) > 1
+    }
+
+    /// Runs short work that a person waits for. Beside another job it has threads of its own, since that job's parts would go first on the common ones.
+    pub(crate) fn at_once<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        if !self.is_beside_another() {
+            return work();
+        }
+        let pool = self.apart.get_or_init(|| {
+            let named = |i| format!("at once {i}");
+            let builder = rayon::ThreadPoolBuilder::new().thread_name(named);
+            builder.build().ok()
+        });
+        match pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
     }
 
     /// Reports progress; dropped if the window is behind.
@@ -222,6 +243,7 @@ impl Jobs {
             next: 0,
             held: Held::default(),
             at_work: Arc::default(),
+            apart: Arc::default(),
         }
     }
 
@@ -296,6 +318,7 @@ impl Jobs {
             wake: Arc::clone(&self.wake),
             held: Arc::clone(&self.held),
             at_work: Arc::clone(&self.at_work),
+            apart: Arc::clone(&self.apart),
         };
         let thread_name = name.clone().unwrap_or_else(|| format!("job {}", id.0));
         let shown = name.is_some();
@@ -455,6 +478,33 @@ mod tests {
         assert_eq!((job.name.as_str(), &job.status), ("Count", &Status::Done));
         assert!(state.log.lines.iter().any(|line| line.text == "counted"));
         assert!(job.progress.is_some());
+    }
+
+    #[test]
+    fn short_work_beside_a_long_job_has_threads_of_its_own() {
+        let mut jobs = Jobs::new(|| {});
+        let (tell, told) = sync_channel(4);
+        let name = || std::thread::current().name().unwrap_or_default().to_owned();
+        let ask = move |jobs: &mut Jobs| {
+            let tell = tell.clone();
+            jobs.start("Read", move |worker| {
+                tell.send(worker.at_once(name)).unwrap();
+                Ok(())
+            });
+        };
+        ask(&mut jobs);
+        assert_eq!(told.recv().unwrap(), "Read");
+        while jobs.is_busy() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let (end, over) = sync_channel::<()>(1);
+        jobs.start("Train", move |_| {
+            over.recv().ok();
+            Ok(())
+        });
+        ask(&mut jobs);
+        assert!(told.recv().unwrap().starts_with("at once"));
+        end.send(()).unwrap();
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! | `persist` | what survives a restart |
 //! | `app` | the four steps of a frame |
 //! | `arguments` | the window's command-line arguments |
+//! | `typist` | types into the window without a screen, for the benchmark |
 //! | `window` | opens the window with wgpu, else with glow, else reports why it cannot |
 
 mod app;
@@ -32,6 +33,8 @@ mod state;
 #[cfg(test)]
 mod testing;
 mod theme;
+#[doc(hidden)]
+pub mod typist;
 mod views;
 mod widgets;
 pub mod window;

@@ -8,6 +8,7 @@
 //! ```
 
 mod arranged;
+mod forms;
 mod pictures;
 
 use std::path::{Path, PathBuf};

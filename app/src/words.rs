@@ -17,7 +17,7 @@ fn control(key: Key) -> Cow<'static, str> {
         Key::Offline => "“Offline: fetch nothing”",
         Key::Positions => "“Counted positions”",
         Key::Probe => "the dictionary's probe",
-        Key::Process => "“Processing of the weights”",
+        Key::Process => "“Processing”",
         Key::Recursive => "“Read sub-folders”",
         Key::Sae => "the dictionary",
         Key::SeparateDocuments => "“Separate documents”",

@@ -1,6 +1,7 @@
 //! Reads one text through a model, with or without a dictionary: tokens, their features, probable next tokens.
 
 use std::borrow::Cow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use candle_core::Tensor;
@@ -8,9 +9,10 @@ use candle_core::Tensor;
 use crate::corpus::{Mask, Positions};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
-use crate::ids::{FeatureId, TokenId};
+use crate::ids::{FeatureId, HookPoint, Site, TokenId};
 use crate::latents::Latents;
-use crate::models::{Capture, Model, Start, token_tensor};
+use crate::models::{Capture, Hooks, Model, Start, token_tensor};
+use crate::progress::{Ended, Flow};
 use crate::sae::Autoencoder;
 use crate::text::TextCodec;
 
@@ -58,6 +60,38 @@ impl Input {
         }
     }
 
+    /// Returns the tokens with the text that they stand for, cut to the model's context.
+    fn spelled(&self, model: &Model) -> Result<Spelled> {
+        let codec = model.codec();
+        let (mut tokens, mut spans, text) = match self {
+            Self::Text(text) => {
+                let (tokens, spans) = codec.encode_with_spans(text)?;
+                (tokens, spans, text.clone())
+            }
+            Self::Tokens { ids, .. } => {
+                let begun = usize::from(
+                    ids.first()
+                        .is_some_and(|first| Some(*first) == codec.bos().id),
+                );
+                let (text, mut spans) = codec.decode_with_spans(&ids[begun..]);
+                spans.splice(0..0, std::iter::repeat_n(0..0, begun));
+                (ids.to_vec(), spans, text)
+            }
+        };
+        if let (Self::Text(_), Some(bos)) = (self, codec.bos_before(&tokens)) {
+            tokens.insert(0, bos);
+            spans.insert(0, 0..0);
+        }
+        let (tokens, cut) = fitting(model, some(tokens)?)?;
+        spans.truncate(tokens.len());
+        Ok(Spelled {
+            tokens,
+            spans,
+            text,
+            cut,
+        })
+    }
+
     /// Returns a note if the text already begins with BOS.
     fn bos_note(&self, model: &Model) -> Result<Option<String>> {
         match self {
@@ -67,6 +101,14 @@ impl Input {
     }
 }
 
+/// Tokens and the text that they stand for.
+struct Spelled {
+    tokens: Vec<TokenId>,
+    spans: Vec<Range<usize>>,
+    text: String,
+    cut: usize,
+}
+
 /// Text as a model and a dictionary see it.
 #[derive(Debug, Clone)]
 pub struct Reading {
@@ -74,6 +116,10 @@ pub struct Reading {
     pub tokens: Vec<TokenId>,
     /// Their display forms.
     pub texts: Vec<String>,
+    /// The whole text, beyond the context too.
+    pub text: String,
+    /// The bytes of `text` that each token stands for; none for a BOS that was put before it.
+    pub spans: Vec<Range<usize>>,
     /// Whether each token counts by the default rule for training and measuring, see [`Positions::Text`].
     pub counts: Vec<bool>,
     /// Latents of every token; empty rows where there is no dictionary.
@@ -108,23 +154,13 @@ pub fn read_input(
     input: &Input,
     most_next: usize,
 ) -> Result<Reading> {
-    crate::formats::check_hooks(&sae, model)?;
-    let hook = sae.hook()?;
-    let mut capture = Capture {
-        last: (most_next == 0).then_some(hook),
-        ..Capture::to_the_end([hook])
-    };
-    let mut reading = run(model, input, most_next, &mut capture)?;
-    let Some(value) = capture.values.remove(&hook) else {
-        return Err(Error::hook(
-            hook,
-            format!("{} did not reach it", model.name()),
-        ));
-    };
-    let whole = Matrix::from_tensor(&value, model.width(hook)?)?;
-    let part = sae.own_part(&whole)?;
-    reading.latents = sae.encode(&part)?;
-    Ok(reading)
+    let mut on = || ControlFlow::Continue(());
+    match read_while(model, Some(sae), input, most_next, &mut on)? {
+        Ended::Done(reading) => Ok(reading),
+        Ended::Stopped(()) => Err(Error::Numeric {
+            what: "the reading ended before its time".to_owned(),
+        }),
+    }
 }
 
 /// Reads a text or tokens (cut to the model's context) through the model without a dictionary.
@@ -132,13 +168,98 @@ pub fn read_without(model: &Model, input: &Input, most_next: usize) -> Result<Re
     run(model, input, most_next, &mut Capture::to_the_end([]))
 }
 
+/// Reads as [`read_input`] does, or without a dictionary. `observe` is asked before every block of the model whether to go on.
+pub fn read_while(
+    model: &Model,
+    sae: Option<Autoencoder<'_>>,
+    input: &Input,
+    most_next: usize,
+    observe: &mut dyn FnMut() -> Flow,
+) -> Result<Ended<Reading>> {
+    let hook = match &sae {
+        Some(sae) => {
+            crate::formats::check_hooks(sae, model)?;
+            Some(sae.hook()?)
+        }
+        None => None,
+    };
+    let mut pass = Pass {
+        capture: Capture {
+            last: hook.filter(|_| most_next == 0),
+            ..Capture::to_the_end(hook.into_iter().collect::<Vec<_>>())
+        },
+        observe,
+        stopped: false,
+    };
+    let read = run(model, input, most_next, &mut pass);
+    if pass.stopped {
+        return Ok(Ended::STOPPED);
+    }
+    let mut reading = read?;
+    let (Some(sae), Some(hook)) = (sae, hook) else {
+        return Ok(Ended::Done(reading));
+    };
+    let Some(value) = pass.capture.values.remove(&hook) else {
+        return Err(Error::hook(
+            hook,
+            format!("{} did not reach it", model.name()),
+        ));
+    };
+    if (pass.observe)().is_break() {
+        return Ok(Ended::STOPPED);
+    }
+    let whole = Matrix::from_tensor(&value, model.width(hook)?)?;
+    let part = sae.own_part(&whole)?;
+    reading.latents = sae.encode(&part)?;
+    Ok(Ended::Done(reading))
+}
+
+/// A capture that may be stopped before every block.
+struct Pass<'a> {
+    capture: Capture,
+    observe: &'a mut dyn FnMut() -> Flow,
+    stopped: bool,
+}
+
+impl Pass<'_> {
+    fn is_block(hook: HookPoint) -> bool {
+        matches!(hook, HookPoint::Block(_, Site::ResidPre))
+    }
+}
+
+impl Hooks for Pass<'_> {
+    fn wants(&self, hook: HookPoint) -> bool {
+        Self::is_block(hook) || self.capture.wants(hook)
+    }
+
+    fn visit(&mut self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        if Self::is_block(hook) && (self.observe)().is_break() {
+            self.stopped = true;
+            return Err(Error::hook(hook, "the pass was stopped here"));
+        }
+        if self.capture.wants(hook) {
+            return self.capture.visit(hook, first, value);
+        }
+        Ok(None)
+    }
+
+    fn last(&self) -> Option<HookPoint> {
+        self.capture.last()
+    }
+}
+
 /// Runs the model on a text or tokens, with empty latents.
-fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) -> Result<Reading> {
+fn run(model: &Model, input: &Input, most_next: usize, hooks: &mut dyn Hooks) -> Result<Reading> {
     let model = &*input.reader(model)?;
-    let (tokens, cut) = input.tokens(model)?;
+    let Spelled {
+        tokens,
+        spans,
+        text,
+        cut,
+    } = input.spelled(model)?;
     let bos = input.bos_note(model)?;
     let input = token_tensor(&[&tokens])?;
-    let logits = model.run(Start::Tokens(&input), capture)?;
+    let logits = model.run(Start::Tokens(&input), hooks)?;
     let next = match logits {
         Some(logits) => next_tokens(model, &logits, most_next)?,
         None => vec![Vec::new(); tokens.len()],
@@ -149,6 +270,8 @@ fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) ->
         latents: Latents::empty(tokens.len()),
         tokens,
         texts,
+        text,
+        spans,
         next,
         cut,
         bos,
@@ -157,11 +280,15 @@ fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) ->
 
 /// Tokenizes `text` with BOS before it and cuts it to the model's context. Returns the tokens and how many were cut; an error if there are none.
 pub fn tokens_of(model: &Model, text: &str) -> Result<(Vec<TokenId>, usize)> {
-    let tokens = model.codec().encode_with_bos(text)?;
+    fitting(model, some(model.codec().encode_with_bos(text)?)?)
+}
+
+/// Returns `tokens`; an error if there are none.
+fn some(tokens: Vec<TokenId>) -> Result<Vec<TokenId>> {
     if tokens.is_empty() {
         return Err(Error::setting("text", "there is none, type a word"));
     }
-    fitting(model, tokens)
+    Ok(tokens)
 }
 
 /// Cuts `tokens` to the model's context and returns them with how many were cut; an error if one is not in the model's vocabulary.
@@ -285,6 +412,83 @@ mod tests {
         );
         assert_eq!(without.latents.rows(), with.tokens.len());
         assert!(without.strongest(1, 10).is_empty());
+    }
+
+    #[test]
+    fn every_token_has_its_place_in_the_text() {
+        let model = demo();
+        for text in [
+            "The king  was\n\n  in Oz, he said. ",
+            "naïve café, 東京 🦊!",
+            "<|endoftext|>Once",
+        ] {
+            let reading = read_without(&model, &Input::Text(text.to_owned()), 0).unwrap();
+            let begun = usize::from(reading.spans[0].is_empty());
+            assert_eq!(reading.text, text);
+            for (span, shown) in reading.spans.iter().zip(&reading.texts).skip(begun) {
+                let part = &text[span.clone()]; // on bounds of characters
+                assert!(part == shown || shown.contains('⟨'), "{part:?} {shown:?}");
+            }
+            let mut covered = 0;
+            for span in &reading.spans[begun..] {
+                assert!(span.start <= covered, "{span:?} leaves a gap in {text:?}");
+                covered = covered.max(span.end);
+            }
+            assert_eq!(covered, text.len());
+            // The same tokens, given as numbers, stand for the same text.
+            let ids = Input::Tokens {
+                ids: reading.tokens.as_slice().into(),
+                apart: false,
+            };
+            let again = read_without(&model, &ids, 0).unwrap();
+            let begun = begun.max(usize::from(again.spans[0].is_empty()));
+            assert!(text.ends_with(&again.text));
+            let shift = text.len() - again.text.len();
+            for (span, same) in again.spans.iter().zip(&reading.spans).skip(begun) {
+                assert_eq!(span.start + shift..span.end + shift, *same, "{text:?}");
+            }
+        }
+        // Half a character is shown as one.
+        let fox = model.codec().encode("🦊").unwrap();
+        assert!(fox.len() > 1);
+        let (text, spans) = model.codec().decode_with_spans(&fox[..1]);
+        assert_eq!(
+            (text.as_str(), spans.len(), &spans[0]),
+            ("\u{FFFD}", 1, &(0..3))
+        );
+    }
+
+    #[test]
+    fn a_reading_stops_before_the_next_block_and_is_otherwise_the_same() {
+        let (model, sae) = (demo(), coordinates(256));
+        let input = Input::Text("The king was".to_owned());
+        let mut asked = 0;
+        let mut after = |most: usize| {
+            asked = 0;
+            read_while(
+                &model,
+                Some(sae.autoencoder().unwrap()),
+                &input,
+                3,
+                &mut || {
+                    asked += 1;
+                    if asked > most {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                },
+            )
+            .unwrap()
+        };
+        assert!(after(0).is_stopped() && after(2).is_stopped());
+        let whole = after(usize::MAX).done().unwrap();
+        assert!(asked > model.config().layers);
+        let plain = read_input(&model, sae.autoencoder().unwrap(), &input, 3).unwrap();
+        assert_eq!(
+            (whole.latents.acts, whole.next),
+            (plain.latents.acts, plain.next)
+        );
     }
 
     #[test]

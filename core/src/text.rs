@@ -12,6 +12,7 @@ mod tests;
 #[cfg(test)]
 mod vocabulary_tests;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -278,19 +279,78 @@ impl TextCodec {
 
     /// Encodes `text` without BOS; special tokens written in the text are parsed.
     pub fn encode(&self, text: &str) -> Result<Vec<TokenId>> {
-        let words = self.words.as_ref().ok_or_else(|| {
+        let encoding = self.words()?.tokenizer.encode_fast(text, false);
+        let encoding = encoding.map_err(|e| self.refused(&e))?;
+        Ok(encoding.get_ids().iter().map(|id| TokenId(*id)).collect())
+    }
+
+    /// Encodes `text` as [`Self::encode`] does and returns the bytes of `text` that each token stands for, in order. Tokens that share a character have the
+    /// same bytes.
+    pub fn encode_with_spans(&self, text: &str) -> Result<(Vec<TokenId>, Vec<Range<usize>>)> {
+        let encoding = self.words()?.tokenizer.encode(text, false);
+        let encoding = encoding.map_err(|e| self.refused(&e))?;
+        let mut before = 0;
+        // Some tokenizers leave the space before a word out of its offsets.
+        let span = |(start, end): &(usize, usize)| {
+            let start = (*start).min(before);
+            let end = (*end).clamp(start, text.len());
+            before = end;
+            start..end
+        };
+        let spans = encoding.get_offsets().iter().map(span).collect();
+        let ids = encoding.get_ids().iter().map(|id| TokenId(*id));
+        Ok((ids.collect(), spans))
+    }
+
+    fn words(&self) -> Result<&Words> {
+        self.words.as_deref().ok_or_else(|| {
             Error::input(
                 "is missing, so text cannot be read: put the model's tokenizer.json there or give token numbers",
                 self.origin.as_ref(),
             )
-        })?;
-        let encoding = words.tokenizer.encode_fast(text, false).map_err(|e| {
-            Error::input(
-                format!("the tokenizer refused a text ({e})"),
-                self.origin.as_ref(),
-            )
-        })?;
-        Ok(encoding.get_ids().iter().map(|id| TokenId(*id)).collect())
+        })
+    }
+
+    fn refused(&self, why: &tokenizers::Error) -> Error {
+        let what = format!("the tokenizer refused a text ({why})");
+        Error::input(what, self.origin.as_ref())
+    }
+
+    /// Decodes `tokens`, every space kept, and returns the bytes of the text that each token stands for. Tokens that share a character have the same bytes;
+    /// bytes that are not UTF-8 are U+FFFD.
+    pub fn decode_with_spans(&self, tokens: &[TokenId]) -> (String, Vec<Range<usize>>) {
+        let (mut raw, mut ends) = (vec![], vec![]);
+        for token in tokens {
+            raw.extend(self.bytes(*token));
+            ends.push(raw.len());
+        }
+        // A byte that is no character stands as U+FFFD, so places in the text differ from places in `raw`.
+        let (mut text, mut places) = (String::new(), vec![]);
+        for chunk in raw.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                let place = text.len()..text.len() + c.len_utf8();
+                places.extend(std::iter::repeat_n(place, c.len_utf8()));
+                text.push(c);
+            }
+            let place = text.len()..text.len() + char::REPLACEMENT_CHARACTER.len_utf8();
+            places.extend(std::iter::repeat_n(place, chunk.invalid().len()));
+            if !chunk.invalid().is_empty() {
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        let mut start = 0;
+        let span = |end: usize| {
+            let bytes = &places[start..end];
+            start = end;
+            match (bytes.first(), bytes.last()) {
+                (Some(first), Some(last)) => first.start..last.end,
+                _ => places
+                    .get(end)
+                    .map_or(text.len()..text.len(), |p| p.start..p.start),
+            }
+        };
+        let spans = ends.into_iter().map(span).collect();
+        (text, spans)
     }
 
     /// Encodes `text` with BOS in front, if the rule has one and the text does not already begin with it ([`Self::bos_note`]).

@@ -4,11 +4,12 @@
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use umbra_core::features::{Example, Index};
 use umbra_core::ids::TokenId;
 use umbra_core::models::Model;
-use umbra_core::prompt::{read_input, read_without};
+use umbra_core::prompt::read_while;
 
 use super::context::Context;
 use super::library;
@@ -17,7 +18,7 @@ use crate::state::log::{self, Notice};
 use crate::state::requests::Commands;
 use crate::state::requests::prompt::Command;
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, Load, history, prompt};
+use crate::state::{AppState, Event, Load, history, prompt, settings};
 
 /// Probable next tokens kept per position.
 const NEXT: usize = 10;
@@ -27,7 +28,18 @@ impl Command {
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
             Self::Text(sentence) => write(context, sentence, false),
-            Self::Typed(sentence) => write(context, sentence, true),
+            Self::Typed(sentence) => {
+                write(context, sentence, true);
+                if is_called_for(context.state) {
+                    read(context); // at once: a frame later would be too late
+                }
+            }
+            Self::Rank(ranking) => {
+                context.apply(Event::Settings(settings::Event::Ranking(ranking)));
+            }
+            Self::UnfoldDense(unfolded) => {
+                context.apply(Event::Settings(settings::Event::DenseUnfolded(unfolded)));
+            }
             Self::Show(side) => context.apply(Event::Prompt(prompt::Event::Side(side))),
             Self::Read => read(context),
             Self::Example { example, at } => open_example(context, *example, at),
@@ -36,19 +48,28 @@ impl Command {
     }
 }
 
-/// The sentence is read whenever it, the dictionary or the model is another than at the last reading, once nobody types.
+/// The sentence is read whenever it, the dictionary or the model is another than at the last reading.
 pub(crate) fn follow(state: &AppState, commands: &mut Commands) {
-    let (Some(_), Some(reader)) = (state.model(), state.reader()) else {
-        return;
-    };
-    let prompt = &state.prompt;
-    let Some(input) = prompt.input().filter(|_| prompt.pause_left().is_none()) else {
-        return;
-    };
-    let read = prompt.reading_of.as_ref();
-    if read.is_none_or(|(of, read)| *of != reader || *read != input) {
+    if is_called_for(state) {
         commands.send(Command::Read);
     }
+}
+
+/// Whether another reading is due. One at a time is on its way: it is soon there and shows colours between two letters, or it takes long and is given up.
+fn is_called_for(state: &AppState) -> bool {
+    let (Some(_), Some(reader)) = (state.model(), state.reader()) else {
+        return false;
+    };
+    let prompt = &state.prompt;
+    let Some(input) = prompt.input() else {
+        return false;
+    };
+    let read = prompt.reading_of.as_ref();
+    let other = read.is_none_or(|(of, read)| *of != reader || *read != input);
+    other
+        && prompt
+            .flight
+            .is_none_or(|flight| flight.patience().is_zero())
 }
 
 /// Replaces the sentence; undo restores the former one.
@@ -74,26 +95,38 @@ fn read(context: &mut Context<'_>) {
     };
     let pair = reader.and_then(|id| state.pair(id)).cloned();
     let model = Arc::clone(pair.as_ref().map_or(&model.model, |pair| &pair.model));
-    let of = input.clone();
-    let event = move |load| Event::Prompt(prompt::Event::Reading(reader, of.clone(), load));
-    context.apply(event(Load::Loading));
-    let arrived = event.clone();
+    let number = state.prompt.flights;
+    if let Some(flight) = state.prompt.flight {
+        context.jobs.stop(flight.job);
+    }
     let wanted = Wanted::quiet(context.state, "Read the prompt");
-    context.jobs.start_quiet(
-        move |why| event(Load::Failed(why)),
+    let begins = prompt::Event::Reading(reader, input.clone(), Load::Loading);
+    context.apply(Event::Prompt(begins));
+    let landed = move |load| Event::Prompt(prompt::Event::Landed(number, load));
+    let job = context.jobs.start_quiet(
+        move |why| landed(Some(Load::Failed(why))),
         move |worker| {
-            let reading = match pair {
+            let (sae, _computing) = match &pair {
                 Some(pair) => {
                     let at_once = input.tokens(&model)?.0.len();
-                    let _computing = worker.place(&wanted, &*pair.sae, (at_once, false))?;
-                    read_input(&model, pair.sae.autoencoder()?, &input, NEXT)?
+                    let computing = worker.place(&wanted, &*pair.sae, (at_once, false))?;
+                    (Some(pair.sae.autoencoder()?), computing)
                 }
-                None => read_without(&model, &input, NEXT)?,
+                None => (None, None),
             };
-            worker.send(arrived(Load::Ready(Arc::new(reading))));
+            let read = || read_while(&model, sae, &input, NEXT, &mut || worker.flow());
+            let reading = worker.at_once(read)?.done();
+            worker.send(landed(
+                reading.map(|reading| Load::Ready(Arc::new(reading))),
+            ));
             Ok(())
         },
     );
+    context.apply(Event::Prompt(prompt::Event::Began(prompt::Flight {
+        number,
+        job,
+        began: Instant::now(),
+    })));
 }
 
 fn open_example(context: &mut Context<'_>, example: Example, at: usize) {

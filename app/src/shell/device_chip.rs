@@ -12,6 +12,7 @@ use umbra_core::device::{Compute, DeviceWish};
 use umbra_core::workbench::devices::{List, Listed};
 
 use crate::state::devices::{DevicesState, label};
+use crate::state::prompt::latency::Latencies;
 use crate::state::requests::{Commands, devices, shell};
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, caption, icons, mono_caption, space};
@@ -397,7 +398,7 @@ fn foot_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         ui.add(Label::new(caption(line.as_str()).color(secondary)).truncate())
             .on_hover_text(line);
     }
-    let drawing = drawing(devices);
+    let drawing = drawing(devices, &state.prompt.latencies);
     ui.label(caption(drawing).color(secondary)).on_hover_text(
         "Time of a frame on the processor, without waiting for the screen: mean and longest of the latest frames. Jobs give a GPU short pieces of work, so that a window on the same GPU draws between them",
     );
@@ -427,7 +428,7 @@ fn foot_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 }
 
 /// Says what draws the window, and how long frames take.
-fn drawing(devices: &DevicesState) -> String {
+fn drawing(devices: &DevicesState, typed: &Latencies) -> String {
     if devices.drawing.is_empty() {
         return "No window is drawn".to_owned();
     }
@@ -443,8 +444,12 @@ fn drawing(devices: &DevicesState) -> String {
             let ms = |seconds: f32| number::number(f64::from(seconds) * 1e3);
             format!(" · frames {} ms, at most {} ms", ms(mean), ms(longest))
         });
+    let typed = typed.figures().map_or(String::new(), |figures| {
+        let median = number::number(figures.median.as_secs_f64() * 1e3);
+        format!(" · colours in Prompt {median} ms after a key press")
+    });
     format!(
-        "The window is drawn with {}{shared}{frames}",
+        "The window is drawn with {}{shared}{frames}{typed}",
         devices.drawing
     )
 }

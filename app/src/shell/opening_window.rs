@@ -4,11 +4,13 @@ use egui::{Align2, Button, DragValue, Label, RichText, ScrollArea, TextEdit, Ui}
 use umbra_core::hub::Name;
 use umbra_core::models::{Form, Opening, Processing, STEPS};
 
+use crate::state::jobs::Job;
 use crate::state::opening::{Found, FoundDictionary, Kind, Looked, OpeningState};
 use crate::state::requests::{Commands, opening, shell};
 use crate::state::{AppState, Load};
-use crate::theme::{self, Theme, caption, icons, space};
+use crate::theme::{self, Theme, caption, space};
 use crate::widgets::empty_state::failure_line;
+use crate::widgets::form::{self, Part, Row};
 use crate::widgets::number;
 use crate::widgets::parts::{bar_ui, fact_ui};
 use crate::words;
@@ -24,6 +26,15 @@ const TOP: f32 = 56.0;
 /// Height of the dialog's title and margins, and its distance from the bottom of the window.
 const AROUND: f32 = 96.0;
 
+/// Least distance of the content from both sides of the window, together.
+const BESIDE: f32 = 64.0;
+
+/// Name of the field for the source.
+const FIELD: &str = "opening source";
+
+/// Name of the part with the options.
+const OPTIONS: &str = "opening options";
+
 /// Draws the dialog.
 pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
     let mut open = true;
@@ -38,15 +49,16 @@ pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
         .resizable(false)
         .anchor(Align2::CENTER_TOP, (0.0, TOP)) // it grows downwards, the field stays where it is
         .show(ui.ctx(), |ui| {
-            let room = ui.ctx().content_rect().height() - TOP - AROUND;
-            // As high as its content, up to the room that there is.
-            let area = ScrollArea::vertical().id_salt("dialog");
-            let area = area.max_height(room).min_scrolled_height(room);
-            area.show(ui, |ui| {
-                ui.set_width(WIDTH);
-                ui.spacing_mut().item_spacing.y = space::CONTROL;
+            let window = ui.ctx().content_rect();
+            let room = window.height() - TOP - AROUND;
+            let width = WIDTH.min(window.width() - BESIDE);
+            form::dialog(ui, ("opening", width, room), |ui, part| {
+                if part == Part::Footer {
+                    return footer_ui(ui, state, commands);
+                }
                 source_ui(ui, &state.opening, commands);
-                choices_ui(ui, &state.opening, commands);
+                options_ui(ui, state, commands);
+                ui.add_space(space::CHIP);
                 ui.separator();
                 looked_ui(ui, state, commands);
             });
@@ -57,54 +69,72 @@ pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
 }
 
 fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
     let dictionary = opening.kind == Kind::Dictionary;
-    let (words, hint) = if dictionary {
+    let (label, help, hint) = if dictionary {
         (
-            "Folder or file in any supported format, or a name on the hub or in SAELens's registry",
-            "google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71, or a path",
+            "Dictionary",
+            "Folder or file in any supported format, or a name on the hub or in SAELens's registry, such as google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71",
+            "Path, or name on the hub or in SAELens",
         )
     } else {
         (
-            "Folder, GGUF file or name on the hub",
-            "openai-community/gpt2, owner/name/file.gguf@revision, or a path",
+            "Model",
+            "Folder, GGUF file or name on the hub, such as openai-community/gpt2 or owner/name/file.gguf@revision",
+            "Path, or name on the hub",
         )
     };
-    let label = ui.label(caption(words).color(secondary));
     let mut source = opening.source.clone();
-    let edit = TextEdit::singleline(&mut source)
-        .hint_text(hint)
-        .desired_width(f32::INFINITY)
-        .margin(egui::Margin::symmetric(8, 6));
-    let edit = ui.add(edit).labelled_by(label.id);
-    if edit.changed() {
-        commands.send(opening::Command::Typed(source));
-    } else if source.is_empty() && ui.memory(|memory| memory.focused().is_none()) {
-        edit.request_focus(); // what is typed first is the source
-    }
-    let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-    let here = matches!(
-        opening.looked,
-        Load::Ready(Looked::Here(_) | Looked::Dictionary(_))
-    );
-    if entered && here {
-        commands.send(opening::Command::Open);
-    }
+    let row = Row {
+        label,
+        help,
+        wide: true,
+        ..Row::default()
+    };
+    row.ui(ui, |ui, width| {
+        let edit = TextEdit::singleline(&mut source)
+            .id(egui::Id::unique(FIELD))
+            .hint_text(hint)
+            .desired_width(width - 16.0)
+            .margin(egui::Margin::symmetric(8, 6));
+        let edit = ui.add(edit);
+        if edit.changed() {
+            commands.send(opening::Command::Typed(source.clone()));
+        } else if source.is_empty() && ui.memory(|memory| memory.focused().is_none()) {
+            edit.request_focus(); // what is typed first is the source
+        }
+        let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        let fits = match &opening.looked {
+            Load::Ready(Looked::Here(found)) => found.fits(),
+            Load::Ready(Looked::Dictionary(found)) => found.fits(),
+            _ => false,
+        };
+        if entered && fits {
+            commands.send(opening::Command::Open);
+        }
+        edit
+    });
     if let Some(left) = opening.pause_left() {
         ui.request_repaint_after(left);
     }
     suggestions_ui(ui, opening, commands);
-    ui.horizontal(|ui| {
+    let row = Row {
+        wide: true,
+        ..Row::default()
+    };
+    row.ui(ui, |ui, _| {
         let of_file = if dictionary {
             "File…"
         } else {
             "GGUF file…"
         };
-        for (words, file) in [("Folder…", false), (of_file, true)] {
-            if ui.button(words).clicked() {
+        let folder = ui.button("Folder…");
+        let file = ui.button(of_file);
+        for (button, file) in [(&folder, false), (&file, true)] {
+            if button.clicked() {
                 commands.send(opening::Command::Pick { file });
             }
         }
+        folder
     });
 }
 
@@ -138,44 +168,78 @@ fn suggestions_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) 
     });
 }
 
-fn choices_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
-    let how = opening.how;
-    let mut stored = how.form == Form::Stored;
-    let mut offline = opening.hub.as_ref().is_some_and(|hub| hub.offline);
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = space::GROUP;
-        if opening.kind == Kind::Model {
+/// Draws the options, folded away; the line says which are on.
+fn options_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let opening = &state.opening;
+    let (how, is_model) = (opening.how, opening.kind == Kind::Model);
+    let offline = opening.hub.as_ref().is_some_and(|hub| hub.offline);
+    let processing = format!("processing {}", how.processing);
+    let on = [
+        (
+            how.form == Form::Stored && is_model,
+            "GGUF matrices as stored",
+        ),
+        (offline, "offline"),
+        (how.bos.left_out && is_model, "without BOS"),
+        (how.bos.doubled && is_model, "double BOS"),
+        (!how.processing.is_none() && is_model, processing.as_str()),
+    ];
+    let on = on.iter().filter(|(on, _)| *on).map(|(_, words)| *words);
+    let on: Vec<&str> = on.collect();
+    let open = state.settings.unfolded.contains(OPTIONS);
+    if form::fold(ui, open, "Options", &on.join(", ")) {
+        commands.send(shell::Command::Unfold(OPTIONS, !open));
+    }
+    if !open {
+        return;
+    }
+    if is_model {
         let help = "Keeps the matrices of a GGUF file in memory as the file stores them and converts them to f32 when they are used: less memory, slower, the same results. The weights of a folder are always f32";
-        let keep = ui.checkbox(&mut stored, "Keep GGUF matrices as stored");
-        if keep.on_hover_text(help).changed() {
+        let words = "Keep GGUF matrices as stored";
+        if let Some(stored) = switch_ui(ui, ("Weights", words, help), how.form == Form::Stored) {
             let form = if stored { Form::Stored } else { Form::F32 };
             commands.send(opening::Command::How(Opening { form, ..how }));
         }
-        }
-        let help = "Uses only the hub's cache for names, never the network. On by default where HF_HUB_OFFLINE is set";
-        let fetch = ui.checkbox(&mut offline, "Offline: fetch nothing");
-        if fetch.on_hover_text(help).changed() {
-            commands.send(opening::Command::Offline(offline));
-        }
-    });
-    if opening.kind == Kind::Model {
+    }
+    let help = "Uses only the hub's cache for names, never the network. On by default where HF_HUB_OFFLINE is set";
+    let words = "Offline: fetch nothing";
+    if let Some(offline) = switch_ui(ui, ("Network", words, help), offline) {
+        commands.send(opening::Command::Offline(offline));
+    }
+    if is_model {
         bos_ui(ui, how, commands);
         processing_ui(ui, how, commands);
     }
 }
 
+/// Draws a row with a check mark; its new state, if it was changed.
+fn switch_ui(ui: &mut Ui, (label, words, help): (&str, &str, &str), on: bool) -> Option<bool> {
+    let mut now = on;
+    let row = Row {
+        label,
+        wide: true,
+        ..Row::default()
+    };
+    row.ui(ui, |ui, _| {
+        let check = ui.checkbox(&mut now, words).on_hover_text(help);
+        let name = words.to_owned();
+        check.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, now, &name));
+        check
+    });
+    (now != on).then_some(now)
+}
+
 /// Draws the options for BOS.
 fn bos_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
     let mut bos = how.bos;
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = space::GROUP;
-        let help = "Puts no beginning-of-sequence token before a text, whatever the model and the dictionary ask for";
-        ui.checkbox(&mut bos.left_out, "Leave out BOS")
-            .on_hover_text(help);
-        let help = "Adds BOS even to a text that begins with BOS, as transformers does; otherwise such a text keeps its single BOS";
-        ui.checkbox(&mut bos.doubled, "Keep a double BOS")
-            .on_hover_text(help);
-    });
+    let help = "Puts no beginning-of-sequence token before a text, whatever the model and the dictionary ask for";
+    if let Some(on) = switch_ui(ui, ("BOS", "Leave out BOS", help), bos.left_out) {
+        bos.left_out = on;
+    }
+    let help = "Adds BOS even to a text that begins with BOS, as transformers does; otherwise such a text keeps its single BOS";
+    if let Some(on) = switch_ui(ui, ("", "Keep a double BOS", help), bos.doubled) {
+        bos.doubled = on;
+    }
     if bos != how.bos {
         commands.send(opening::Command::How(Opening { bos, ..how }));
     }
@@ -183,41 +247,35 @@ fn bos_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
 
 /// Draws the choice of processing steps for the weights.
 fn processing_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let help = "Rewrites the weights as TransformerLens's from_pretrained does; the model's predictions stay the same. Dictionaries that were trained on a processed model need it";
     let mut processing = how.processing;
-    ui.horizontal(|ui| {
-        ui.label(caption("Processing of the weights").color(secondary))
-            .on_hover_text(help);
+    let row = Row {
+        label: "Processing",
+        help: "Rewrites the weights as TransformerLens's from_pretrained does; the model's predictions stay the same. Dictionaries that were trained on a processed model need it",
+        wide: true,
+        ..Row::default()
+    };
+    row.ui(ui, |ui, _| {
         let usual = Processing::transformer_lens();
-        for (words, preset) in [
-            ("None", Processing::default()),
-            ("As TransformerLens", usual),
-        ] {
-            if ui
-                .selectable_label(how.processing.keys() == preset.keys(), words)
-                .clicked()
-            {
+        let mut choose = |words: &str, preset: Processing| {
+            let chosen = how.processing.keys() == preset.keys();
+            let choice = ui.selectable_label(chosen, words);
+            if choice.clicked() {
                 processing = preset;
             }
-        }
+            choice
+        };
+        let none = choose("None", Processing::default());
+        choose("As TransformerLens", usual);
+        none
     });
-    egui::Grid::new("steps")
-        .num_columns(2)
-        .spacing([space::GROUP, space::CHIP])
-        .show(ui, |ui| {
-            for (i, step) in STEPS.iter().enumerate() {
-                let mut on = how.processing.has(step.key);
-                let help = format!("{} ({})", step.help, step.key);
-                let changed = ui.checkbox(&mut on, step.label).on_hover_text(help);
-                if changed.changed() && processing.set(step.key, on).is_err() {
-                    continue; // every step of the list is known
-                }
-                if i % 2 == 1 {
-                    ui.end_row();
-                }
-            }
-        });
+    for step in STEPS {
+        let help = format!("{} ({})", step.help, step.key);
+        let on = how.processing.has(step.key);
+        if let Some(on) = switch_ui(ui, ("", step.label, &help), on) {
+            let set = processing.set(step.key, on);
+            debug_assert!(set.is_ok(), "every step of the list is known");
+        }
+    }
     if processing != how.processing {
         let how = Opening { processing, ..how };
         commands.send(opening::Command::How(how));
@@ -244,6 +302,7 @@ fn looked_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             let words = "Choose one of these, or type a path or a name.";
             ui.label(RichText::new(words).color(secondary));
         }
+        Load::Failed(_) if is_writing(ui) => {} // it may be half a name
         Load::Failed(why) => {
             failure_line(ui, "This cannot be opened", why);
             if ui.button("Try again").clicked() {
@@ -251,9 +310,15 @@ fn looked_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             }
         }
         Load::Ready(Looked::OnHub(name)) => on_hub_ui(ui, state, name, commands),
-        Load::Ready(Looked::Here(found)) => found_ui(ui, found, commands),
+        Load::Ready(Looked::Here(found)) => found_ui(ui, found),
         Load::Ready(Looked::Dictionary(found)) => dictionary_ui(ui, found, commands),
     }
+}
+
+/// The job that fetches, while it runs.
+fn fetching(state: &AppState) -> Option<&Job> {
+    let job = state.jobs.get(state.opening.fetching?)?;
+    job.is_running().then_some(job)
 }
 
 fn on_hub_ui(ui: &mut Ui, state: &AppState, name: &Name, commands: &mut Commands) {
@@ -265,12 +330,7 @@ fn on_hub_ui(ui: &mut Ui, state: &AppState, name: &Name, commands: &mut Commands
         format!("{name} is not complete in the hub's cache: download it to see its memory needs.")
     };
     ui.add(Label::new(words).wrap());
-    let job = opening.fetching.and_then(|id| state.jobs.get(id));
-    let Some(job) = job.filter(|job| job.is_running()) else {
-        let fetch = Button::new("Fetch").min_size(egui::vec2(0.0, space::CONTROL_ROW));
-        if ui.add_enabled(!offline, fetch).clicked() {
-            commands.send(opening::Command::Fetch(name.clone()));
-        }
+    let Some(job) = fetching(state) else {
         return;
     };
     ui.horizontal(|ui| {
@@ -292,7 +352,7 @@ fn on_hub_ui(ui: &mut Ui, state: &AppState, name: &Name, commands: &mut Commands
     ui.request_repaint_after(std::time::Duration::from_millis(250));
 }
 
-fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
+fn found_ui(ui: &mut Ui, found: &Found) {
     let theme = Theme::from_ui(ui);
     let card = &found.card;
     let config = &card.config;
@@ -348,7 +408,6 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
             ui.add(Label::new(caption(words::said(note)).color(theme.ink.secondary)).wrap());
         }
     });
-    fit_and_open_ui(ui, found.fits(), "a smaller or quantised model", commands);
 }
 
 /// Draws facts of a dictionary, from the headers of its files.
@@ -395,41 +454,81 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
             "Memory of the loaded encoder and decoder",
         );
     }
-    fit_and_open_ui(ui, found.fits(), "a smaller dictionary", commands);
 }
 
 /// Layer of a cross-layer transcoder to open.
 fn layer_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
     let layers = found.look.layers.len();
-    let definition = "In a cross-layer transcoder, features write to their own and all later layers. Its output is the sum over layers, which umbra sae verify measures; here you open one layer";
+    let definition = "In a cross-layer transcoder, features write to their own and all later layers. Its output is the sum over layers; here you open one layer";
     fact_ui(ui, "Layers", &number::count(layers as u64), definition);
-    ui.horizontal(|ui| {
-        let label = ui
-            .label("Layer to open")
-            .on_hover_text("Each layer opens as its own dictionary");
-        let mut layer = found.layer;
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let value = DragValue::new(&mut layer).range(0..=layers - 1);
-            if ui.add(value).labelled_by(label.id).changed() {
-                commands.send(opening::Command::Layer(layer));
-            }
-        });
+    let row = Row {
+        label: "Layer to open",
+        help: "Each layer opens as its own dictionary",
+        ..Row::default()
+    };
+    let mut layer = found.layer;
+    row.ui(ui, |ui, width| {
+        let value = DragValue::new(&mut layer).range(0..=layers - 1);
+        ui.add_sized(egui::vec2(width, space::CONTROL_ROW), value)
     });
+    if layer != found.layer {
+        commands.send(opening::Command::Layer(layer));
+    }
 }
 
-/// Says if it does not fit, and opens it if it does.
-fn fit_and_open_ui(ui: &mut Ui, fits: bool, smaller: &str, commands: &mut Commands) {
-    if !fits {
-        let words = format!(
-            "It does not fit in the available memory: close other programs or choose {smaller}."
-        );
-        ui.horizontal_top(|ui| {
-            ui.label(theme::icon(icons::WARNING_CIRCLE).color(Theme::from_ui(ui).failure));
-            ui.add(Label::new(words).wrap());
-        });
+/// Whether somebody writes the source.
+fn is_writing(ui: &Ui) -> bool {
+    ui.memory(|memory| memory.has_focus(egui::Id::unique(FIELD)))
+}
+
+/// Draws the one thing that can be done now, or why nothing can.
+fn footer_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let opening = &state.opening;
+    let too_large = |smaller: &str| {
+        format!("It does not fit in the available memory: close other programs or choose {smaller}")
+    };
+    let (words, command, why) = match &opening.looked {
+        Load::Ready(Looked::OnHub(name)) => {
+            let offline = opening.hub.as_ref().is_some_and(|hub| hub.offline);
+            let why = if offline {
+                "Downloads are off: turn them on under Options".to_owned()
+            } else if fetching(state).is_some() {
+                "Fetching…".to_owned()
+            } else {
+                String::new()
+            };
+            ("Fetch", opening::Command::Fetch(name.clone()), why)
+        }
+        Load::Ready(Looked::Here(found)) if !found.fits() => {
+            let why = too_large("a smaller or quantised model");
+            ("Open", opening::Command::Open, why)
+        }
+        Load::Ready(Looked::Dictionary(found)) if !found.fits() => {
+            let why = too_large("a smaller dictionary");
+            ("Open", opening::Command::Open, why)
+        }
+        Load::Ready(_) => ("Open", opening::Command::Open, String::new()),
+        load => {
+            let why = match load {
+                _ if opening.source.trim().is_empty() => "Type a path or a name, or choose one",
+                Load::Failed(_) if is_writing(ui) => "Nothing to open there yet",
+                Load::Failed(_) => "",
+                _ => "Looking…",
+            };
+            form::main_button(ui, false, "", "Open");
+            cancel_ui(ui, commands);
+            return form::reason(ui, why);
+        }
+    };
+    if form::main_button(ui, why.is_empty(), "", words).clicked() {
+        commands.send(command);
     }
-    let open = Button::new("Open").min_size(egui::vec2(0.0, space::CONTROL_ROW));
-    if ui.add_enabled(fits, open).clicked() {
-        commands.send(opening::Command::Open);
+    cancel_ui(ui, commands);
+    form::reason(ui, &why);
+}
+
+fn cancel_ui(ui: &mut Ui, commands: &mut Commands) {
+    if form::side_button(ui, true, "Cancel").clicked() {
+        commands.send(opening::Command::Close);
     }
 }

@@ -11,6 +11,7 @@ use crate::state::path::{Entry, Field, PathState, Verdict};
 use crate::state::requests::Commands;
 use crate::state::requests::path::Command;
 use crate::theme::{self, Theme, caption, icons, space};
+use crate::widgets::form;
 use crate::widgets::number;
 
 const WIDTH: f32 = 560.0;
@@ -202,7 +203,6 @@ fn line_ui(ui: &mut Ui, entry: &Entry, marked: bool) -> egui::Response {
 }
 
 fn answer_ui(ui: &mut Ui, field: &Field, verdict: &Verdict, commands: &mut Commands) {
-    let theme = Theme::from_ui(ui);
     let words = match (&field.ask, verdict) {
         (_, Verdict::NewFolder(_)) => "Create this folder",
         (_, Verdict::Replaces(_)) => "Replace",
@@ -212,23 +212,24 @@ fn answer_ui(ui: &mut Ui, field: &Field, verdict: &Verdict, commands: &mut Comma
     };
     ui.horizontal(|ui| {
         let can = !matches!(verdict, Verdict::Bad(_));
-        let button = Button::new(words).min_size(egui::vec2(0.0, space::CONTROL_ROW));
-        if ui.add_enabled(can, button).clicked() {
+        if form::main_button(ui, can, "", words).clicked() {
             commands.send(match verdict {
                 Verdict::NewFolder(_) => Command::MakeFolder,
                 _ => Command::Choose,
             });
         }
-        let cancel = Button::new("Cancel").min_size(egui::vec2(0.0, space::CONTROL_ROW));
-        if ui.add(cancel).clicked() {
+        if form::side_button(ui, true, "Cancel").clicked() {
             commands.send(Command::Cancel);
         }
-        let (said, colour) = match verdict {
-            Verdict::Bad(why) => (why.as_str(), theme.ink.secondary),
-            Verdict::Replaces(_) => ("A file of this name exists", theme.warning),
-            Verdict::NewFolder(_) => ("No such folder exists yet", theme.ink.secondary),
-            Verdict::Good(_) => ("", theme.ink.secondary),
-        };
-        ui.add(Label::new(caption(said).color(colour)).truncate());
+        match verdict {
+            Verdict::Bad(why) => form::reason(ui, why),
+            Verdict::NewFolder(_) => form::reason(ui, "No such folder exists yet"),
+            Verdict::Replaces(_) => {
+                let warning = Theme::from_ui(ui).warning;
+                let words = caption("A file of this name exists").color(warning);
+                ui.add(Label::new(words).wrap());
+            }
+            Verdict::Good(_) => {}
+        }
     });
 }

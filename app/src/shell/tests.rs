@@ -266,6 +266,15 @@ fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
     for load in [Load::Loading, Load::Ready(Looked::OnHub(name.clone()))] {
         state.apply(Event::Opening(Opening::Looked(request.clone(), load)));
     }
+    let mut folded = window(state);
+    folded.run();
+    folded.get_by_label("Options").click();
+    folded.run();
+    let unfold = shell::Command::Unfold("opening options", true);
+    assert_eq!(taken(&mut folded), [unfold.into()]);
+    let mut state = std::mem::take(&mut folded.state_mut().state);
+    let unfolded = crate::state::settings::Event::Unfolded("opening options", true);
+    state.apply(Event::Settings(unfolded));
     let mut harness = window(state);
     harness.run();
     harness.get_by_label("Fetch").click();

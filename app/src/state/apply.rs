@@ -40,5 +40,6 @@ impl AppState {
             Event::History(event) => self.history.apply(event),
             Event::Settings(event) => self.settings.apply(event),
         }
+        self.survey_again();
     }
 }

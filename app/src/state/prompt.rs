@@ -1,5 +1,8 @@
 //! The sentence in Prompt and its reading by model and dictionary. The labs work on the same sentence.
 
+pub(crate) mod latency;
+mod survey;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,10 +11,17 @@ use umbra_core::models::Model;
 use umbra_core::prompt::{Input, Reading};
 
 use super::catalogue::DictionaryId;
+use super::jobs::JobId;
 use super::load::Load;
 
-/// Pause in typing after which the sentence is read.
+use self::latency::Latencies;
+pub(crate) use self::survey::Surveyed;
+
+/// Pause in typing after which the lens and the patterns of the sentence are computed, which take longer than its reading.
 pub(crate) const PAUSE: Duration = Duration::from_millis(250);
+
+/// Time after which the reading of a sentence that changed is stopped; a shorter one is finished and shown, so that colours follow the typing.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(150);
 
 /// A sentence and the model that reads it: what a lens or a pattern is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +93,32 @@ pub(crate) struct PromptState {
     pub(crate) reading: Load<Arc<Reading>>,
     /// The last reading that succeeded, shown until the next arrives, and its dictionary.
     pub(crate) last: Option<(Reader, Arc<Reading>)>,
+    /// The reading on its way.
+    pub(crate) flight: Option<Flight>,
+    /// Number of readings begun so far.
+    pub(crate) flights: u64,
+    /// Times from key presses to new colours.
+    pub(crate) latencies: Latencies,
+    /// The ranked features of the reading that is shown.
+    pub(super) surveyed: Option<Surveyed>,
+}
+
+/// A reading on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flight {
+    /// Its number among all readings.
+    pub(crate) number: u64,
+    /// Its job.
+    pub(crate) job: JobId,
+    /// Its beginning.
+    pub(crate) began: Instant,
+}
+
+impl Flight {
+    /// Time until it is given up for the sake of another sentence; zero once that is due.
+    pub(crate) fn patience(&self) -> Duration {
+        PATIENCE.saturating_sub(self.began.elapsed())
+    }
 }
 
 /// Name of a change of the sentence in undo messages.
@@ -130,6 +166,12 @@ impl PromptState {
         }
     }
 
+    /// Whether the reading of the present sentence is there.
+    pub(crate) fn is_read(&self) -> bool {
+        let of = self.reading_of.as_ref().map(|(_, input)| input);
+        self.reading.ready().is_some() && of == self.input().as_ref()
+    }
+
     /// Returns the sentence with its fixed tokens.
     pub(crate) fn written(&self) -> Written {
         Written {
@@ -143,6 +185,7 @@ impl PromptState {
         self.reading_of = None;
         self.reading = Load::Absent;
         self.last = None;
+        self.flight = None; // what is on its way is dropped
     }
 
     /// Time until the sentence is read, if somebody types.
@@ -177,6 +220,12 @@ pub(crate) enum Event {
     Side(Side),
     /// A reading is asked for, arrived or failed.
     Reading(Reader, Input, Load<Arc<Reading>>),
+    /// The frame that was just drawn shows the reading of the present sentence.
+    Drawn,
+    /// A reading is on its way.
+    Began(Flight),
+    /// The reading with this number ended: with its result or a sentence, or stopped.
+    Landed(u64, Option<Load<Arc<Reading>>>),
     /// Undo or redo puts a sentence in place.
     Put(Written),
 }

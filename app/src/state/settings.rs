@@ -77,6 +77,16 @@ pub(crate) enum ThemeChoice {
     Light,
 }
 
+/// Order of a sentence's features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) enum Ranking {
+    /// By surprise, where there is an index.
+    #[default]
+    Surprise,
+    /// By the size of the activation.
+    Activation,
+}
+
 /// The settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -108,6 +118,10 @@ pub(crate) struct Settings {
     pub(crate) device: DeviceWish,
     /// Columns of tables, by the names of tables.
     pub(crate) tables: Arrangements,
+    /// Order of a sentence's features.
+    pub(crate) ranking: Ranking,
+    /// Whether features on more than a tenth of all tokens are listed.
+    pub(crate) dense_unfolded: bool,
 }
 
 fn write_device<S: Serializer>(wish: &DeviceWish, to: S) -> Result<S::Ok, S::Error> {
@@ -136,6 +150,8 @@ impl Default for Settings {
             recent_models: vec![],
             device: DeviceWish::default(),
             tables: Arrangements::new(),
+            ranking: Ranking::default(),
+            dense_unfolded: false,
         }
     }
 }
@@ -171,6 +187,10 @@ pub(crate) enum Event {
     Device(DeviceWish),
     /// Other columns, or another order, of a table.
     Table(String, Arrangement),
+    /// Another order of a sentence's features.
+    Ranking(Ranking),
+    /// Dense features listed or folded.
+    DenseUnfolded(bool),
 }
 
 impl Settings {
@@ -214,6 +234,8 @@ impl Settings {
             Event::Table(name, arrangement) => {
                 settings.tables.insert(name, arrangement);
             }
+            Event::Ranking(ranking) => settings.ranking = ranking,
+            Event::DenseUnfolded(unfolded) => settings.dense_unfolded = unfolded,
             Event::ModelOpened(model) => {
                 let models = &mut settings.recent_models;
                 models.retain(|recent| recent.path != model.path);

@@ -109,7 +109,7 @@ impl Step {
             ),
             Self::Sentence => (
                 "Try your own sentence",
-                "Type a sentence. Umbra reads it whenever you pause.",
+                "Type a sentence. Its colours follow every key press.",
                 "The features of your sentence are lit.",
             ),
             Self::Head => (

@@ -6,6 +6,8 @@
 mod plots;
 mod tests;
 
+pub(super) use self::tests::dialogs;
+
 use std::collections::HashMap;
 
 use egui::emath::Rot2;

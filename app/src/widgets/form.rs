@@ -78,7 +78,8 @@ impl Row<'_> {
                 }
             })
             .inner;
-        if let Some(error) = self.error.filter(|_| shows_error(&response)) {
+        let shows = shows_error(&response, self.error.is_some());
+        if let Some(error) = self.error.filter(|_| shows) {
             let failure = Theme::from_ui(ui).failure;
             let stroke = Stroke::new(1.0, failure);
             ui.painter()
@@ -157,8 +158,8 @@ pub(crate) fn is_typing(ui: &Ui) -> bool {
     typed_in(ui.ctx()).is_some()
 }
 
-/// Whether an error of a control is shown now: not while it is written in; while another one is, only if it was shown before.
-fn shows_error(response: &Response) -> bool {
+/// Notes that a control is written in, and returns whether its error is shown now: not while it is written in; while another one is, only if it was shown before.
+fn shows_error(response: &Response, is_wrong: bool) -> bool {
     let ctx = &response.ctx;
     let key = Id::unique("typed in");
     if response.changed() && response.has_focus() {
@@ -172,7 +173,7 @@ fn shows_error(response: &Response) -> bool {
         Some(id) if id == response.id => false,
         Some(_) => ctx.data(|data| data.get_temp(shown)).unwrap_or(false),
     };
-    ctx.data_mut(|data| data.insert_temp(shown, shows));
+    ctx.data_mut(|data| data.insert_temp(shown, shows && is_wrong));
     shows
 }
 
@@ -251,6 +252,7 @@ pub(crate) fn dialog(
     (salt, width, room): (&str, f32, f32),
     mut draw: impl FnMut(&mut Ui, Part),
 ) {
+    ui.set_width(width);
     let id = ui.make_persistent_id(salt);
     let height = ui.data(|data| data.get_temp(id)).unwrap_or(FOOTER);
     let most = (room - height).max(2.0 * space::CONTROL_ROW);
@@ -258,7 +260,7 @@ pub(crate) fn dialog(
     area.max_height(most)
         .min_scrolled_height(most)
         .show(ui, |ui| {
-            ui.set_width(width);
+            ui.set_width(ui.available_width());
             ui.spacing_mut().item_spacing.y = space::CHIP;
             draw(ui, Part::Content);
         });

@@ -2,6 +2,7 @@
 
 pub(crate) mod anchor;
 pub(crate) mod bars;
+pub(crate) mod cell_grid;
 pub(crate) mod csv;
 pub(crate) mod curve_plot;
 pub(crate) mod density_histogram;
@@ -27,6 +28,7 @@ pub(crate) mod plot;
 pub(crate) mod rank_plot;
 pub(crate) mod settings_form;
 pub(crate) mod to_save;
+pub(crate) mod token_editor;
 pub(crate) mod token_grid;
 pub(crate) mod token_strip;
 

@@ -35,8 +35,9 @@ pub(crate) fn signed(value: f64) -> String {
     }
 }
 
-/// `drag` that takes whole numbers as people write them, `20k` and `1e6` too.
+/// `drag` that takes whole numbers as people write them, `20k` and `1e6` too, and shows them with thousands separators.
 pub(crate) fn counting(drag: DragValue<'_>) -> DragValue<'_> {
+    let drag = drag.custom_formatter(|value, _| count(value.max(0.0).round() as u64));
     drag.custom_parser(|text| umbra_core::count::read(text).ok().map(|count| count as f64))
 }
 

@@ -13,6 +13,7 @@ mod json;
 mod pack;
 mod preview;
 mod reservoir;
+mod surprise;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use fold::{BEFORE, Fold, NEAR_DUPLICATES, SHARED, fold};
 pub use index::Index;
 pub use json::json;
 pub use preview::{Name, Peak, Preview};
+pub use surprise::{DENSE, Firing, Ranked, Rarity, Survey, surprise};
 
 /// Number of examples in the list of the strongest.
 pub const TOP: usize = 20;

@@ -4,6 +4,7 @@ use super::Spec;
 use super::checkpoint::Keeping;
 use super::micro;
 use super::spec::Decoder;
+use super::stream;
 use crate::device;
 use crate::error::Result;
 use crate::kernels::encode::Product;
@@ -139,18 +140,27 @@ pub fn together(runs: &[(&Spec, (usize, usize))], held: usize) -> u64 {
 pub struct Disk {
     /// The saved dictionaries.
     pub dictionaries: u64,
-    /// Their checkpoints, which finished runs remove: weights with Adam's two moments, the moving average, the shuffle buffer, and the dictionary as it stood.
+    /// Their checkpoints, which finished runs remove: weights with Adam's two moments, the moving average, the shuffle buffer, the piece of the source that is
+    /// being stored, and the dictionary as it stood.
     pub checkpoints: u64,
 }
 
-/// Counts the bytes that dictionaries trained together write, each given with the widths that it reads and reconstructs.
-pub fn disk_together(runs: &[(&Spec, (usize, usize))], held: usize) -> Disk {
+/// Counts the bytes that dictionaries trained together write, each given with the widths that it reads and reconstructs, from a text or store of `rows` rows that
+/// holds `held` activations; without rows, no piece is counted.
+pub fn disk_together(runs: &[(&Spec, (usize, usize))], (held, rows): (usize, usize)) -> Disk {
+    let piece = if rows == 0 {
+        0
+    } else {
+        stream::piece_of(held, rows)
+    };
     let mut disk = Disk::default();
     for (spec, widths) in runs {
         let copies = 4 + u64::from(spec.ema > 0.0);
         let weights = parameters(spec, *widths);
         let buffer = Needs::new(spec, *widths, held).buffer;
-        let checkpoint = times(&[copies, weights]).saturating_add(buffer);
+        let piece = times(&[F32, piece as u64, columns(spec, *widths)]);
+        let kept = times(&[copies, weights]).saturating_add(buffer);
+        let checkpoint = kept.saturating_add(piece);
         disk.dictionaries = disk.dictionaries.saturating_add(weights);
         disk.checkpoints = disk.checkpoints.saturating_add(checkpoint);
     }
@@ -221,14 +231,17 @@ mod tests {
         let mut spec = spec();
         let weights = 4 * (128_000 + 1_064);
         let buffer = 4_000 * (64 * 4 + 8);
-        let disk = |spec: &Spec| disk_together(&[(spec, (64, 64))], 4_000);
+        // 80 rows of 50 activations, 32 rows a piece.
+        let piece = 32 * 50 * 64 * 4;
+        let disk = |spec: &Spec, rows| disk_together(&[(spec, (64, 64))], (4_000, rows));
         let want = Disk {
             dictionaries: weights,
-            checkpoints: 4 * weights + buffer,
+            checkpoints: 4 * weights + buffer + piece,
         };
-        assert_eq!(disk(&spec), want);
+        assert_eq!(disk(&spec, 80), want);
+        assert_eq!(disk(&spec, 0).checkpoints, 4 * weights + buffer);
         spec.ema = 0.9;
-        assert_eq!(disk(&spec).checkpoints, 5 * weights + buffer);
+        assert_eq!(disk(&spec, 80).checkpoints, 5 * weights + buffer + piece);
     }
 
     #[test]

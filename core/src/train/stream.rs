@@ -139,6 +139,11 @@ struct Piece {
     tables: Vec<(Want, Matrix, usize)>,
 }
 
+/// Returns the activations of one piece of a source of `rows` rows with `counted` activations. On average; pieces of a text with many special tokens differ.
+pub(super) fn piece_of(counted: usize, rows: usize) -> usize {
+    (PIECE.saturating_mul(counted) / rows.max(1)).max(1)
+}
+
 impl<'a> Shared<'a> {
     /// For streams that want `wants`, each of which fills a buffer of `buffer` activations.
     pub(super) fn new(from: Origin<'a>, wants: &[Vec<Want>], buffer: usize) -> Self {
@@ -149,8 +154,7 @@ impl<'a> Shared<'a> {
                 None => counted.push((*want, 1)),
             }
         }
-        // On average; pieces of a text with many special tokens differ.
-        let piece = (PIECE * from.counted() / from.rows().max(1)).max(1);
+        let piece = piece_of(from.counted(), from.rows());
         Self {
             from,
             wants: counted,

@@ -20,25 +20,25 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Counts the needs of `specs`, one at least, on a source that gives `there` activations; `width` tells the width of a hook.
+    /// Counts the needs of `specs`, one at least, on a source that gives `there` activations out of that many rows; `width` tells the width of a hook.
     pub fn new(
         specs: &[&Spec],
         width: impl Fn(HookPoint) -> Option<usize>,
-        there: Option<u64>,
+        there: Option<(u64, usize)>,
     ) -> Self {
         let sized = specs.iter().map(|spec| {
             let widths = (width(spec.hook)?, width(spec.writes())?);
             Some((*spec, widths))
         });
         let sized: Option<Vec<_>> = sized.collect();
-        let held = there.map_or(usize::MAX, |there| there as usize);
+        let held = there.map_or((usize::MAX, 0), |(there, rows)| (there as usize, rows));
         let first = specs.first();
         Self {
-            memory: sized.as_ref().map(|sized| bytes_together(sized, held)),
+            memory: sized.as_ref().map(|sized| bytes_together(sized, held.0)),
             disk: sized.map(|sized| disk_together(&sized, held)),
             steps: first.map_or(0, |spec| spec.steps()),
             tokens: first.map_or(0, |spec| spec.tokens),
-            there,
+            there: there.map(|(there, _)| there),
         }
     }
 
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn needs_are_those_that_a_run_is_refused_by() {
         let spec = spec();
-        let needs = Needs::new(&[&spec], |_| Some(16), Some(4_000));
+        let needs = Needs::new(&[&spec], |_| Some(16), Some((4_000, 80)));
         let bytes = bytes_together(&[(&spec, (16, 16))], 4_000);
         assert_eq!((needs.memory, needs.steps), (Some(bytes), 10));
         assert_eq!(needs.readings(), Some(2.5));
@@ -151,13 +151,13 @@ mod tests {
             words.starts_with("Training takes 10 steps and about "),
             "{words}"
         );
-        let disk = disk_together(&[(&spec, (16, 16))], 4_000);
+        let disk = disk_together(&[(&spec, (16, 16))], (4_000, 80));
         assert_eq!(needs.disk, Some(disk));
         assert!(words.contains(" MB, with checkpoints "), "{words}");
         let unknown = Needs::new(&[&spec], |_| None, None);
         assert_eq!((unknown.memory, unknown.readings()), (None, None));
         assert_eq!(unknown.note(), "Training takes 10 steps");
-        let long = Needs::new(&[&spec], |_| Some(16), Some(20_000));
+        let long = Needs::new(&[&spec], |_| Some(16), Some((20_000, 400)));
         assert_eq!(long.readings(), None);
     }
 

@@ -157,11 +157,11 @@ impl Source<'_> {
         match self {
             Self::Text(model, text) => {
                 let rule = specs.first().map(|spec| spec.positions);
-                let there = rule.map(|rule| text.rows.counted_by(rule) as u64);
+                let there = rule.map(|rule| (text.rows.counted_by(rule) as u64, text.rows.len()));
                 Needs::new(&specs, |hook| model.width(hook).ok(), there)
             }
             Self::Store(store) => {
-                let there = Some(store.counted() as u64);
+                let there = Some((store.counted() as u64, store.rows()));
                 Needs::new(&specs, |hook| store.width(hook).ok(), there)
             }
         }

@@ -240,7 +240,7 @@ fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_
         ..form.clone()
     };
     desk.run(Command::Fill(missing));
-    let refused = plan::plan(&desk.state).first.errors["layer"].clone();
+    let refused = plan::plan(&desk.state).first.errors["hook"].clone();
     assert!(
         refused.contains("holds blocks.1.hook_resid_post"),
         "{refused}"

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use umbra_core::prompt::Reading;
+
 use crate::state::load::Load;
-use crate::state::prompt::{Event, SENTENCE};
+use crate::state::prompt::{Event, Reader, SENTENCE};
 use crate::state::{AppState, history};
 
 /// Carries out an event. What arrives late for another sentence is dropped.
@@ -13,6 +15,10 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
     match event {
         Event::Text { text, typed } => {
             prompt.typed = typed.then(Instant::now);
+            match prompt.typed {
+                Some(now) if !text.trim().is_empty() => prompt.latencies.pressed(now),
+                _ => prompt.latencies.forget(),
+            }
             prompt.text = text;
             prompt.tokens = None;
         }
@@ -46,16 +52,50 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             if load.is_loading() {
                 prompt.reading_of.clone_from(&of);
             }
-            if prompt.reading_of != of {
-                return;
+            if prompt.reading_of == of {
+                arrived(state, dictionary, load);
             }
-            if let Load::Ready(reading) = &load {
-                prompt.last = Some((dictionary, Arc::clone(reading)));
-                let tokens = reading.tokens.len();
-                let selected = &mut state.selection.token;
-                *selected = selected.filter(|at| *at < tokens);
+        }
+        Event::Drawn => {
+            if let Some(figures) = prompt.latencies.answered(Instant::now()) {
+                let ms = |time: std::time::Duration| time.as_millis();
+                let line = format!(
+                    "{} key presses in Prompt: new colours after {} ms (median), {} ms (nine of ten)",
+                    figures.presses,
+                    ms(figures.median),
+                    ms(figures.ninety)
+                );
+                state.log.line(&line);
             }
-            prompt.reading = load;
+        }
+        Event::Began(flight) => {
+            prompt.flights = flight.number + 1;
+            prompt.flight = Some(flight);
+        }
+        Event::Landed(number, load) => {
+            if prompt.flight.is_none_or(|flight| flight.number != number) {
+                return; // of another model, or another reading took its place
+            }
+            prompt.flight = None;
+            let of = prompt
+                .reading_of
+                .as_ref()
+                .map(|(dictionary, _)| *dictionary);
+            if let (Some(dictionary), Some(load)) = (of, load) {
+                arrived(state, dictionary, load);
+            }
         }
     }
+}
+
+/// The reading of the present sentence changes.
+fn arrived(state: &mut AppState, dictionary: Reader, load: Load<Arc<Reading>>) {
+    let prompt = &mut state.prompt;
+    if let Load::Ready(reading) = &load {
+        prompt.last = Some((dictionary, Arc::clone(reading)));
+        let tokens = reading.tokens.len();
+        let selected = &mut state.selection.token;
+        *selected = selected.filter(|at| *at < tokens);
+    }
+    prompt.reading = load;
 }

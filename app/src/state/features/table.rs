@@ -1,7 +1,7 @@
 //! The feature table's data with every column's order, made once in the job that reads the index.
 
 use serde::{Deserialize, Serialize};
-use umbra_core::features::Summary;
+use umbra_core::features::{Rarity, Summary};
 
 use crate::state::catalogue::DictionaryId;
 
@@ -67,6 +67,8 @@ pub struct Table {
     pub(crate) summaries: Vec<Summary>,
     /// The strongest token of each feature's top example.
     pub(crate) top_tokens: Vec<String>,
+    /// Figures by which activations are ranked.
+    pub(crate) rarity: Rarity,
     /// Ascending order by density, mean, max, norm, top token.
     orders: [Vec<u32>; 5],
 }
@@ -94,6 +96,7 @@ impl Table {
         ];
         Self {
             dictionary,
+            rarity: Rarity::new(&summaries),
             summaries,
             top_tokens,
             orders,

@@ -3,14 +3,19 @@
 use umbra_core::features::Example;
 
 use crate::state::prompt;
+use crate::state::settings::Ranking;
 
 /// Requests of this area.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
     /// Another sentence.
     Text(String),
-    /// One more letter of a sentence: reading waits for a pause.
+    /// One more letter of a sentence.
     Typed(String),
+    /// Another order of the features.
+    Rank(Ranking),
+    /// Dense features listed or folded.
+    UnfoldDense(bool),
     /// Show this side of the sentence.
     Show(prompt::Side),
     /// Read the sentence by the model, with the selected dictionary if there is one.

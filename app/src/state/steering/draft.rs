@@ -165,6 +165,17 @@ impl EditDraft {
         }
     }
 
+    /// Whether a person gives it a number.
+    pub(crate) fn has_amount(&self) -> bool {
+        let amount = |field: &Field| {
+            matches!(
+                field,
+                Field::Strength | Field::Factor | Field::Value | Field::Bounds
+            )
+        };
+        self.fields().iter().any(amount)
+    }
+
     /// Whether its hook has heads to choose among; `own` is the dictionary's hook.
     pub(crate) fn has_heads(&self, own: Option<HookPoint>) -> bool {
         let dictionary = self.fields().contains(&Field::Error) || self.action == "splice";

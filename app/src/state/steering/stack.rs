@@ -108,6 +108,9 @@ impl Draft {
             edits.push(edit.spec_in(state)?);
             used.extend(edit.dictionary_id(state)?);
         }
+        if self.edits.is_empty() {
+            return Err("Add an edit".to_owned());
+        }
         if edits.is_empty() {
             return Err("Enable an edit".to_owned());
         }

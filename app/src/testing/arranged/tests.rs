@@ -148,6 +148,13 @@ fn nothing_is_cut_or_overlaps_where_all_has_failed() {
 
 #[test]
 fn nothing_is_cut_or_overlaps_in_a_dialog() {
+    for (name, desk) in dialogs() {
+        check_all(desk, &[(name, ())], |_, ()| {});
+    }
+}
+
+/// Returns a desk for each dialog, on which it is open.
+pub(in crate::testing) fn dialogs() -> Vec<(&'static str, Desk)> {
     type Open = fn() -> Vec<Dialog>;
     let cases: [(&str, Open); 7] = [
         ("settings", || {
@@ -178,7 +185,7 @@ fn nothing_is_cut_or_overlaps_in_a_dialog() {
                 .into()
         }),
     ];
-    for (name, dialog) in cases {
+    let open = |dialog: Open| {
         let mut desk = Desk::new(testing::with_model());
         for step in dialog() {
             match step {
@@ -186,8 +193,12 @@ fn nothing_is_cut_or_overlaps_in_a_dialog() {
                 Dialog::Told(event) => desk.state.apply(event),
             }
         }
-        check_all(desk, &[(name, ())], |_, ()| {});
-    }
+        desk
+    };
+    cases
+        .into_iter()
+        .map(|(name, dialog)| (name, open(dialog)))
+        .collect()
 }
 
 /// A step that opens a dialog.

@@ -6,19 +6,23 @@ use umbra_core::features::{Name, Peak};
 use umbra_core::ids::FeatureId;
 
 use super::{OF_WIDGET, THEMES, compare, renderer};
-use crate::theme::{Hue, Theme, space};
+use crate::theme::{Hue, Theme, icons, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
+use crate::widgets::cell_grid::{CellGrid, Rows};
 use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::density_histogram::DensityHistogram;
 use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
 use crate::widgets::feature_chip::FeatureChip;
+use crate::widgets::form;
 use crate::widgets::heat_map::{Cell, HeatMap, Side};
 use crate::widgets::histogram::HistogramPlot;
+use crate::widgets::hook_picker::HookPicker;
 use crate::widgets::legend;
 use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
 use crate::widgets::settings_form::{Field, Kind};
+use crate::widgets::token_editor::{Piece, TokenEditor};
 use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
 use crate::widgets::token_strip::{Tint, TokenStrip};
 
@@ -50,8 +54,9 @@ impl Sample {
 }
 
 /// All samples.
-pub(super) const SAMPLES: [Sample; 14] = [
+pub(super) const SAMPLES: [Sample; 16] = [
     sample("bars", (360.0, 320.0), bars),
+    sample("cell_grid", (420.0, 260.0), cell_grid).pointed(190.0, 120.0),
     sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
     sample("density_histogram", (380.0, 190.0), density_histogram),
     sample("empty_state", (460.0, 460.0), states),
@@ -62,7 +67,8 @@ pub(super) const SAMPLES: [Sample; 14] = [
     sample("matrix_map", (420.0, 460.0), matrix_map).pointed(190.0, 190.0),
     sample("matrix_map_large", (420.0, 460.0), matrix_map_large),
     sample("rank_plot", (420.0, 260.0), rank_plot).pointed(200.0, 90.0),
-    sample("settings_form", (480.0, 300.0), settings_form),
+    sample("settings_form", (512.0, 380.0), settings_form),
+    sample("token_editor", (420.0, 200.0), token_editor),
     sample("token_grid", (480.0, 220.0), token_grid),
     sample("token_strip", (420.0, 300.0), token_strips),
 ];
@@ -186,12 +192,7 @@ fn density_histogram(ui: &mut Ui) {
 
 fn states(ui: &mut Ui) {
     let words = "Here you train a dictionary on a model's activations and watch it learn.";
-    empty_state(
-        ui,
-        crate::theme::icons::CHART_LINE_UP,
-        words,
-        Some("Open a model"),
-    );
+    empty_state(ui, icons::CHART_LINE_UP, words, Some("Open a model"));
     let why = "index.sqlite: is of 1,024 features, the dictionary has 2,048; build it again";
     failure_state(ui, "The index did not open", why, Some("Try again"));
     ui.add_space(space::GROUP);
@@ -352,9 +353,9 @@ fn settings_form(ui: &mut Ui) {
     let variants = strings(&["topk", "jump_relu"]);
     let plain = Field {
         key: "k",
-        label: "Active per token",
+        label: "k",
         unit: "features",
-        help: "How many features each token may use",
+        help: "Active features per token",
         default: "32",
         origin: "default",
         kind: Kind::Number,
@@ -417,6 +418,28 @@ fn settings_form(ui: &mut Ui) {
     for (field, value) in rows {
         field.ui(ui, value);
     }
+    form_parts(ui);
+}
+
+fn form_parts(ui: &mut Ui) {
+    let hook = form::Row {
+        label: "Hook",
+        ..form::Row::default()
+    };
+    hook.ui(ui, |ui, width| {
+        let picker = HookPicker {
+            salt: "picture",
+            shown: "blocks.2.hook_resid_post",
+            default: None,
+        };
+        picker.ui(ui, width, Vec::new).0
+    });
+    form::fold(ui, false, "More settings", "changed: Learning rate");
+    ui.horizontal(|ui| {
+        form::main_button(ui, false, icons::PLAY, "Start training");
+        form::side_button(ui, false, "Copy for the command line");
+        form::reason(ui, "Features: 9000000 is more than fits");
+    });
 }
 
 struct Lens(Vec<String>);
@@ -435,6 +458,83 @@ impl Cells for Lens {
     }
 
     fn card_ui(&self, _: &mut Ui, _: usize, _: usize) {}
+}
+
+/// Activations for a grid.
+struct Noise;
+
+impl Rows for Noise {
+    fn share(&self, row: usize, column: usize) -> f32 {
+        (noise(row * 11 + column) - 0.5).max(0.0) * 2.0
+    }
+
+    fn words(&self, row: usize, column: usize) -> String {
+        format!(
+            "feature {row} on token {column}: {:.2}",
+            self.share(row, column)
+        )
+    }
+
+    fn name_ui(&mut self, ui: &mut Ui, row: usize) {
+        let name = Name {
+            label: Some("royal titles"),
+            ..Name::default()
+        };
+        FeatureChip::new(FeatureId(40 + row as u32), name)
+            .strength(0.3 + 0.1 * row as f32)
+            .max_width(ui.available_width())
+            .show(ui, |_| {});
+    }
+}
+
+fn cell_grid(ui: &mut Ui) {
+    let columns = strings(&[
+        "<s>", "Once", " upon", " a", " time", " there", "\n", " was",
+    ]);
+    let grid = CellGrid {
+        name: "features",
+        rows: 6,
+        columns: &columns,
+        selected: (Some(2), Some(3)),
+        pointed: None,
+        reveal: false,
+        signed: false,
+        gutter: 150.0,
+        height: 230.0,
+    };
+    grid.show(ui, &mut Noise);
+}
+
+fn token_editor(ui: &mut Ui) {
+    let theme = Theme::from_ui(ui);
+    let tokens = strings(&[
+        "<s>", "When", " Mary", " and", " John", " went", "\n", "to", " the", " g", "arden", ",",
+        " she",
+    ]);
+    let mut pieces = vec![Piece::default()];
+    let mut at = 0;
+    for (i, token) in tokens.iter().enumerate().skip(1) {
+        let share = noise(i * 5);
+        pieces.push(Piece {
+            span: at..at + token.len(),
+            tint: (share > 0.3).then(|| theme.tint(Hue::Activation, share)),
+            negative: i == 5,
+            marks: vec![0, 1, 2, 3, 4][..(i * 3) % 6].to_vec(),
+        });
+        at += token.len();
+    }
+    let editor = TokenEditor {
+        name: "sentence",
+        text: &tokens[1..].concat(),
+        pieces: &pieces,
+        tokens: &tokens,
+        before: 1,
+        selected: Some(3),
+        pointed: Some(8),
+        height: 150.0,
+        card: &mut |_, _| {},
+    };
+    editor.show(ui);
 }
 
 fn token_grid(ui: &mut Ui) {

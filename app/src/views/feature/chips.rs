@@ -41,6 +41,11 @@ pub(crate) fn chip_ui(
     reply
 }
 
+/// Draws the hover card of a feature of the selected dictionary.
+pub(crate) fn hover_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands, feature: FeatureId) {
+    card_ui(ui, state, commands, feature);
+}
+
 /// Features with a bar and a value each, on the scale of sizes 0 to `most`. A click on a bar answers its feature.
 pub(crate) fn chip_bars_ui(
     ui: &mut Ui,

@@ -1,78 +1,59 @@
-//! The sentence's tokens, coloured by features; the chosen token's features and what the model expects next.
-
-use std::sync::Arc;
+//! The features of the sentence: a grid of features and tokens, and the list of the chosen token's.
 
 use egui::{Align, Layout, ScrollArea, Ui, UiBuilder};
-use umbra_core::ids::FeatureId;
+use umbra_core::features::{Firing, Survey};
 use umbra_core::prompt::Reading;
 
-use super::token;
-use crate::memo::Memo;
+use super::editor::{figures, position};
+use super::token::TokenSide;
+use crate::state::features::Table;
 use crate::state::requests::{Commands, navigation};
 use crate::state::{AppState, Load};
-use crate::theme::{Theme, caption, icons, mono_caption, space};
+use crate::theme::{Hue, Theme, icons, panel_title, space};
 use crate::views::feature::chips;
 use crate::views::missing::without_dictionary_ui;
+use crate::widgets::cell_grid::{CellGrid, Rows};
 use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::legend;
-use crate::widgets::number::number;
-use crate::widgets::token_strip::{Scale, TokenStrip};
+use crate::widgets::number::percent;
 
-/// Width from which the token's panel is at the right.
-const TWO_COLUMNS: f32 = 640.0;
+/// Width from which the token's list is at the right.
+const TWO_COLUMNS: f32 = 680.0;
 
-/// Meaning of the tints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum ColourBy {
-    /// The activation of any feature that is largest in size.
-    #[default]
-    Strongest,
-    /// One feature.
-    Feature,
-}
-
-/// Tints of one reading.
-#[derive(Debug, Default)]
-pub(super) struct Tints {
-    pub(super) values: Vec<f32>,
-    pub(super) scale: Scale,
-}
-
-/// Inputs of the tints.
-#[derive(Debug, PartialEq)]
-struct TintsKey {
-    reading: usize,
-    feature: Option<FeatureId>,
-    scale: Option<u32>,
-}
+/// Height of the grid below the list.
+const GRID: f32 = 360.0;
 
 /// The features panel of Prompt.
 #[derive(Debug, Default)]
 pub(super) struct FeaturesSide {
-    colour_by: ColourBy,
-    /// The selection that the colouring followed last.
-    followed: Option<FeatureId>,
-    tints: Memo<TintsKey, Tints>,
+    token: TokenSide,
+    /// The token brought into view last.
+    revealed: Option<usize>,
+    /// The token under the pointer in the grid.
+    pub(super) pointed: Option<usize>,
 }
 
-/// The reading to show: the present one, or the last one of this dictionary while the next is on its way.
-fn shown(state: &AppState) -> Option<Arc<Reading>> {
-    if let Load::Ready(reading) = &state.prompt.reading {
-        return Some(Arc::clone(reading));
-    }
-    let (of, reading) = state.prompt.last.as_ref()?;
-    (Some(*of) == state.reader()).then(|| Arc::clone(reading))
-}
-
-/// The selected token, else the last one.
-fn position(state: &AppState, reading: &Reading) -> usize {
-    let last = reading.tokens.len().saturating_sub(1);
-    state.selection.token.map_or(last, |at| at.min(last))
+/// The grid's rows: listed features, those without a surprise, dense ones if they are unfolded.
+struct Shown<'a> {
+    state: &'a AppState,
+    reading: &'a Reading,
+    survey: &'a Survey,
+    table: Option<&'a Table>,
+    /// Largest activation in size of the sentence.
+    most: f32,
+    commands: &'a mut Commands,
 }
 
 impl FeaturesSide {
-    /// Draws tokens and panel.
-    pub(super) fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    /// Draws grid and list, or why there is nothing; `hovered` is a token that is pointed at in the sentence.
+    pub(super) fn ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        hovered: Option<usize>,
+        commands: &mut Commands,
+    ) {
+        self.pointed = None;
         if state.reader().is_none() {
             let sentence = "Loading the dictionary…";
             empty_state(ui, icons::CURSOR_TEXT, sentence, None);
@@ -84,42 +65,30 @@ impl FeaturesSide {
             failure_line(ui, "The sentence could not be read", why);
             return;
         }
-        let Some(reading) = shown(state) else { return };
-        self.follow_selection(state);
-        let at = position(state, &reading);
+        let Some(reading) = state.reading().filter(|_| state.sae().is_some()) else {
+            return;
+        };
+        let at = position(state, reading);
         if ui.available_width() < TWO_COLUMNS {
             ScrollArea::vertical().show(ui, |ui| {
-                self.strip_ui(ui, state, &reading, commands);
+                self.token_ui(ui, state, (reading, at), commands);
                 ui.add_space(space::GROUP);
-                self.token_ui(ui, state, (&reading, at), commands);
+                self.grid_ui(ui, state, (reading, hovered, GRID), commands);
             });
             return;
         }
-        self.columns_ui(ui, state, (&reading, at), commands);
-    }
-
-    /// Choosing another feature anywhere colours by it.
-    fn follow_selection(&mut self, state: &AppState) {
-        let feature = state.selection.feature;
-        if self.followed != feature {
-            self.followed = feature;
-            self.colour_by = if feature.is_some() {
-                ColourBy::Feature
-            } else {
-                ColourBy::Strongest
-            };
-        }
+        self.columns_ui(ui, state, (reading, at, hovered), commands);
     }
 
     fn columns_ui(
         &mut self,
         ui: &mut Ui,
         state: &AppState,
-        reading: (&Reading, usize),
+        (reading, at, hovered): (&Reading, usize, Option<usize>),
         commands: &mut Commands,
     ) {
         let area = ui.available_rect_before_wrap();
-        let side = (area.width() * 0.42).clamp(280.0, 420.0);
+        let side = (area.width() * 0.42).clamp(300.0, 440.0);
         let left = area.with_max_x(area.right() - side - space::GROUP);
         let right = area.with_min_x(area.right() - side);
         let column = |rect| {
@@ -128,13 +97,8 @@ impl FeaturesSide {
                 .layout(Layout::top_down(Align::Min))
         };
         ui.scope_builder(column(left), |ui| {
-            ScrollArea::vertical()
-                .id_salt("tokens")
-                .auto_shrink(false)
-                .show(ui, |ui| {
-                    ui.set_width(left.width() - space::CONTROL);
-                    self.strip_ui(ui, state, reading.0, commands);
-                });
+            let height = ui.available_height() - 60.0;
+            self.grid_ui(ui, state, (reading, hovered, height), commands);
         });
         let line = egui::Stroke::new(1.0, Theme::from_ui(ui).line.hair);
         let x = left.right() + space::GROUP / 2.0;
@@ -145,7 +109,7 @@ impl FeaturesSide {
                 .auto_shrink(false)
                 .show(ui, |ui| {
                     ui.set_width(side - space::CONTROL);
-                    self.token_ui(ui, state, reading, commands);
+                    self.token_ui(ui, state, (reading, at), commands);
                 });
         });
     }
@@ -157,120 +121,176 @@ impl FeaturesSide {
         reading: (&Reading, usize),
         commands: &mut Commands,
     ) {
-        if let Some(feature) = token::token_ui(ui, state, reading, commands) {
-            self.colour_by = ColourBy::Feature;
+        let chosen = ui.scope(|ui| self.token.ui(ui, state, reading, commands));
+        if let Some(feature) = chosen.inner {
             commands.send(navigation::Command::SelectFeature(Some(feature)));
         }
     }
 
-    fn strip_ui(
+    fn grid_ui(
         &mut self,
         ui: &mut Ui,
         state: &AppState,
-        reading: &Reading,
+        (reading, hovered, height): (&Reading, Option<usize>, f32),
         commands: &mut Commands,
     ) {
-        let feature = self.colour_ui(ui, state);
-        let scale = feature.and_then(|feature| {
-            let table = state.features.table_for(state.selection.dictionary?)?;
-            Some(table.most(feature) as f32)
-        });
-        let key = TintsKey {
-            reading: std::ptr::from_ref(reading) as usize,
-            feature,
-            scale: scale.map(f32::to_bits),
-        };
-        let signed = state.sae().is_some_and(|sae| sae.selection.is_signed());
-        let tints = self
-            .tints
-            .get(key, |_| tints(reading, feature, scale, signed));
-        if state.sae().is_some() {
-            ui.horizontal(|ui| {
-                legend::activation(ui, tints.scale);
-            });
-        }
-        let mut card = |ui: &mut Ui, at: usize| card_ui(ui, state, reading, at);
-        let at = state
+        let Some(survey) = state.survey() else { return };
+        let table = state
             .selection
-            .token
-            .filter(|at| *at < reading.tokens.len());
-        let reply = TokenStrip::new("Tokens of the sentence", &reading.texts)
-            .activations(&tints.values, tints.scale)
-            .selected(at.map(|at| at..=at))
-            .card(&mut card)
-            .show(ui);
-        if let Some(token) = reply.chosen {
-            commands.send(navigation::Command::SelectToken(Some(token)));
+            .dictionary
+            .and_then(|id| state.features.table_for(id));
+        let acts = survey.features.all().map(|firing| firing.act.abs());
+        let most = acts.fold(0.0_f32, f32::max);
+        let signed = state.sae().is_some_and(|sae| sae.selection.is_signed());
+        grid_head_ui(ui, (table.is_some(), signed, most));
+        let mut shown = Shown {
+            state,
+            reading,
+            survey,
+            table: table.map(|table| &**table),
+            most,
+            commands,
+        };
+        let rows = shown.rows();
+        if rows == 0 {
+            let secondary = Theme::from_ui(ui).ink.secondary;
+            let words = "No feature is active on a token that counts.";
+            ui.label(egui::RichText::new(words).color(secondary));
+            return;
+        }
+        let selected = state.selection.token;
+        let row = state.selection.feature.and_then(|feature| {
+            (0..rows.min(200)).find(|row| shown.firing(*row).is_some_and(|f| f.feature == feature))
+        });
+        let grid = CellGrid {
+            name: "Features and tokens",
+            rows,
+            columns: &reading.texts,
+            selected: (row, selected),
+            pointed: hovered,
+            reveal: selected.is_some() && self.revealed != selected,
+            signed,
+            gutter: (ui.available_width() * 0.36).clamp(110.0, 240.0),
+            height,
+        };
+        self.revealed = selected;
+        let reply = grid.show(ui, &mut shown);
+        self.pointed = reply.pointed.map(|(_, column)| column);
+        if let Some((row, column)) = reply.chosen
+            && let Some(feature) = shown.firing(row).map(|firing| firing.feature)
+        {
+            self.revealed = Some(column);
+            let commands = shown.commands;
+            commands.send(navigation::Command::SelectFeature(Some(feature)));
+            commands.send(navigation::Command::SelectToken(Some(column)));
+        }
+    }
+}
+
+fn grid_head_ui(ui: &mut Ui, (indexed, signed, most): (bool, bool, f32)) {
+    ui.horizontal_wrapped(|ui| {
+        let help = "Each row is a feature of this sentence, in the order of the list; each column a token. Click a cell to select both, or walk with the arrow keys";
+        ui.label(panel_title("In this sentence")).on_hover_text(help);
+        let (what, most) = if indexed {
+            ("activation / its largest in the index", 1.0)
+        } else {
+            ("activation", f64::from(most))
+        };
+        if signed {
+            legend::diverging(ui, what, most);
+        } else {
+            legend::sequential(ui, what, Hue::Activation, most);
+        }
+    });
+}
+
+impl Shown<'_> {
+    fn rows(&self) -> usize {
+        let features = &self.survey.features;
+        let unfolded = self.state.settings.dense_unfolded;
+        let dense = if unfolded { features.dense.len() } else { 0 };
+        features.listed.len() + features.unknown.len() + dense
+    }
+
+    fn firing(&self, row: usize) -> Option<&Firing> {
+        let features = &self.survey.features;
+        let (listed, unknown) = (features.listed.len(), features.unknown.len());
+        match row {
+            row if row < listed => features.listed.get(row),
+            row if row < listed + unknown => features.unknown.get(row - listed),
+            row => features.dense.get(row - listed - unknown),
         }
     }
 
-    /// Draws the choice of tints; returns the feature if one is chosen.
-    fn colour_ui(&mut self, ui: &mut Ui, state: &AppState) -> Option<FeatureId> {
-        state.sae()?;
-        let feature = state.selection.feature;
-        ui.horizontal_wrapped(|ui| {
-            ui.label(caption("Colour by").color(Theme::from_ui(ui).ink.secondary));
-            let strongest = self.colour_by == ColourBy::Strongest || feature.is_none();
-            let help = "Colours each token by its strongest feature activation";
-            if ui
-                .selectable_label(strongest, "Strongest feature")
-                .on_hover_text(help)
-                .clicked()
-            {
-                self.colour_by = ColourBy::Strongest;
-            }
-            if let Some(feature) = feature {
-                let title = chips::title(state, feature);
-                let help = "Colours each token by this feature, on its scale over the index's text";
-                if ui
-                    .selectable_label(!strongest, title)
-                    .on_hover_text(help)
-                    .clicked()
-                {
-                    self.colour_by = ColourBy::Feature;
-                }
-            }
-        });
-        feature.filter(|_| self.colour_by == ColourBy::Feature)
+    /// The activation and the size that counts as full.
+    fn value(&self, row: usize, column: usize) -> Option<(f32, f32)> {
+        let firing = self.firing(row)?;
+        let act = self.reading.latents.get(column, firing.feature);
+        let Some(table) = self.table else {
+            return Some((act, self.most));
+        };
+        let summary = table.summaries.get(firing.feature.index());
+        let most = summary.map_or(0.0, |summary| summary.strongest().abs() as f32);
+        // A feature that the index never saw is full where it is strongest here.
+        let known = most.is_finite() && most > 0.0;
+        Some((act, if known { most } else { firing.act.abs() }))
     }
 }
 
-/// Values and scale of the tints: one feature on the scale of the index, or the strongest of each token. Row starts and special tokens are left out of
-/// the scale, since dictionaries are trained without them.
-pub(super) fn tints(
-    reading: &Reading,
-    feature: Option<FeatureId>,
-    scale: Option<f32>,
-    signed: bool,
-) -> Tints {
-    let value = |t: usize| match feature {
-        Some(feature) => reading.latents.get(t, feature),
-        None => reading.strongest(t, 1).first().map_or(0.0, |(_, act)| *act),
-    };
-    let values: Vec<f32> = (0..reading.latents.rows()).map(value).collect();
-    let counted = values.iter().zip(&reading.counts);
-    let counted = counted.filter(|(_, counts)| **counts);
-    let here = counted.fold(0.0_f32, |most, (v, _)| most.max(v.abs()));
-    let most = match scale {
-        Some(scale) => scale.max(here),
-        None => here,
-    };
-    let most = if most > 0.0 { most } else { 1.0 };
-    let scale = Scale { most, signed };
-    Tints { values, scale }
-}
+impl Rows for Shown<'_> {
+    fn share(&self, row: usize, column: usize) -> f32 {
+        let Some((act, most)) = self.value(row, column) else {
+            return 0.0;
+        };
+        let share = act / most;
+        if share.is_finite() {
+            share.clamp(-1.0, 1.0)
+        } else {
+            0.0
+        }
+    }
 
-/// Token, id, position, its three strongest features.
-fn card_ui(ui: &mut Ui, state: &AppState, reading: &Reading, at: usize) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let text = reading.texts[at].replace('\n', "⏎");
-    ui.label(mono_caption(format!("“{text}”")));
-    let place = format!("id {}, position {at}", reading.tokens[at]);
-    ui.label(caption(place).color(secondary));
-    for (feature, act) in reading.strongest(at, 3) {
-        ui.horizontal(|ui| {
-            ui.label(caption(chips::title(state, feature)));
-            ui.label(mono_caption(number(f64::from(act))).color(secondary));
-        });
+    fn words(&self, row: usize, column: usize) -> String {
+        let (Some(firing), Some((act, most))) = (self.firing(row), self.value(row, column)) else {
+            return String::new();
+        };
+        let feature = firing.feature;
+        let surprise = self
+            .state
+            .rarity()
+            .and_then(|rarity| rarity.surprise(feature, act));
+        let here = Firing {
+            act,
+            surprise,
+            ..*firing
+        };
+        let mut words = format!(
+            "{} on {:?}, position {column}: {}",
+            chips::title(self.state, feature),
+            self.reading.texts[column],
+            figures(&here)
+        );
+        if self.table.is_some() && act != 0.0 {
+            let share = percent(f64::from(act.abs() / most));
+            words = format!("{words}, {share} of its largest");
+        }
+        words
+    }
+
+    fn name_ui(&mut self, ui: &mut Ui, row: usize) {
+        let Some(firing) = self.firing(row).copied() else {
+            return;
+        };
+        let width = ui.available_width();
+        let (_, most) = self.value(row, firing.at).unwrap_or((0.0, 1.0));
+        let strength = (firing.act.abs() / most).clamp(0.0, 1.0);
+        ui.add_space(1.0);
+        chips::chip_ui(
+            ui,
+            self.state,
+            self.commands,
+            firing.feature,
+            (strength, width),
+        );
     }
 }

@@ -10,7 +10,7 @@ use umbra_core::latents::Latents;
 use umbra_core::models::{Model, Opening};
 use umbra_core::prompt::{Input, NextToken, Reading};
 
-use super::features::tints;
+use super::model::{marks, tints};
 use crate::state::catalogue::{self, DictionaryId, LoadedModel};
 use crate::state::requests::{Command, Commands, attention, lens, navigation, prompt};
 use crate::state::view::ViewId;
@@ -37,6 +37,8 @@ fn reading() -> Reading {
         tokens: (0..3).map(TokenId).collect(),
         counts: vec![false, true, true],
         texts: texts.iter().map(|t| (*t).to_owned()).collect(),
+        text: "The king".to_owned(),
+        spans: vec![0..0, 0..3, 3..8],
         latents: Latents {
             offsets: vec![0, 1, 2, 4],
             features: vec![3, 3, 3, 8],
@@ -98,7 +100,8 @@ fn a_clicked_token_is_selected_and_shows_its_features_and_what_comes_next() {
     let selected = crate::state::selection::Event::Token(Some(2));
     harness.state_mut().state.apply(Event::Selection(selected));
     harness.run();
-    harness.get_by_label("Feature 8, no label");
+    // In the list and in the grid.
+    assert_eq!(harness.get_all_by_label("Feature 8, no label").count(), 2);
     harness.get_by_label("said, 25.0\u{202F}%");
     harness.get_by_label("Colour by feature 3, 2.00").click();
     harness.run();
@@ -121,25 +124,57 @@ fn typing_asks_for_another_sentence() {
     assert!(taken(&mut harness).contains(&typed.into()));
 }
 
-#[test]
-fn a_sentence_is_read_once_nobody_types() {
-    let mut state = read();
+/// Whether another reading is asked for.
+fn asked(state: &AppState) -> bool {
     let mut commands = Commands::default();
+    crate::commands::prompt::follow(state, &mut commands);
     let read = Command::from(prompt::Command::Read);
-    crate::commands::prompt::follow(&state, &mut commands);
-    assert!(!commands.take().contains(&read), "it is read already");
-    let event = |typed| {
+    commands.take().contains(&read)
+}
+
+#[test]
+fn a_sentence_is_read_at_once_and_one_reading_at_a_time_is_on_its_way() {
+    let mut state = read();
+    assert!(!asked(&state), "it is read already");
+    let event = |text: &str| {
         Event::Prompt(area::Event::Text {
-            text: "Another".to_owned(),
-            typed,
+            text: text.to_owned(),
+            typed: true,
         })
     };
-    state.apply(event(true));
-    crate::commands::prompt::follow(&state, &mut commands);
-    assert!(!commands.take().contains(&read), "somebody types");
-    state.apply(event(false));
-    crate::commands::prompt::follow(&state, &mut commands);
-    assert!(commands.take().contains(&read));
+    state.apply(event("Another"));
+    assert!(asked(&state), "although somebody types");
+    let begin = |state: &mut AppState, number, text: &str, began| {
+        let (reader, input) = (Some(DictionaryId(0)), Input::Text(text.to_owned()));
+        state.apply(Event::Prompt(area::Event::Reading(
+            reader,
+            input,
+            Load::Loading,
+        )));
+        let job = crate::state::jobs::JobId(number);
+        let flight = area::Flight { number, job, began };
+        state.apply(Event::Prompt(area::Event::Began(flight)));
+    };
+    let now = std::time::Instant::now();
+    begin(&mut state, 4, "Another", now);
+    state.apply(event("Another one"));
+    assert!(!asked(&state), "the one on its way is soon there");
+    let land = |state: &mut AppState, number| {
+        let load = Load::Ready(Arc::new(reading()));
+        state.apply(Event::Prompt(area::Event::Landed(number, Some(load))));
+    };
+    land(&mut state, 4);
+    assert!(state.reading().is_some() && asked(&state));
+    // One that takes long is given up, and dropped when it arrives after all.
+    let long_ago = now.checked_sub(area::PATIENCE * 2).unwrap();
+    begin(&mut state, 5, "Another one", long_ago);
+    state.apply(event("Another one more"));
+    assert!(asked(&state));
+    begin(&mut state, 6, "Another one more", now);
+    land(&mut state, 5);
+    assert!(state.prompt.reading.is_loading());
+    land(&mut state, 6);
+    assert!(state.prompt.reading.ready().is_some() && !asked(&state));
 }
 
 #[test]
@@ -148,6 +183,177 @@ fn another_model_reads_the_sentence_again() {
     let named = catalogue::Event::ModelNamed("other".into(), Opening::default());
     state.apply(Event::Catalogue(named));
     assert!(state.prompt.reading.is_absent() && state.prompt.last.is_none());
+}
+
+#[test]
+fn marks_stand_on_the_tokens_where_a_feature_fires_but_for_special_ones() {
+    let marked = [FeatureId(8), FeatureId(3)];
+    assert_eq!(marks(&reading(), &marked), [vec![], vec![1], vec![0, 1]]);
+}
+
+/// The sentence "The king", read, with an index in which feature 3 is dense, 8 rare, and whatever else was never seen.
+fn ranked() -> AppState {
+    let mut state = read();
+    let id = DictionaryId(0);
+    let summary = |i: usize| {
+        let (density, max) = match i {
+            3 => (0.25, 4.0),
+            8 => (1.0 / 1024.0, 8.0),
+            _ => (0.0, 0.0),
+        };
+        umbra_core::features::Summary {
+            feature: FeatureId::from(i),
+            density,
+            max,
+            ..Default::default()
+        }
+    };
+    let tokens = vec![" king".to_owned(); 64];
+    let table = crate::state::features::Table::new(id, (0..64).map(summary).collect(), tokens);
+    for load in [Load::Loading, Load::Ready(Arc::new(table))] {
+        let event = crate::state::features::Event::Table(id, load);
+        state.apply(Event::Features(event));
+    }
+    state
+}
+
+#[test]
+fn features_are_ranked_by_surprise_and_dense_ones_folded() {
+    let state = ranked();
+    let first = state.most_surprising().unwrap();
+    assert_eq!(
+        (first.feature, first.at, first.surprise),
+        (FeatureId(8), 2, Some(5.0))
+    );
+    let mut harness = testing::harness(ViewId::Prompt, state);
+    harness.run();
+    harness.get_by_label("Colour by feature 8, 4.00");
+    assert!(
+        harness
+            .query_by_label("Colour by feature 3, 2.00")
+            .is_none()
+    );
+    harness.get_by_label("surprise (bits) from 0 to 5.00");
+    harness
+        .get_by_label("1 dense feature (> 10 % of tokens)")
+        .click();
+    harness.run();
+    assert_eq!(
+        taken(&mut harness),
+        [prompt::Command::UnfoldDense(true).into()]
+    );
+    let unfold = crate::state::settings::Event::DenseUnfolded(true);
+    harness.state_mut().state.apply(Event::Settings(unfold));
+    harness.run();
+    harness.get_by_label("Colour by feature 3, 2.00");
+    // Raw order is one click away, and stays chosen.
+    harness.get_by_label("Activation").click();
+    harness.run();
+    let raw = crate::state::settings::Ranking::Activation;
+    assert_eq!(taken(&mut harness), [prompt::Command::Rank(raw).into()]);
+    let rank = crate::state::settings::Event::Ranking(raw);
+    harness.state_mut().state.apply(Event::Settings(rank));
+    harness.run();
+    assert!(harness.query_by_label_contains("dense feature").is_none());
+    harness.get_by_label("activation from 0 to 4.00");
+    let survey = harness.state().state.survey().unwrap();
+    let order = survey.features.listed.iter().map(|firing| firing.feature.0);
+    assert_eq!(order.collect::<Vec<_>>(), [8, 3]);
+}
+
+#[test]
+fn a_feature_that_the_index_never_saw_gets_no_number() {
+    let mut state = ranked();
+    let mut other = reading();
+    other.latents.features[2] = 5;
+    let input = Input::Text("The king".to_owned());
+    let arrived = area::Event::Reading(Some(DictionaryId(0)), input, Load::Ready(Arc::new(other)));
+    state.apply(Event::Prompt(arrived));
+    let mut harness = testing::harness(ViewId::Prompt, state);
+    harness.run();
+    harness.get_by_label("1 feature without a surprise");
+    harness.get_by_label("Colour by feature 5, 2.00");
+    let cell = "#5 king on \" king\", position 2: 2.00, 100";
+    assert!(harness.query_by_label_contains(cell).is_some(), "no bits");
+}
+
+#[test]
+fn without_an_index_the_order_is_raw_and_says_so() {
+    let mut state = read();
+    state.apply(Event::Features(crate::state::features::Event::Table(
+        DictionaryId(0),
+        Load::Failed("gone".to_owned()),
+    )));
+    assert!(!state.has_rarity() && state.rarity().is_none());
+    assert_eq!(state.most_surprising().unwrap().feature, FeatureId(8));
+    let mut harness = testing::harness(ViewId::Prompt, state);
+    harness.run();
+    assert!(harness.query_by_label("Surprise").is_none());
+    harness.get_by_label("Colour by feature 3, 2.00");
+    harness.get_by_label("Strongest feature");
+}
+
+#[test]
+fn a_mark_s_legend_colours_by_its_feature() {
+    let mut harness = testing::harness(ViewId::Prompt, ranked());
+    harness.run();
+    harness.get_by_label("Colour by #8 king").click();
+    harness.run();
+    let select = navigation::Command::SelectFeature(Some(FeatureId(8)));
+    assert_eq!(taken(&mut harness), [select.into()]);
+    let selected = crate::state::selection::Event::Feature(Some(FeatureId(8)));
+    harness.state_mut().state.apply(Event::Selection(selected));
+    harness.run();
+    harness.get_by_label("activation from 0 to 8.00");
+    harness.get_by_label("Surprise").click();
+    harness.run();
+    harness.get_by_label("surprise (bits) from 0 to 5.00");
+}
+
+#[test]
+fn a_cell_of_the_grid_selects_feature_and_token() {
+    let mut harness = testing::harness(ViewId::Prompt, ranked());
+    harness.run();
+    let cell = "#8 king on \" king\", position 2: 4.00, 5.00 bits, 50";
+    harness.get_by_label_contains(cell).click();
+    harness.run();
+    let want: [Command; 2] = [
+        navigation::Command::SelectFeature(Some(FeatureId(8))).into(),
+        navigation::Command::SelectToken(Some(2)).into(),
+    ];
+    assert_eq!(taken(&mut harness), want);
+}
+
+#[test]
+fn next_tokens_stand_beside_every_side() {
+    for side in area::Side::ALL {
+        let harness = shown(read(), side);
+        harness.get_by_label("Next token");
+        harness.get_by_label("said, 25.0\u{202F}%");
+    }
+}
+
+#[test]
+fn the_sentence_stands_on_the_screen_once() {
+    let harness = harness();
+    let field = egui::accesskit::Role::MultilineTextInput;
+    harness.get_by_role_and_label(field, "Sentence");
+    // One node a token, and none of a second strip.
+    assert_eq!(harness.get_all_by_label("king, token 2").count(), 1);
+    harness.get_by_label("<|endoftext|>, token 0");
+}
+
+#[test]
+fn while_somebody_types_the_last_reading_stays_on_what_did_not_change() {
+    let mut state = ranked();
+    state.apply(Event::Prompt(area::Event::Text {
+        text: "The king sat".to_owned(),
+        typed: true,
+    }));
+    let mut harness = testing::harness(ViewId::Prompt, state);
+    harness.run();
+    harness.get_by_label("king, token 2");
+    harness.get_by_label("surprise (bits) from 0 to 5.00");
 }
 
 #[test]

@@ -1,81 +1,248 @@
-//! The chosen token: its strongest features and what the model expects next.
+//! The features of the chosen token in their order; dense ones folded.
 
-use egui::Ui;
+use egui::{Align, Layout, Rect, Sense, Ui, pos2, vec2};
+use umbra_core::features::Firing;
 use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
+use super::editor::figures;
 use crate::state::AppState;
-use crate::state::requests::Commands;
-use crate::theme::{Theme, caption, mono, panel_title, space};
-use crate::views::feature::chips::chip_bars_ui;
-use crate::widgets::bars::{Bar, Bars, Fill};
-use crate::widgets::number::percent;
+use crate::state::requests::{Commands, prompt};
+use crate::state::settings::Ranking;
+use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, size, space};
+use crate::views::feature::chips::chip_ui;
+use crate::widgets::anchor::Anchor;
+use crate::widgets::number::number;
 
-/// Features listed.
-const FEATURES: usize = 10;
+/// Features listed before a button shows all of them.
+const FEATURES: usize = 12;
 
-/// Draws both lists; answers the feature whose bar was clicked.
-pub(super) fn token_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    (reading, at): (&Reading, usize),
-    commands: &mut Commands,
-) -> Option<FeatureId> {
+/// Room for a number.
+const NUMBER: f32 = 46.0;
+
+/// Meaning of the order by surprise.
+const SURPRISE: &str = "Surprise = (|a| / max |a|) · log₂(1 / density), in bits: how strong the feature is here, times how rare it is. Maximum and density are the index's";
+
+/// The list of one token's features.
+#[derive(Debug, Default)]
+pub(super) struct TokenSide {
+    all: bool,
+}
+
+impl TokenSide {
+    /// Draws the list; answers the feature whose bar was clicked.
+    pub(super) fn ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        (reading, at): (&Reading, usize),
+        commands: &mut Commands,
+    ) -> Option<FeatureId> {
+        let text = reading.texts.get(at)?;
+        title_ui(ui, text, at);
+        order_ui(ui, state, commands);
+        let secondary = Theme::from_ui(ui).ink.secondary;
+        if !reading.counts.get(at).copied().unwrap_or(true) {
+            let note = "Dictionaries are not trained on the first position and special tokens, so these activations may mislead";
+            ui.add(egui::Label::new(caption(note).color(secondary)).wrap());
+        }
+        let ranked = state.ranked(reading, at);
+        if ranked.all().next().is_none() {
+            let sentence = "No feature is active on this token.";
+            ui.label(egui::RichText::new(sentence).color(secondary));
+            return None;
+        }
+        let by_surprise = state.rarity().is_some();
+        let length = |firing: &Firing| match firing.surprise {
+            Some(bits) if by_surprise => bits as f32,
+            _ if by_surprise => 0.0,
+            _ => firing.act.abs(),
+        };
+        let most = ranked.all().map(length).fold(0.0, f32::max);
+        let most = ranked.listed.first().map_or(most, length);
+        ui.spacing_mut().item_spacing.y = 2.0;
+        let mut chosen = None;
+        let mut rows = |ui: &mut Ui, firings: &[Firing], commands: &mut Commands| {
+            for firing in firings {
+                let share = if most > 0.0 {
+                    length(firing) / most
+                } else {
+                    0.0
+                };
+                if row_ui(ui, state, (firing, share, by_surprise), commands) {
+                    chosen = Some(firing.feature);
+                }
+            }
+        };
+        let (listed, rest) = ranked.listed.split_at(FEATURES.min(ranked.listed.len()));
+        rows(ui, listed, commands);
+        if !rest.is_empty() {
+            if self.all {
+                rows(ui, rest, commands);
+            }
+            let words = format!("{} more", rest.len());
+            if fold_ui(
+                ui,
+                self.all,
+                &words,
+                "The other features that are active on this token",
+            ) {
+                self.all = !self.all;
+            }
+        }
+        if !ranked.unknown.is_empty() {
+            let words = match ranked.unknown.len() {
+                1 => "1 feature without a surprise".to_owned(),
+                many => format!("{many} features without a surprise"),
+            };
+            let help =
+                "The index never saw them active, so nothing says how strong or how rare they are";
+            ui.label(caption(words).color(secondary))
+                .on_hover_text(help);
+            rows(ui, &ranked.unknown, commands);
+        }
+        if !ranked.dense.is_empty() {
+            let open = state.settings.dense_unfolded;
+            let words = match ranked.dense.len() {
+                1 => "1 dense feature (> 10 % of tokens)".to_owned(),
+                many => format!("{many} dense features (> 10 % of tokens)"),
+            };
+            let help = "Features that are active on more than a tenth of the index's tokens tell little about this one";
+            if fold_ui(ui, open, &words, help) {
+                commands.send(prompt::Command::UnfoldDense(!open));
+            }
+            if open {
+                rows(ui, &ranked.dense, commands);
+            }
+        }
+        chosen
+    }
+}
+
+fn title_ui(ui: &mut Ui, text: &str, at: usize) {
     let theme = Theme::from_ui(ui);
-    let text = reading.texts.get(at)?;
-    let reads = state.sae().is_some();
-    ui.horizontal(|ui| {
-        let words = if reads { "Features on" } else { "At" };
-        ui.label(panel_title(words));
+    ui.horizontal_wrapped(|ui| {
+        ui.label(panel_title("Features on"));
         let shown = text.replace('\n', "⏎");
         ui.label(mono(shown).background_color(theme.surface.hover));
         let place = format!("position {at}");
         ui.label(caption(place).color(theme.ink.secondary))
             .on_hover_text("Counted from 0, the beginning-of-sequence token included");
     });
-    let chosen = if reads {
-        features_ui(ui, state, (reading, at), commands)
-    } else {
-        None
-    };
-    ui.add_space(space::GROUP);
-    ui.label(panel_title("Next token"))
-        .on_hover_text("The model's probabilities for the token after this one");
-    let next = reading.next.get(at).map_or(&[][..], Vec::as_slice);
-    let bar = |next: &umbra_core::prompt::NextToken| {
-        let share = f64::from(next.probability);
-        Bar::new(next.text.as_str(), share)
-            .text(percent(share))
-            .hover(format!("Token {}", next.id))
-    };
-    let bars: Vec<Bar> = next.iter().map(bar).collect();
-    Bars::new("Next tokens", &bars, Fill::Neutral)
-        .tokens()
-        .label_width(120.0)
-        .show(ui);
-    chosen
 }
 
-/// The strongest features of the token; answers the one whose bar was clicked.
-fn features_ui(
+/// The choice of the order, above the columns of numbers.
+fn order_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let theme = Theme::from_ui(ui);
+    let by_surprise = state.rarity().is_some();
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::CHIP;
+        ui.label(caption("Order").color(theme.ink.secondary));
+        let mut choose = |ui: &mut Ui, ranking, chosen, words, help| {
+            let button = ui.selectable_label(chosen, caption(words));
+            if button.on_hover_text(help).clicked() {
+                commands.send(prompt::Command::Rank(ranking));
+            }
+        };
+        if state.has_rarity() {
+            choose(ui, Ranking::Surprise, by_surprise, "Surprise", SURPRISE);
+            let help = "Order by the size of the activation; dense features are not folded";
+            choose(ui, Ranking::Activation, !by_surprise, "Activation", help);
+        } else {
+            let help =
+                "By the size of the activation. With an index, features can be ordered by surprise";
+            ui.label(caption("Activation")).on_hover_text(help);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 0.0;
+            let head = |ui: &mut Ui, words: &str, help: &str| {
+                let room = vec2(NUMBER, space::TABLE_ROW);
+                let (rect, response) = ui.allocate_exact_size(room, Sense::hover());
+                let font = egui::FontId::proportional(size::CAPTION);
+                let at = pos2(rect.right(), rect.center().y);
+                let right = egui::Align2::RIGHT_CENTER;
+                ui.painter()
+                    .text(at, right, words, font, theme.ink.secondary);
+                response.on_hover_text(help);
+            };
+            head(ui, "a", "Activation a of the feature on this token");
+            if by_surprise {
+                head(ui, "bits", SURPRISE);
+            }
+        });
+    });
+}
+
+/// A line that folds and unfolds what is below it; whether it was clicked.
+fn fold_ui(ui: &mut Ui, open: bool, words: &str, help: &str) -> bool {
+    let caret = if open {
+        icons::CARET_DOWN
+    } else {
+        icons::CARET_RIGHT
+    };
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let text = caption(format!("{caret} {words}")).color(secondary);
+    let button = ui.add(egui::Button::new(text).frame_when_inactive(false));
+    button.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, open, words));
+    button.on_hover_text(help).clicked()
+}
+
+/// A feature with its bar and numbers; whether the bar was clicked.
+fn row_ui(
     ui: &mut Ui,
     state: &AppState,
-    (reading, at): (&Reading, usize),
+    (firing, share, by_surprise): (&Firing, f32, bool),
     commands: &mut Commands,
-) -> Option<FeatureId> {
-    let theme = Theme::from_ui(ui);
-    let strongest = reading.strongest(at, FEATURES);
-    let most = strongest.first().map_or(0.0, |(_, act)| act.abs());
-    let chosen = ui
-        .scope(|ui| chip_bars_ui(ui, state, commands, &strongest, most))
-        .inner;
-    if strongest.is_empty() {
-        let sentence = "No feature is active on this token.";
-        ui.label(egui::RichText::new(sentence).color(theme.ink.secondary));
-    }
-    if !reading.counts.get(at).copied().unwrap_or(true) {
-        let note = "dictionaries are not trained on the first position and special tokens, so these activations may mislead";
-        ui.label(caption(note).color(theme.ink.secondary));
-    }
-    chosen
+) -> bool {
+    let numbers = if by_surprise { 2.0 * NUMBER } else { NUMBER };
+    let chip = ((ui.available_width() - numbers) * 0.68).clamp(90.0, 300.0);
+    let act = number(f64::from(firing.act));
+    let mut clicked = false;
+    ui.horizontal(|ui| {
+        ui.set_min_height(space::TABLE_ROW);
+        let left = ui.cursor().left();
+        let reply = chip_ui(ui, state, commands, firing.feature, (share, chip));
+        Anchor::Feature.mark_at(ui.ctx(), reply.seen);
+        let used = ui.cursor().left() - left;
+        ui.add_space((chip + space::CONTROL - used).max(0.0));
+        let room = vec2(ui.available_width(), space::TABLE_ROW);
+        let (rect, response) = ui.allocate_exact_size(room, Sense::click());
+        response.widget_info(|| {
+            let name = format!("Colour by feature {}, {act}", firing.feature);
+            egui::WidgetInfo::labeled(egui::Role::Button, true, name)
+        });
+        let theme = Theme::from_ui(ui);
+        let painter = ui.painter();
+        if response.hovered() || response.has_focus() {
+            painter.rect_filled(rect, space::CORNER, theme.surface.hover);
+        }
+        let track = rect.with_max_x((rect.right() - numbers - space::CHIP).max(rect.left()));
+        let track = track.shrink2(vec2(0.0, 8.0));
+        let long = (track.width() * share.clamp(0.0, 1.0)).max(1.0);
+        let bar = Rect::from_min_size(track.min, vec2(long, track.height()));
+        let colour = if firing.act < 0.0 {
+            theme.suppressed
+        } else {
+            theme.hue(Hue::Activation)
+        };
+        painter.rect_filled(bar, 2.0, colour);
+        let mut right = rect.right();
+        let bits = firing.surprise.map_or("–".to_owned(), number);
+        let columns = [
+            (act.as_str(), theme.ink.secondary),
+            (&bits, theme.ink.primary),
+        ];
+        for (text, ink) in columns.into_iter().take(if by_surprise { 2 } else { 1 }) {
+            let at = pos2(right, rect.center().y);
+            let font = egui::FontId::monospace(size::BODY);
+            painter.text(at, egui::Align2::RIGHT_CENTER, text, font, ink);
+            right -= NUMBER;
+        }
+        clicked = response.clicked();
+        response.on_hover_text(format!(
+            "Activation {}. Click to colour the sentence by this feature",
+            figures(firing)
+        ));
+    });
+    clicked
 }

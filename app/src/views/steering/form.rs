@@ -1,18 +1,20 @@
-//! The edits, what text is continued, and how tokens are picked.
+//! The edits, what text is continued, how tokens are picked, and the button that runs them.
 
 use std::time::{Duration, Instant};
 
-use egui::{Button, DragValue, TextEdit, Ui, vec2};
+use egui::{DragValue, Response, TextEdit, Ui, vec2};
+use umbra_core::models::Sampling;
 
-use super::stack::{room, stack_ui};
+use super::stack::stack_ui;
 use crate::state::AppState;
-use crate::state::requests::Commands;
 use crate::state::requests::steering::Command;
+use crate::state::requests::{Commands, shell};
 use crate::state::steering::{Draft, Request};
-use crate::theme::{Theme, caption, icons, space};
+use crate::theme::{icons, space};
 use crate::widgets::anchor::Anchor;
 use crate::widgets::focus;
-use crate::widgets::number::counting;
+use crate::widgets::form::{self, Row, WIDTH};
+use crate::widgets::number::{self, counting};
 
 /// Pause after a change of edits or sampling before both texts are written again.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -20,33 +22,35 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// Most tokens of one text.
 const TOKENS: usize = 1_000;
 
-/// Draws the form; what a person changes goes to the state. Answers whether the texts below are of something else than it asks for.
-pub(super) fn form_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    following: &mut Following,
-    commands: &mut Commands,
-) -> bool {
-    let shown = shown(state);
-    let mut draft = shown.clone();
+/// Name of the part with the settings of sampling.
+const SAMPLING: &str = "sampling";
+
+/// Draws the form; a person's changes go into `draft`.
+pub(super) fn form_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState, commands: &mut Commands) {
     stack_ui(ui, &mut draft.edits, state, commands);
     ui.add_space(space::CONTROL);
-    prompt_ui(ui, &mut draft, state);
-    sampling_ui(ui, &mut draft);
-    ui.add_space(space::CHIP);
-    let request = draft.request(state);
-    let is_stale = following.is_stale(ui, (&request, state), commands);
-    run_ui(ui, (&request, is_stale), state, commands);
-    if draft != shown {
-        // From the first change on, an edit keeps what it edits by.
-        let draft = if draft.edits == shown.edits {
-            draft
-        } else {
-            draft.pinned(state)
-        };
-        commands.send(Command::Draft(Box::new(draft)));
+    prompt_ui(ui, draft, state);
+    let open = state.settings.unfolded.contains(SAMPLING);
+    let words = summary(draft);
+    if form::fold(ui, open, "Sampling", &words) {
+        commands.send(shell::Command::Unfold(SAMPLING, !open));
     }
-    is_stale
+    if open {
+        sampling_ui(ui, draft);
+    }
+}
+
+/// Sends the form on if a person changed it. From their first change on, edits keep what they edit by.
+pub(super) fn keep(shown: &Draft, draft: Draft, state: &AppState, commands: &mut Commands) {
+    if draft == *shown {
+        return;
+    }
+    let draft = if draft.edits == shown.edits {
+        draft
+    } else {
+        draft.pinned(state)
+    };
+    commands.send(Command::Draft(Box::new(draft)));
 }
 
 /// Notices that the form differs from the request of the texts on screen.
@@ -61,7 +65,7 @@ pub(super) struct Following {
 impl Following {
     /// Whether the texts on screen are of something else than `asked`. They are written anew once edits or sampling were changed here and then left alone; another text
     /// to continue or another dictionary waits for a click.
-    fn is_stale(
+    pub(super) fn is_stale(
         &mut self,
         ui: &Ui,
         (asked, state): (&Result<Request, String>, &AppState),
@@ -95,7 +99,7 @@ impl Following {
 }
 
 /// Returns the form; an untouched form begins with an edit that can run.
-fn shown(state: &AppState) -> Draft {
+pub(super) fn shown(state: &AppState) -> Draft {
     let draft = &state.steering.draft;
     let untouched = *draft == Draft::default();
     if untouched && state.reader() == Some(None) {
@@ -105,8 +109,17 @@ fn shown(state: &AppState) -> Draft {
 }
 
 fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState) {
-    let label = ui.label("Text to continue");
-    let mut text = draft.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
+    let own = draft.prompt.as_ref();
+    let differs = own.is_some_and(|own| *own != state.prompt.text);
+    let mut text = own.unwrap_or(&state.prompt.text).clone();
+    let (label, back) = ui
+        .horizontal(|ui| {
+            ui.set_min_height(space::CONTROL_ROW);
+            let label = ui.label("Text to continue");
+            let back = differs && ui.button("Use the sentence in Prompt").clicked();
+            (label, back)
+        })
+        .inner;
     let edit = TextEdit::multiline(&mut text)
         .desired_rows(2)
         .desired_width(f32::INFINITY)
@@ -116,106 +129,224 @@ fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState) {
     if field.changed() {
         draft.prompt = Some(text);
     }
-    let own = draft.prompt.as_ref();
-    if own.is_some_and(|own| *own != state.prompt.text)
-        && ui.button("Use the sentence in Prompt").clicked()
-    {
+    if back {
         draft.prompt = None;
     }
 }
 
+/// The settings of sampling in a line: those that decide the texts most, and what else was changed.
+fn summary(draft: &Draft) -> String {
+    let (own, usual) = (&draft.sampling, Sampling::default());
+    let mut words = vec![
+        format!("temperature {}", own.temperature),
+        format!("seed {}", number::count(own.seed)),
+        format!("{} tokens", number::count(own.tokens as u64)),
+    ];
+    if own.top_k != usual.top_k {
+        let all = || "all".to_owned();
+        let k = own.top_k.map_or_else(all, |k| number::count(k as u64));
+        words.push(format!("top k {k}"));
+    }
+    if own.top_p != usual.top_p {
+        words.push(format!("top p {}", own.top_p.unwrap_or(1.0)));
+    }
+    if own.repetition_penalty != usual.repetition_penalty {
+        words.push(format!("repetition penalty {}", own.repetition_penalty));
+    }
+    if !draft.stop.is_empty() {
+        words.push(format!("stops at {:?}", draft.stop));
+    }
+    if own.ignore_eos {
+        words.push("EOS ignored".to_owned());
+    }
+    words.join(", ")
+}
+
+/// Draws the settings of sampling, in two columns where there is room.
 fn sampling_ui(ui: &mut Ui, draft: &mut Draft) {
-    let sampling = &mut draft.sampling;
-    ui.horizontal_wrapped(|ui| {
-        let mut field = |name: &str, help: &str, drag: DragValue<'_>| {
-            room(ui, 130.0);
-            let label = ui.label(name).on_hover_text(help);
-            ui.add(drag).labelled_by(label.id).on_hover_text(help);
-            ui.add_space(space::CONTROL);
-        };
-        let drag = DragValue::new(&mut sampling.temperature)
-            .speed(0.01)
-            .range(0.0..=5.0)
-            .max_decimals(2);
-        field("Temperature", "0 always takes the most likely token", drag);
-        let mut top_k = sampling.top_k.unwrap_or(0);
-        let drag = counting(DragValue::new(&mut top_k).range(0..=1_000_000));
-        field("Top k", "Samples among this many most likely tokens; 0 for all", drag);
-        sampling.top_k = (top_k > 0).then_some(top_k);
-        let mut top_p = sampling.top_p.unwrap_or(1.0);
-        let drag = DragValue::new(&mut top_p)
-            .speed(0.005)
-            .range(0.01..=1.0)
-            .max_decimals(2);
-        let help = "Samples among the most likely tokens that together hold this probability; 1 for all";
-        field("Top p", help, drag);
-        sampling.top_p = (top_p < 1.0).then_some(top_p);
-        let drag = DragValue::new(&mut sampling.repetition_penalty)
-            .speed(0.01)
-            .range(0.1..=10.0)
-            .max_decimals(2);
-        let help = "Divides positive logits of tokens already in the text by this, and multiplies negative ones; 1 changes nothing";
-        field("Repetition", help, drag);
-        let drag = counting(DragValue::new(&mut sampling.seed));
-        field("Seed", "Random seed of both texts", drag);
-        let drag = counting(DragValue::new(&mut sampling.tokens).range(1..=TOKENS));
-        let help = "Length of each continuation; an end-of-text token or the model's context may end it earlier";
-        field("Tokens", help, drag);
-        let help = "A text ends where this appears; \\n stands for a newline";
-        room(ui, 140.0);
-        let label = ui.label("Stop at").on_hover_text(help);
-        let text = TextEdit::singleline(&mut draft.stop)
-            .desired_width(72.0)
-            .hint_text("nothing")
-            .font(egui::TextStyle::Monospace);
-        ui.add(text).labelled_by(label.id).on_hover_text(help);
-        let help = "Continues after end-of-text tokens and shows them";
-        room(ui, 120.0);
-        ui.checkbox(&mut sampling.ignore_eos, "Ignore EOS")
-            .on_hover_text(help);
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.y = space::CHIP;
+        let half = (ui.available_width() - space::GROUP) / 2.0;
+        if half < WIDTH - 60.0 {
+            picking_ui(ui, &mut draft.sampling);
+            return length_ui(ui, draft);
+        }
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = space::GROUP;
+            let size = vec2(half, 0.0);
+            let layout = egui::Layout::top_down(egui::Align::Min);
+            ui.allocate_ui_with_layout(size, layout, |ui| {
+                ui.set_width(half);
+                picking_ui(ui, &mut draft.sampling);
+            });
+            ui.allocate_ui_with_layout(size, layout, |ui| {
+                ui.set_width(half);
+                length_ui(ui, draft);
+            });
+        });
     });
 }
 
-fn run_ui(
+/// Draws a row with a number; whether it is reset.
+fn number_ui(
+    ui: &mut Ui,
+    (label, unit, help): (&str, &str, &str),
+    usual: Option<&str>,
+    drag: DragValue<'_>,
+) -> bool {
+    let row = Row {
+        label,
+        help,
+        unit,
+        reset: usual,
+        ..Row::default()
+    };
+    row.ui(ui, |ui, width| drag_ui(ui, width, drag))
+}
+
+fn drag_ui(ui: &mut Ui, width: f32, drag: DragValue<'_>) -> Response {
+    ui.add_sized(vec2(width, space::CONTROL_ROW), drag)
+}
+
+/// How a token is picked.
+fn picking_ui(ui: &mut Ui, sampling: &mut Sampling) {
+    let usual = Sampling::default();
+    let mut top_k = sampling.top_k.unwrap_or(0);
+    let mut top_p = sampling.top_p.unwrap_or(1.0);
+    let reset = |differs: bool, value: String| differs.then_some(value);
+
+    let back = reset(
+        sampling.temperature != usual.temperature,
+        usual.temperature.to_string(),
+    );
+    let about = (
+        "Temperature",
+        "",
+        "Divides the logits before sampling; 0 always takes the most likely token",
+    );
+    let drag = DragValue::new(&mut sampling.temperature);
+    let drag = drag.speed(0.01).range(0.0..=5.0).max_decimals(2);
+    if number_ui(ui, about, back.as_deref(), drag) {
+        sampling.temperature = usual.temperature;
+    }
+
+    let most = usual.top_k.unwrap_or(0);
+    let back = reset(top_k != most, number::count(most as u64));
+    let about = (
+        "Top k",
+        "tokens",
+        "Samples among this many most likely tokens; 0 for all",
+    );
+    let drag = counting(DragValue::new(&mut top_k).range(0..=1_000_000));
+    if number_ui(ui, about, back.as_deref(), drag) {
+        top_k = most;
+    }
+
+    let share = usual.top_p.unwrap_or(1.0);
+    let back = reset(top_p != share, share.to_string());
+    let help =
+        "Samples among the most likely tokens that together hold this probability; 1 for all";
+    let drag = DragValue::new(&mut top_p);
+    let drag = drag.speed(0.005).range(0.01..=1.0).max_decimals(2);
+    if number_ui(ui, ("Top p", "", help), back.as_deref(), drag) {
+        top_p = share;
+    }
+
+    let penalty = usual.repetition_penalty;
+    let back = reset(sampling.repetition_penalty != penalty, penalty.to_string());
+    let help = "Divides positive logits of tokens already in the text by this, and multiplies negative ones; 1 changes nothing";
+    let drag = DragValue::new(&mut sampling.repetition_penalty);
+    let drag = drag.speed(0.01).range(0.1..=10.0).max_decimals(2);
+    if number_ui(ui, ("Repetition penalty", "", help), back.as_deref(), drag) {
+        sampling.repetition_penalty = penalty;
+    }
+    sampling.top_k = (top_k > 0).then_some(top_k);
+    sampling.top_p = (top_p < 1.0).then_some(top_p);
+}
+
+/// How long the texts are, and from which seed.
+fn length_ui(ui: &mut Ui, draft: &mut Draft) {
+    let usual = Sampling::default();
+    let sampling = &mut draft.sampling;
+    let back = (sampling.tokens != usual.tokens).then(|| number::count(usual.tokens as u64));
+    let help = "Length of each continuation; an end-of-text token or the model's context may end it earlier";
+    let drag = counting(DragValue::new(&mut sampling.tokens).range(1..=TOKENS));
+    if number_ui(ui, ("Length", "tokens", help), back.as_deref(), drag) {
+        sampling.tokens = usual.tokens;
+    }
+
+    let back = (sampling.seed != usual.seed).then(|| number::count(usual.seed));
+    let about = ("Seed", "", "Random seed of both texts");
+    let drag = counting(DragValue::new(&mut sampling.seed));
+    if number_ui(ui, about, back.as_deref(), drag) {
+        sampling.seed = usual.seed;
+    }
+
+    let row = Row {
+        label: "Stop at",
+        help: "A text ends where this appears; \\n stands for a newline",
+        reset: (!draft.stop.is_empty()).then_some("nothing"),
+        ..Row::default()
+    };
+    let stop = &mut draft.stop;
+    let reset = row.ui(ui, |ui, width| {
+        let text = TextEdit::singleline(&mut *stop)
+            .desired_width(width - 8.0)
+            .hint_text("nothing")
+            .font(egui::TextStyle::Monospace);
+        ui.add(text)
+    });
+    if reset {
+        stop.clear();
+    }
+
+    let row = Row {
+        label: "Ignore EOS",
+        help: "Continues after end-of-text tokens and shows them",
+        reset: sampling.ignore_eos.then_some("off"),
+        ..Row::default()
+    };
+    if row.ui(ui, |ui, _| ui.checkbox(&mut sampling.ignore_eos, "")) {
+        sampling.ignore_eos = false;
+    }
+}
+
+/// Draws what the form is for: it writes both texts, or says why it cannot. Whether it was pressed.
+pub(super) fn footer_ui(
     ui: &mut Ui,
     (request, is_stale): (&Result<Request, String>, bool),
     state: &AppState,
     commands: &mut Commands,
-) {
-    ui.horizontal(|ui| {
-        let words = format!("{}  Run", icons::PLAY);
-        let button = Button::new(words).min_size(vec2(96.0, 32.0));
-        let response = ui.add_enabled(request.is_ok(), button);
-        Anchor::Steer.mark(&response);
-        let ready = request.is_ok();
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ready, "Run"));
-        match request {
-            Ok(request) => {
-                if response.clicked() {
-                    commands.send(Command::Run(request.clone()));
-                }
-                let button = Button::new("Copy for the command line").min_size(vec2(0.0, 32.0));
-                let help = "Copy an `umbra steer` command that writes the same two texts";
-                if ui.add(button).on_hover_text(help).clicked() {
-                    match state.steering_line(request) {
-                        Ok(line) => ui.ctx().copy_text(line),
-                        Err(why) => commands.send(Command::NoLine(why)),
-                    }
-                }
-            }
-            Err(why) => {
-                ui.label(caption(why).color(Theme::from_ui(ui).ink.secondary));
-            }
+) -> bool {
+    let mut pressed = false;
+    let ready = request.as_ref().ok();
+    let run = form::main_button(ui, ready.is_some(), icons::PLAY, "Run");
+    Anchor::Steer.mark(&run);
+    if run.clicked()
+        && let Some(request) = ready
+    {
+        commands.send(Command::Run(request.clone()));
+        pressed = true;
+    }
+    if state.steering.running().is_some() && form::side_button(ui, true, "Stop").clicked() {
+        commands.send(Command::Stop);
+    }
+    let copy = form::side_button(ui, ready.is_some(), "Copy for the command line");
+    let help = "Copy an `umbra steer` command that writes the same two texts";
+    if copy.on_hover_text(help).clicked()
+        && let Some(request) = ready
+    {
+        match state.steering_line(request) {
+            Ok(line) => ui.ctx().copy_text(line),
+            Err(why) => commands.send(Command::NoLine(why)),
         }
-        if state.steering.running().is_some() {
-            let button = Button::new("Stop").min_size(vec2(80.0, 32.0));
-            if ui.add(button).clicked() {
-                commands.send(Command::Stop);
-            }
+    }
+    match request {
+        Err(why) if !form::is_typing(ui) => form::reason(ui, why),
+        Ok(_) if is_stale => {
+            form::reason(ui, "These texts were written with the previous settings");
         }
-        if is_stale {
-            let words = "These texts were written with the previous settings";
-            ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
-        }
-    });
+        _ => {}
+    }
+    pressed
 }

@@ -15,6 +15,45 @@ use crate::widgets::number;
 /// Changes shown.
 const CHANGES: usize = 10;
 
+/// Returns the width of each of the two columns of text.
+fn column_width(ui: &Ui) -> f32 {
+    (ui.available_width() - space::GROUP) / 2.0
+}
+
+/// Draws what a run will show, before the first one.
+pub(super) fn before_ui(ui: &mut Ui, prompt: &str) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let width = column_width(ui);
+    let note = |ui: &mut Ui, words: &str| {
+        ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
+    };
+    let columns = [
+        ("Baseline", "The model continues the text as it is."),
+        (
+            "Steered",
+            "The model continues the same text with the enabled edits in force. Both texts start from one seed, so what differs comes from the edits.",
+        ),
+    ];
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = space::GROUP;
+        for (title, words) in columns {
+            let size = vec2(width, 0.0);
+            let layout = egui::Layout::top_down(egui::Align::Min);
+            ui.allocate_ui_with_layout(size, layout, |ui| {
+                column_ui(ui, (width, title), prompt, (&[], usize::MAX));
+                ui.add_space(space::CONTROL);
+                note(ui, words);
+            });
+        }
+    });
+    ui.add_space(space::GROUP);
+    ui.label(panel_title("Next token"));
+    note(
+        ui,
+        "The tokens whose probability changes most, right after the text and along the steered one, and by how much all probabilities change (KL divergence).",
+    );
+}
+
 /// Draws the run.
 pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
     if let Some(Ended::Failed(why)) = &run.ended {
@@ -23,12 +62,11 @@ pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
     }
     let theme = Theme::from_ui(ui);
     let diverged = diverged(&run.baseline, &run.steered);
-    let gap = space::GROUP;
-    let width = (ui.available_width() - gap) / 2.0;
+    let width = column_width(ui);
     let request = &run.request;
     let title = title(state, request);
     ui.horizontal_top(|ui| {
-        ui.spacing_mut().item_spacing.x = gap;
+        ui.spacing_mut().item_spacing.x = space::GROUP;
         let prompt = request.prompt.as_str();
         column_ui(ui, (width, "Baseline"), prompt, (&run.baseline, usize::MAX));
         column_ui(ui, (width, title.trim()), prompt, (&run.steered, diverged));
@@ -52,9 +90,10 @@ fn title(state: &AppState, request: &Request) -> String {
                 ..
             },
         ] => {
-            let label = state.label(*feature).unwrap_or_default();
+            let name = request.dictionary.map(|of| state.name_of(of, *feature));
+            let name = name.unwrap_or_default();
             let strength = number::signed(f64::from(*strength));
-            format!("Steered by {strength} × #{feature} {label}")
+            format!("Steered by {strength} × #{feature} {name}")
         }
         [edit] => edit.to_string(),
         edits => format!("Steered by {} edits", edits.len()),

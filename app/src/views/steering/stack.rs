@@ -1,20 +1,35 @@
-//! The stack of edits: what is done, how much, where, in which order.
+//! The stack of edits, one aligned row each: whether it is in force, what is done, to what, how much; where it applies is folded away below.
 
-use egui::{Align2, Button, ComboBox, DragValue, RichText, Slider, TextEdit, Ui, vec2};
-use umbra_core::ids::{FeatureId, HookPoint, Site};
-use umbra_core::steer::{ACTIONS, Attend, ErrorName};
+use egui::{Button, Layout, RichText, Ui, vec2};
+use umbra_core::steer::ACTIONS;
 
+use super::edit::{action_ui, amount_ui, target_ui};
+use super::place::{place_ui, summary};
 use crate::state::AppState;
-use crate::state::requests::{Commands, navigation};
+use crate::state::requests::{Commands, navigation, shell};
 use crate::state::selection::Focus;
-use crate::state::steering::{EditDraft, Field, help, label};
-use crate::state::view::ViewId;
+use crate::state::steering::{EditDraft, label};
 use crate::theme::{Theme, caption, icons, panel_title, space};
-use crate::widgets::feature_chip::FeatureChip;
+use crate::widgets::form;
 use crate::widgets::parts::icon_button;
 
-/// Ends of the slider; a number outside can be written.
-const STRENGTHS: std::ops::RangeInclusive<f32> = -20.0..=20.0;
+/// Width of the column of numbers and of that of check marks.
+const MARK: f32 = 24.0;
+
+/// Width of the column of actions.
+const ACTION: f32 = 124.0;
+
+/// Width of the column of amounts.
+const AMOUNT: f32 = 336.0;
+
+/// Least width of the column of targets beside the amounts.
+const TARGET: f32 = 168.0;
+
+/// Width of the buttons at the end of a row.
+const BUTTONS: f32 = 3.0 * space::CONTROL_ROW + 2.0 * space::CHIP;
+
+/// Name of the parts that say where edits apply.
+const PLACE: &str = "place of edits";
 
 /// A change of the stack, made after it is drawn.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +46,11 @@ pub(super) fn stack_ui(
     state: &AppState,
     commands: &mut Commands,
 ) {
-    ui.horizontal(|ui| {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.horizontal_wrapped(|ui| {
         ui.label(panel_title("Edits"));
         let words = "Applied in this order each time the model computes the hook";
-        ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
+        ui.label(caption(words).color(secondary));
     });
     let many = edits.len();
     let mut moved = None;
@@ -55,19 +71,42 @@ pub(super) fn stack_ui(
         Some(Move::Remove(i)) => drop(edits.remove(i)),
         None => {}
     }
-    ui.menu_button("Add an edit", |ui| {
+    if edits.is_empty() {
+        let words = "No edits: both texts would be the same";
+        ui.label(RichText::new(words).color(secondary));
+    }
+    add_ui(ui, edits, state, commands);
+}
+
+/// Draws the button that adds an edit.
+fn add_ui(ui: &mut Ui, edits: &mut Vec<EditDraft>, state: &AppState, commands: &mut Commands) {
+    ui.menu_button(format!("{}  Add an edit", icons::PLUS), |ui| {
         for action in ACTIONS {
             let name = label(action.name);
             let entry = ui.add(Button::new(&name).shortcut_text(action.help));
             entry.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
             if entry.clicked() {
-                // Those before keep the feature they show.
+                // Those before keep what they edit by.
                 for edit in edits.iter_mut() {
-                    edit.feature = edit.feature.or(state.selection.feature);
+                    edit.pin(state);
                 }
                 edits.push(EditDraft::new(action.name));
+                commands.send(navigation::Command::SelectEdit(edits.len() - 1));
             }
         }
+    })
+    .response
+    .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Add an edit"));
+}
+
+/// Draws in a place as wide as a column.
+fn cell(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui)) {
+    let size = vec2(width, space::CONTROL_ROW);
+    let layout = Layout::left_to_right(egui::Align::Center);
+    ui.allocate_ui_with_layout(size, layout, |ui| {
+        ui.set_min_size(size);
+        ui.set_max_width(width);
+        content(ui);
     });
 }
 
@@ -83,51 +122,45 @@ fn edit_ui(
     let (bar, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), egui::Sense::hover());
     ui.painter()
         .hline(bar.x_range(), bar.center().y, (1.0, theme.line.hair));
-    ui.horizontal_wrapped(|ui| {
-        select_ui(ui, i, state, commands);
-        let name = format!("Edit {} is enabled", i + 1);
-        let check = ui.checkbox(&mut edit.on, "");
-        check
-            .widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, edit.on, &name));
-        check.on_hover_text(name);
-        action_ui(ui, edit, i);
-        for field in edit.fields() {
-            field_ui(ui, edit, *field, state, commands);
+    let before = 2.0 * MARK + ACTION + 3.0 * space::CONTROL;
+    let middle = ui.available_width() - before - BUTTONS - space::CONTROL;
+    let amount = edit.has_amount();
+    let is_one_line = amount && middle >= TARGET + space::CONTROL + AMOUNT;
+    let target = if is_one_line {
+        middle - space::CONTROL - AMOUNT
+    } else {
+        middle
+    };
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::CONTROL;
+        cell(ui, MARK, |ui| select_ui(ui, i, state, commands));
+        cell(ui, MARK, |ui| on_ui(ui, edit, i));
+        cell(ui, ACTION, |ui| action_ui(ui, edit, i));
+        cell(ui, target, |ui| target_ui(ui, edit, i, state, commands));
+        if is_one_line {
+            cell(ui, AMOUNT, |ui| amount_ui(ui, edit));
         }
-        if many > 1 {
-            room(ui, 120.0);
-            if i > 0 && icon_button(ui, icons::CARET_UP, "Apply earlier").clicked() {
-                moved = Some(Move::Up(i));
-            }
-            if i + 1 < many && icon_button(ui, icons::CARET_DOWN, "Apply later").clicked() {
-                moved = Some(Move::Down(i));
-            }
-            if icon_button(ui, icons::TRASH, "Remove this edit").clicked() {
-                moved = Some(Move::Remove(i));
-            }
-        }
+        cell(ui, BUTTONS, |ui| moved = buttons_ui(ui, (i, many)));
     });
-    ui.horizontal_wrapped(|ui| {
-        ui.add_space(24.0);
-        where_ui(ui, edit, state);
-    });
-    let spec = edit.spec(state.selection.feature).ok();
-    let units = spec
-        .zip(state.sae())
-        .and_then(|(spec, sae)| spec.units(sae));
-    if let Some(units) = units {
-        ui.horizontal_wrapped(|ui| {
-            ui.add_space(24.0);
-            ui.label(caption(units).color(theme.ink.secondary));
-        });
-    }
-    if let Err(why) = edit.reach() {
+    let indent = 2.0 * MARK + 2.0 * space::CONTROL;
+    if amount && !is_one_line {
         ui.horizontal(|ui| {
-            ui.add_space(24.0);
-            ui.label(caption(why).color(theme.failure));
+            ui.add_space(indent);
+            amount_ui(ui, edit);
         });
     }
+    ui.horizontal_top(|ui| {
+        ui.add_space(indent - space::CONTROL);
+        ui.vertical(|ui| below_ui(ui, edit, i, state, commands));
+    });
     moved
+}
+
+fn on_ui(ui: &mut Ui, edit: &mut EditDraft, i: usize) {
+    let name = format!("Edit {} is enabled", i + 1);
+    let check = ui.checkbox(&mut edit.on, "");
+    check.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, edit.on, &name));
+    check.on_hover_text(name);
 }
 
 /// The edit's number; a click selects the edit, and the inspector says what it does.
@@ -144,325 +177,65 @@ fn select_ui(ui: &mut Ui, i: usize, state: &AppState, commands: &mut Commands) {
     }
 }
 
-fn action_ui(ui: &mut Ui, edit: &mut EditDraft, i: usize) {
-    let mut chosen = None;
-    let combo = ComboBox::from_id_salt(("action", i))
-        .selected_text(label(edit.action))
-        .width(112.0)
-        .show_ui(ui, |ui| {
-            for action in ACTIONS {
-                let current = action.name == edit.action;
-                let entry = ui.selectable_label(current, label(action.name));
-                if entry.on_hover_text(action.help).clicked() {
-                    chosen = Some(action.name);
-                }
-            }
-        });
-    combo.response.widget_info(|| {
-        egui::WidgetInfo::labeled(
-            egui::Role::ComboBox,
-            true,
-            format!("Action of edit {}", i + 1),
-        )
-    });
-    combo.response.on_hover_text(help(edit.action).help);
-    if let Some(action) = chosen {
-        edit.begin(action);
+/// Draws the buttons that order and remove; those that would do nothing leave their place empty.
+fn buttons_ui(ui: &mut Ui, (i, many): (usize, usize)) -> Option<Move> {
+    ui.spacing_mut().item_spacing.x = space::CHIP;
+    let mut moved = None;
+    let gap = |ui: &mut Ui| {
+        ui.add_space(space::CONTROL_ROW + space::CHIP);
+    };
+    if i == 0 {
+        gap(ui);
+    } else if icon_button(ui, icons::CARET_UP, "Apply earlier").clicked() {
+        moved = Some(Move::Up(i));
     }
+    if i + 1 == many {
+        gap(ui);
+    } else if icon_button(ui, icons::CARET_DOWN, "Apply later").clicked() {
+        moved = Some(Move::Down(i));
+    }
+    if icon_button(ui, icons::TRASH, "Remove this edit").clicked() {
+        moved = Some(Move::Remove(i));
+    }
+    moved
 }
 
-fn field_ui(
+/// Draws where the edit applies, its units, and why it cannot be made.
+fn below_ui(
     ui: &mut Ui,
     edit: &mut EditDraft,
-    field: Field,
+    i: usize,
     state: &AppState,
     commands: &mut Commands,
 ) {
-    match field {
-        Field::Feature => feature_ui(ui, edit, state, commands),
-        Field::Strength => strength_ui(ui, edit),
-        Field::Factor => amount_ui(ui, "Factor", &mut edit.amount),
-        Field::Value => amount_ui(ui, "Value", &mut edit.amount),
-        Field::Bounds => {
-            bound_ui(ui, "At least", &mut edit.least);
-            bound_ui(ui, "At most", &mut edit.most);
-        }
-        Field::Error => {
-            let name = |error| ErrorName::ALL.into_iter().find(|(e, ..)| *e == error);
-            let help = "Treatment of the dictionary's error: kept, dropped, frozen as in the run without edits, or only its linear or nonlinear part";
-            choice_ui(
-                ui,
-                "Error",
-                help,
-                &mut edit.error,
-                ErrorName::ALL.map(|(e, ..)| e),
-                |error| name(error).map_or("", |(_, alone, _)| alone),
-            );
-        }
-        Field::Part => {
-            let help = "Value that replaces the activation: the reconstruction, with all or part of the error";
-            choice_ui(
-                ui,
-                "Part",
-                help,
-                &mut edit.error,
-                ErrorName::ALL.map(|(e, ..)| e),
-                |error| {
-                    let named = ErrorName::ALL.into_iter().find(|(e, ..)| *e == error);
-                    named.map_or("", |(_, _, part)| part)
-                },
-            );
-        }
-        Field::From => {
-            room(ui, 330.0);
-            let label = ui.label("From");
-            let text = TextEdit::singleline(&mut edit.from)
-                .desired_width(280.0)
-                .hint_text("Text whose activation replaces the value");
-            ui.add(text).labelled_by(label.id);
-        }
-        Field::Attend => {
-            let all = [
-                Attend::Uniform,
-                Attend::Previous,
-                Attend::First,
-                Attend::Itself,
-            ];
-            let help = "Attention of every query of the chosen heads";
-            choice_ui(
-                ui,
-                "To",
-                help,
-                &mut edit.attend,
-                all,
-                |attend| match attend {
-                    Attend::Uniform => "uniform attention",
-                    Attend::Previous => "the previous token",
-                    Attend::First => "the first token",
-                    Attend::Itself => "itself",
-                },
-            );
-        }
-    }
-}
-
-fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mut Commands) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let feature = edit.feature.or(state.selection.feature);
-    if let Some(feature) = feature.filter(|_| state.sae().is_some()) {
-        let chip = FeatureChip::new(feature, state.name(feature)).max_width(220.0);
-        let reply = chip.show(ui, |ui| {
-            ui.label("Click to open its page");
-        });
-        if reply.open || reply.beside {
-            let beside = reply.beside;
-            commands.send(navigation::Command::Feature { feature, beside });
-        }
-    } else {
-        let (words, button, view) = if state.sae().is_some() {
-            (
-                "No feature selected",
-                "Choose in Features",
-                ViewId::Features,
-            )
-        } else {
-            ("No dictionary", "Open a dictionary", ViewId::Library)
-        };
-        ui.label(RichText::new(words).color(secondary));
-        if ui.button(button).clicked() {
-            commands.send(navigation::Command::Go(view));
-        }
-    }
-    room(ui, 100.0);
-    let label = ui.label(caption("Other feature").color(secondary));
-    let text = TextEdit::singleline(&mut edit.number)
-        .align(Align2::LEFT_CENTER)
-        .desired_width(48.0)
-        .hint_text("#")
-        .font(egui::TextStyle::Monospace);
-    let response = ui.add(text).labelled_by(label.id);
-    let entered = response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
-    let number = number_of(&edit.number, state);
-    if entered && number.is_some() {
-        edit.number.clear();
-        edit.feature = number;
-    } else if !edit.number.is_empty() && number.is_none() {
-        let many = state.sae().map_or(0, |sae| sae.features());
-        let words = format!("Type a number from 0 to {}", many.saturating_sub(1));
-        ui.label(caption(words).color(Theme::from_ui(ui).failure));
-    }
-    let selected = state.selection.feature;
-    if let (Some(own), Some(selected)) = (edit.feature, selected)
-        && own != selected
-        && ui
-            .button(format!("Use #{selected}"))
-            .on_hover_text("The feature that is selected now")
-            .clicked()
-    {
-        edit.feature = None;
-    }
-}
-
-fn number_of(text: &str, state: &AppState) -> Option<FeatureId> {
-    let number: usize = text.trim().trim_start_matches('#').parse().ok()?;
-    (number < state.sae()?.features()).then(|| FeatureId::from(number))
-}
-
-/// Goes to the next row where this one has no room for `width` more: a label and its control stay together.
-pub(super) fn room(ui: &mut Ui, width: f32) {
-    if ui.available_size_before_wrap().x < width {
-        ui.end_row();
-        // So that the label stands in the middle of the control beside it.
-        ui.set_row_height(space::CONTROL_ROW);
-    }
-}
-
-fn strength_ui(ui: &mut Ui, edit: &mut EditDraft) {
     let theme = Theme::from_ui(ui);
-    room(ui, 340.0);
-    let label = ui.label("Strength");
-    let help = "Multiple of the feature's decoder row";
-    ui.scope(|ui| {
-        ui.spacing_mut().slider_width = 160.0;
-        ui.visuals_mut().selection.bg_fill = theme.edit;
-        let slider = Slider::new(&mut edit.amount, STRENGTHS)
-            .clamping(egui::SliderClamping::Never)
-            .show_value(false);
-        ui.add(slider).labelled_by(label.id).on_hover_text(help);
-    });
-    let drag = DragValue::new(&mut edit.amount).speed(0.1).max_decimals(2);
-    ui.add(drag).labelled_by(label.id).on_hover_text(help);
-    let zero = Button::new("0").min_size(vec2(28.0, 0.0));
-    let response = ui
-        .add(zero)
-        .on_hover_text("No steering: both texts are identical");
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Strength 0"));
-    if response.clicked() {
-        edit.amount = 0.0;
+    let id = ui.make_persistent_id(PLACE);
+    let kept = ui.data(|data| data.get_temp(id));
+    let open = kept.unwrap_or_else(|| state.settings.unfolded.contains(PLACE));
+    let wrong = edit.reach().is_err();
+    let words = summary(edit, state);
+    if form::fold(ui, open || wrong, "Where", &words) {
+        ui.data_mut(|data| data.insert_temp(id, !open));
+        commands.send(shell::Command::Unfold(PLACE, !open));
     }
-}
-
-fn amount_ui(ui: &mut Ui, name: &str, amount: &mut f32) {
-    let label = ui.label(name);
-    let drag = DragValue::new(amount).speed(0.05).max_decimals(3);
-    ui.add(drag).labelled_by(label.id);
-}
-
-fn bound_ui(ui: &mut Ui, name: &str, bound: &mut Option<f32>) {
-    let mut on = bound.is_some();
-    let check = ui.checkbox(&mut on, name);
-    if check.changed() {
-        *bound = on.then_some(0.0);
+    if open || wrong {
+        place_ui(ui, edit, i, state);
     }
-    if let Some(bound) = bound {
-        let drag = DragValue::new(bound).speed(0.05).max_decimals(3);
-        ui.add(drag).labelled_by(check.id);
-    }
-}
-
-fn choice_ui<T: Copy + PartialEq, const N: usize>(
-    ui: &mut Ui,
-    name: &str,
-    help: &str,
-    value: &mut T,
-    all: [T; N],
-    words: impl Fn(T) -> &'static str,
-) {
-    room(ui, 190.0);
-    let label = ui.label(name).on_hover_text(help);
-    let combo = ComboBox::from_id_salt(name)
-        .selected_text(words(*value))
-        .width(120.0)
-        .show_ui(ui, |ui| {
-            for option in all {
-                ui.selectable_value(value, option, words(option));
-            }
+    let note = |ui: &mut Ui, words: &str, colour| {
+        ui.horizontal(|ui| {
+            ui.add_space(space::CONTROL);
+            ui.add(egui::Label::new(caption(words).color(colour)).wrap());
         });
-    combo.response.labelled_by(label.id).on_hover_text(help);
-}
-
-/// Hook, positions and heads.
-fn where_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let own = state.sae().and_then(|sae| sae.hook().ok());
-    let label = ui.label(caption("Hook").color(secondary));
-    hook_ui(ui, edit, own, state).labelled_by(label.id);
-    if let (Some(HookPoint::Block(layer, site)), Some(model)) = (edit.hook, state.model()) {
-        let label = ui.label(caption("Block").color(secondary));
-        let mut at = layer.0;
-        let last = model.model.config().layers as u32 - 1;
-        if ui
-            .add(DragValue::new(&mut at).range(0..=last))
-            .labelled_by(label.id)
-            .changed()
-        {
-            edit.hook = Some(HookPoint::block(at as usize, site));
+    };
+    match edit.dictionary_id(state) {
+        Err(why) => note(ui, &why, theme.failure),
+        Ok(dictionary) => {
+            let sae = dictionary.and_then(|id| state.sae_of(id));
+            let spec = edit.spec_in(state).ok();
+            let units = sae.zip(spec).and_then(|(sae, spec)| spec.units(sae));
+            if let Some(units) = units {
+                note(ui, &units, theme.ink.secondary);
+            }
         }
     }
-    let help = "all, prompt, new, last, or numbers and ranges: 1.., 0,4,7..9, 1..prompt. By default, edits of a dictionary skip position 0, the attention sink";
-    let label = ui
-        .label(caption("Positions").color(secondary))
-        .on_hover_text(help);
-    let text = TextEdit::singleline(&mut edit.positions)
-        .desired_width(72.0)
-        .hint_text("default")
-        .font(egui::TextStyle::Monospace);
-    ui.add(text).labelled_by(label.id).on_hover_text(help);
-    if edit.has_heads(own) {
-        let help = "Numbers such as 0,3; empty for all";
-        let label = ui
-            .label(caption("Heads").color(secondary))
-            .on_hover_text(help);
-        let text = TextEdit::singleline(&mut edit.heads)
-            .desired_width(56.0)
-            .hint_text("all")
-            .font(egui::TextStyle::Monospace);
-        ui.add(text).labelled_by(label.id).on_hover_text(help);
-    } else {
-        edit.heads.clear();
-    }
-}
-
-fn hook_ui(
-    ui: &mut Ui,
-    edit: &mut EditDraft,
-    own: Option<HookPoint>,
-    state: &AppState,
-) -> egui::Response {
-    let default = own.map_or_else(
-        || "Choose a hook".to_owned(),
-        |own| format!("{own} (the dictionary's)"),
-    );
-    let shown = match edit.hook {
-        None => default.clone(),
-        Some(HookPoint::Block(_, site)) => site.name().to_owned(),
-        Some(outside) => outside.to_string(),
-    };
-    let combo = ComboBox::from_id_salt("hook")
-        .selected_text(shown)
-        .width(220.0)
-        .show_ui(ui, |ui| {
-            if edit.action != "attend" && own.is_some() {
-                ui.selectable_value(&mut edit.hook, None, default);
-            }
-            let Some(model) = state.model() else {
-                return;
-            };
-            let layer = edit.hook.and_then(HookPoint::layer).unwrap_or_default();
-            for hook in model.model.hooks() {
-                let (hook, name) = match hook {
-                    HookPoint::Block(at, _) if at.index() > 0 => continue,
-                    HookPoint::Block(_, site) => {
-                        (HookPoint::Block(layer, site), site.name().to_owned())
-                    }
-                    outside => (outside, outside.to_string()),
-                };
-                let pattern = hook.site() == Some(Site::Pattern);
-                if edit.action == "attend" && !pattern {
-                    continue;
-                }
-                ui.selectable_value(&mut edit.hook, Some(hook), name);
-            }
-        });
-    combo.response
 }

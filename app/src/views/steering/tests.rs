@@ -190,10 +190,11 @@ fn a_second_edit_is_added_ordered_and_switched_off() {
         harness.get_by_label("Run").click();
         harness.run();
         let sent = harness.state_mut().commands.take();
-        let Some(Command::Steering(steering::Command::Run(request))) = sent.into_iter().next()
-        else {
-            panic!("no run was asked for");
-        };
+        let run = sent.into_iter().find_map(|command| match command {
+            Command::Steering(steering::Command::Run(request)) => Some(request),
+            _ => None,
+        });
+        let request = run.expect("a run is asked for");
         let edits = request.edits.iter();
         edits.map(EditSpec::to_string).collect::<Vec<_>>()
     };
@@ -265,4 +266,103 @@ fn a_dictionary_of_another_model_is_named_and_not_edited_by() {
         panic!("{sent:?}");
     };
     assert_eq!(request.dictionary, None);
+}
+
+#[test]
+fn a_feature_from_elsewhere_is_steered_by_one_more_click() {
+    let mut desk = testing::Desk::new(ready());
+    let features = vec![FeatureId(5), FeatureId(7)];
+    desk.run(steering::Command::Steer(DictionaryId(0), features));
+    assert_eq!(desk.view(), ViewId::Steering);
+    assert_eq!(desk.state.selection.edit, Some(1));
+    // Another feature comes into selection: the edits keep theirs.
+    let select = crate::state::selection::Event::Feature(Some(FeatureId(9)));
+    desk.state.apply(Event::Selection(select));
+    let mut harness = testing::harness(ViewId::Steering, desk.state);
+    harness.get_by_label("Run").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let [Command::Steering(steering::Command::Run(request))] = sent.as_slice() else {
+        panic!("{sent:?}");
+    };
+    let edits: Vec<_> = request.edits.iter().map(EditSpec::to_string).collect();
+    assert_eq!(
+        edits,
+        ["add feature=5 strength=8", "add feature=7 strength=8"]
+    );
+    // What is steered already is not added again.
+    let mut desk = testing::Desk::new(std::mem::take(&mut harness.state_mut().state));
+    desk.run(steering::Command::Steer(
+        DictionaryId(0),
+        vec![FeatureId(5)],
+    ));
+    assert_eq!(desk.state.steering.draft.edits.len(), 2);
+    assert_eq!(desk.state.selection.edit, Some(0));
+}
+
+#[test]
+fn the_last_edit_can_be_removed_and_the_screen_says_what_to_do() {
+    let mut harness = testing::harness(ViewId::Steering, ready());
+    harness.get_by_label("Remove this edit").click();
+    harness.run();
+    harness.get_by_label("No edits: both texts would be the same");
+    harness.get_by_label_contains("Add an edit");
+    assert!(harness.get_by_label("Run").accesskit_node().is_disabled());
+    assert!(harness.state().state.steering.draft.edits.is_empty());
+}
+
+#[test]
+fn before_the_first_run_both_texts_are_explained() {
+    let harness = testing::harness(ViewId::Steering, ready());
+    harness.get_by_label("Baseline");
+    harness.get_by_label("Steered");
+    harness.get_by_label_contains("what differs comes from the edits");
+    let harness = testing::harness(ViewId::Steering, running(8.0));
+    assert!(harness.query_by_label("Steered").is_none());
+}
+
+#[test]
+fn where_an_edit_applies_is_told_in_a_line_and_unfolds() {
+    let mut harness = testing::harness(ViewId::Steering, ready());
+    harness.get_by_label("z0 · blocks.0.attn.hook_z · default positions");
+    harness.get_by_label("Where").click();
+    harness.run();
+    let input = egui::Role::TextInput;
+    harness.get_by_role_and_label(input, "Positions").focus();
+    harness.run();
+    harness
+        .get_by_role_and_label(input, "Positions")
+        .type_text("first");
+    harness.run();
+    assert!(harness.query_by_label_contains("1..prompt").is_none());
+    harness.key_press(egui::Key::Enter);
+    harness.run();
+    assert!(harness.query_all_by_label_contains("1..prompt").count() > 0);
+    harness.get_by_label("Reset Positions to default").click();
+    harness.run();
+    assert!(
+        harness.state().state.steering.draft.edits[0]
+            .positions
+            .is_empty()
+    );
+}
+
+#[test]
+fn another_feature_is_chosen_by_its_number() {
+    let mut harness = testing::harness(ViewId::Steering, ready());
+    harness.get_by_label("Other feature for edit 1").click();
+    harness.run();
+    let label = "Number or label, of z0";
+    let input = egui::Role::TextInput;
+    harness.get_by_role_and_label(input, label).focus();
+    harness.run();
+    harness.get_by_role_and_label(input, label).type_text("12");
+    harness.run();
+    harness.key_press(egui::Key::Enter);
+    harness.run();
+    let edit = &harness.state().state.steering.draft.edits[0];
+    assert_eq!(
+        (edit.feature, edit.dictionary.as_deref()),
+        (Some(FeatureId(12)), Some("z0"))
+    );
 }

@@ -32,6 +32,9 @@ const FORM: f32 = 392.0;
 /// Narrowest place for the curves beside the form.
 const CURVES: f32 = 292.0;
 
+/// Distance of the form from the curves, with a line in the middle.
+const GAP: f32 = 2.0 * space::GROUP;
+
 /// Smallest place in which the screen is laid out.
 const LEAST: Vec2 = vec2(FORM, 160.0);
 
@@ -60,7 +63,7 @@ impl View for TrainingView {
         }
         let plan = plan::plan(state);
         ask_for_what_is_missing(state, &plan, commands);
-        if ui.available_width() >= FORM + space::GROUP + CURVES {
+        if ui.available_width() >= FORM + GAP + CURVES {
             beside_ui(ui, state, &plan, (&mut self.looking, commands));
         } else {
             below_ui(ui, state, &plan, (&mut self.looking, commands));
@@ -109,11 +112,11 @@ fn beside_ui(
     (looking, commands): (&mut Looking, &mut Commands),
 ) {
     let whole = ui.available_rect_before_wrap();
-    let most = whole.width() - space::GROUP - CURVES;
+    let most = whole.width() - GAP - CURVES;
     let form = most.min(WIDTH + space::PANEL);
     let split = whole.left() + form;
     let left = Rect::from_min_max(whole.min, pos2(split, whole.bottom()));
-    let right = Rect::from_min_max(pos2(split + space::GROUP, whole.top()), whole.max);
+    let right = Rect::from_min_max(pos2(split + GAP, whole.top()), whole.max);
     ui.scope_builder(UiBuilder::new().max_rect(left), |ui| {
         form::with_footer(ui, "form", |ui, part| {
             if part == Part::Footer {
@@ -128,7 +131,7 @@ fn beside_ui(
         });
     });
     let hair = Theme::from_ui(ui).line.hair;
-    let x = split + space::GROUP / 2.0;
+    let x = split + GAP / 2.0;
     ui.painter().vline(x, whole.y_range(), (1.0, hair));
     ui.scope_builder(UiBuilder::new().max_rect(right), |ui| {
         let area = ScrollArea::vertical().id_salt("curves");

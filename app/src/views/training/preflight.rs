@@ -6,7 +6,7 @@ use crate::state::requests::Commands;
 use crate::state::requests::training::Command;
 use crate::state::training::plan::{self, Plan};
 use crate::state::{AppState, Load};
-use crate::theme::{Theme, caption, mono, panel_title, space};
+use crate::theme::{Theme, caption, mono, panel_title, size, space};
 use crate::widgets::empty_state::failure_line;
 
 /// Width of the names.
@@ -16,10 +16,12 @@ const LABEL: f32 = 72.0;
 pub(super) fn preflight_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let theme = Theme::from_ui(ui);
     ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().interact_size.y = size::PANEL; // as high as a title alone
         ui.label(panel_title("Preflight"));
         let words = "What this run will need, before it starts";
         ui.label(caption(words).color(theme.ink.secondary));
     });
+    ui.add_space(space::CHIP);
     ui.scope(|ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for need in plan::needs(state, plan) {
@@ -81,7 +83,9 @@ fn measure_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Command
         }
         let busy = state.training.running().is_some();
         let help = "Runs a few steps of these sizes on random activations for some seconds: the training step only, without the model";
-        let button = Button::new("Measure speed").min_size(vec2(0.0, space::TABLE_ROW));
+        ui.spacing_mut().interact_size.y = space::TABLE_ROW;
+        ui.spacing_mut().button_padding.y = 2.0;
+        let button = Button::new("Measure speed");
         if ui.add_enabled(!busy, button).on_hover_text(help).clicked() {
             commands.send(Command::Measure(sizes));
         }

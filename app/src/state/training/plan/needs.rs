@@ -202,8 +202,12 @@ fn disk(needs: &Needs) -> Option<Need> {
 /// Counts what the dictionaries need, as far as the source is known.
 fn counted(state: &AppState, specs: &[&Spec]) -> Needs {
     let there = match source(state) {
-        Some(Source::Text(_, text)) => specs.first().map(|spec| text.activations(spec.positions)),
-        Some(Source::Store(store)) => Some(store.counted() as u64),
+        Some(Source::Text(_, text)) => {
+            let rows = text.text.rows.len();
+            let first = specs.first();
+            first.map(|spec| (text.activations(spec.positions), rows))
+        }
+        Some(Source::Store(store)) => Some((store.counted() as u64, store.rows())),
         None => None,
     };
     Needs::new(specs, |hook| width_at(state, hook), there)

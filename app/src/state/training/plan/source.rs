@@ -44,7 +44,7 @@ pub(super) fn hook_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, Str
             put("hook", error.to_string());
         }
         if spec.variant == Variant::Gradient && !store.about().gradients {
-            let what = "This store holds no gradients, which the variant gradient needs: capture it again with gradients, or choose another variant";
+            let what = "This store holds no gradients, which the variant gradient needs: capture the store again with gradients, or choose another variant";
             put("variant", what.to_owned());
         }
     }

@@ -1,0 +1,424 @@
+//! The sentence: the field that draws its tokens, what it is coloured by, and the marks of the features that stand out.
+
+use std::sync::Arc;
+
+use egui::{Align, Layout, Sense, Ui, WidgetInfo, vec2};
+use umbra_core::features::Firing;
+use umbra_core::ids::FeatureId;
+use umbra_core::prompt::Reading;
+
+use super::model::{ColourBy, Tints, marks, surprise, tints};
+use crate::memo::Memo;
+use crate::state::AppState;
+use crate::state::prompt::Side;
+use crate::state::requests::{Commands, navigation, prompt};
+use crate::theme::{Hue, Theme, Tinted, caption, icons, mono_caption, space};
+use crate::views::feature::chips;
+use crate::widgets::anchor::Anchor;
+use crate::widgets::feature_name;
+use crate::widgets::legend;
+use crate::widgets::number::{count, number};
+use crate::widgets::token_editor::{Piece, SHAPES, TokenEditor, carry, mark};
+use crate::widgets::token_strip::Scale;
+
+/// Share of the screen's height that the text takes at most, and its bounds.
+const TALL: (f32, f32, f32) = (0.35, 64.0, 240.0);
+
+/// Widths of the name in a mark's legend.
+const NAME: (f32, f32) = (84.0, 200.0);
+
+/// Inputs of the tints.
+#[derive(Debug, Clone, PartialEq)]
+struct Key {
+    reading: usize,
+    survey: usize,
+    by: ColourBy,
+    feature: Option<FeatureId>,
+    scale: Option<u32>,
+}
+
+/// What is drawn of a reading on one text.
+#[derive(Debug, Default)]
+struct Drawn {
+    pieces: Vec<Piece>,
+    before: usize,
+}
+
+/// The sentence's field with what belongs to it.
+#[derive(Debug, Default)]
+pub(super) struct Editor {
+    by: ColourBy,
+    /// The selection that the colouring followed last.
+    followed: Option<FeatureId>,
+    tints: Memo<Key, Tints>,
+    drawn: Memo<(Key, String, bool, bool), Drawn>,
+    /// The token under the pointer.
+    pub(super) hovered: Option<usize>,
+}
+
+/// The selected token of a reading, else its last one.
+pub(super) fn position(state: &AppState, reading: &Reading) -> usize {
+    let last = reading.tokens.len().saturating_sub(1);
+    state.selection.token.map_or(last, |at| at.min(last))
+}
+
+/// The features with marks of their own.
+fn marked(state: &AppState) -> Vec<FeatureId> {
+    let survey = state.survey().filter(|_| state.sae().is_some());
+    survey.map_or_else(Vec::new, |survey| survey.marked(SHAPES))
+}
+
+impl Editor {
+    /// Draws the field with the line above it; `pointed` is a token that is pointed at elsewhere.
+    pub(super) fn ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        pointed: Option<usize>,
+        commands: &mut Commands,
+    ) {
+        self.follow_selection(state);
+        head_ui(ui, state, commands);
+        let reading = state.reading().filter(|_| state.prompt.input().is_some());
+        let (share, least, most) = TALL;
+        let height = (ui.available_height() * share).clamp(least, most);
+        let lit = state.prompt.side == Side::Features && state.sae().is_some();
+        let drawn = reading.map(|reading| self.drawn(ui, state, reading, lit));
+        let none = Drawn::default();
+        let drawn = drawn.unwrap_or(&none);
+        let mut card = |ui: &mut Ui, at: usize| {
+            if let Some(reading) = reading {
+                card_ui(ui, state, reading, at);
+            }
+        };
+        let reply = TokenEditor {
+            name: "Sentence",
+            text: &state.prompt.text,
+            pieces: &drawn.pieces,
+            tokens: reading.map_or(&[], |reading| &reading.texts),
+            before: drawn.before,
+            selected: reading.and(state.selection.token),
+            pointed,
+            height,
+            card: &mut card,
+        }
+        .show(ui);
+        self.hovered = reply.hovered;
+        if let Some(field) = &reply.field {
+            Anchor::Sentence.mark(field);
+        }
+        if let Some(text) = reply.typed {
+            commands.send(prompt::Command::Typed(text));
+        }
+        if let Some(token) = reply.chosen {
+            commands.send(navigation::Command::SelectToken(Some(token)));
+        }
+        if let Some(tokens) = &state.prompt.tokens {
+            let note = format!("Exact tokens of {}", tokens.of);
+            let secondary = Theme::from_ui(ui).ink.secondary;
+            ui.label(caption(note).color(secondary)).on_hover_text(
+                "These are the token ids of the index's example. Typing above replaces them with a sentence",
+            );
+        }
+    }
+
+    /// Choosing another feature anywhere colours by it. What the window itself selects at the start leaves the sentence as it is.
+    fn follow_selection(&mut self, state: &AppState) {
+        let feature = state.selection.feature;
+        if self.followed == feature {
+            return;
+        }
+        let first = state.most_surprising().map(|firing| firing.feature);
+        let by_itself = self.followed.is_none() && feature == first;
+        self.followed = feature;
+        self.by = match feature {
+            Some(_) if !by_itself => ColourBy::Feature,
+            _ => ColourBy::Surprise,
+        };
+    }
+
+    /// The feature that the sentence is coloured by, if it is one.
+    fn feature(&self, state: &AppState) -> Option<FeatureId> {
+        let feature = state.selection.feature;
+        feature.filter(|_| self.by == ColourBy::Feature)
+    }
+
+    fn key(&self, state: &AppState, reading: &Arc<Reading>) -> Key {
+        let feature = self.feature(state);
+        let scale = feature.and_then(|feature| {
+            let table = state.features.table_for(state.selection.dictionary?)?;
+            Some((table.most(feature) as f32).to_bits())
+        });
+        let survey = state
+            .survey()
+            .map_or(0, |survey| std::ptr::from_ref(survey) as usize);
+        Key {
+            reading: Arc::as_ptr(reading) as usize,
+            survey: survey + usize::from(state.rarity().is_some()),
+            by: self.by,
+            feature,
+            scale,
+        }
+    }
+
+    fn tints(&mut self, state: &AppState, reading: &Arc<Reading>) -> &Tints {
+        let key = self.key(state, reading);
+        self.tints.get(key, |key| {
+            let survey = state.survey().filter(|_| state.rarity().is_some());
+            if let (ColourBy::Surprise, Some(survey)) = (key.by, survey) {
+                return surprise(reading, survey);
+            }
+            let signed = state.sae().is_some_and(|sae| sae.selection.is_signed());
+            tints(reading, key.feature, key.scale.map(f32::from_bits), signed)
+        })
+    }
+
+    /// The tokens of `reading` where they stand in the text as it is now.
+    fn drawn(&mut self, ui: &Ui, state: &AppState, reading: &Arc<Reading>, lit: bool) -> &Drawn {
+        let theme = Theme::from_ui(ui);
+        let text = &state.prompt.text;
+        let key = (self.key(state, reading), text.clone(), theme.dark, lit);
+        if !self.drawn.is_for(&key) {
+            self.tints(state, reading);
+        }
+        let tints = self.tints.latest();
+        self.drawn.get(key, |_| {
+            let spans = carry(&reading.text, text, &reading.spans);
+            let marked = if lit { marked(state) } else { vec![] };
+            let mut marks = marks(reading, &marked).into_iter();
+            let piece = |(t, span)| {
+                let tints = tints.filter(|_| lit);
+                let value = tints.and_then(|tints| tints.values.get(t)).copied();
+                let scale = tints.map(|tints| tints.scale).unwrap_or_default();
+                let value = value.unwrap_or(0.0);
+                Piece {
+                    span,
+                    tint: tinted(theme, value, scale),
+                    negative: value < -0.02 * scale.most,
+                    marks: marks.next().unwrap_or_default(),
+                }
+            };
+            let before = reading.spans.iter().take_while(|span| span.is_empty());
+            Drawn {
+                before: before.count(),
+                pieces: spans.into_iter().enumerate().map(piece).collect(),
+            }
+        })
+    }
+
+    /// Draws the choice of tints, and the legend of the marks with the scale.
+    pub(super) fn legend_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let Some(reading) = state.reading().filter(|_| state.sae().is_some()) else {
+            return;
+        };
+        let reading = Arc::clone(reading);
+        let what = match self.by {
+            ColourBy::Surprise if state.rarity().is_some() => "surprise (bits)",
+            _ => "activation",
+        };
+        let scale = self.tints(state, &reading).scale;
+        ui.horizontal_wrapped(|ui| {
+            self.colour_ui(ui, state);
+            ui.add_space(space::CONTROL);
+            let most = f64::from(scale.most);
+            if scale.signed {
+                legend::diverging(ui, what, most);
+            } else {
+                legend::sequential(ui, what, Hue::Activation, most);
+            }
+        });
+        let marked = marked(state);
+        if marked.is_empty() {
+            return;
+        }
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing = vec2(6.0, space::CHIP);
+            let name = (ui.available_width() / 5.0 - 84.0).clamp(NAME.0, NAME.1);
+            for (number, feature) in marked.into_iter().enumerate() {
+                if self.mark_ui(ui, state, (number, feature, name), commands) {
+                    self.by = ColourBy::Feature;
+                    self.followed = Some(feature);
+                    commands.send(navigation::Command::SelectFeature(Some(feature)));
+                }
+            }
+        });
+    }
+
+    fn colour_ui(&mut self, ui: &mut Ui, state: &AppState) {
+        ui.label(caption("Colour by").color(Theme::from_ui(ui).ink.secondary));
+        let by = match self.by {
+            ColourBy::Feature if state.selection.feature.is_none() => ColourBy::Surprise,
+            ColourBy::Surprise if state.rarity().is_none() => ColourBy::Strongest,
+            by => by,
+        };
+        if state.rarity().is_some() {
+            let help = "Colours each token by its most surprising feature. Surprise = (|a| / max |a|) · log₂(1 / density), in bits; maximum and density are the index's. Features on more than 10 % of tokens are left out";
+            let surprise = ui.selectable_label(by == ColourBy::Surprise, "Surprise");
+            if surprise.on_hover_text(help).clicked() {
+                self.by = ColourBy::Surprise;
+            }
+        }
+        let help = "Colours each token by its strongest feature activation";
+        let strongest = ui.selectable_label(by == ColourBy::Strongest, "Strongest feature");
+        if strongest.on_hover_text(help).clicked() {
+            self.by = ColourBy::Strongest;
+        }
+        if let Some(feature) = state.selection.feature {
+            let help = format!(
+                "Colours each token by {}, on its scale over the index's text",
+                chips::title(state, feature)
+            );
+            let chosen = ui.selectable_label(by == ColourBy::Feature, format!("#{feature}"));
+            if chosen.on_hover_text(help).clicked() {
+                self.by = ColourBy::Feature;
+            }
+        }
+    }
+
+    /// Draws a mark with the name of its feature; whether it was clicked.
+    fn mark_ui(
+        &self,
+        ui: &mut Ui,
+        state: &AppState,
+        (place, feature, room): (usize, FeatureId, f32),
+        commands: &mut Commands,
+    ) -> bool {
+        let theme = Theme::from_ui(ui);
+        let number = ui.painter().layout_no_wrap(
+            format!("#{feature}"),
+            egui::FontId::monospace(crate::theme::size::BODY),
+            theme.ink.primary,
+        );
+        let name = feature_name::layout(ui, state.name(feature), room);
+        let wide = name.as_ref().map_or(0.0, |name| name.size().x + 6.0);
+        let size = vec2(20.0 + number.size().x + wide + 8.0, 24.0);
+        let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+        let chosen = self.feature(state) == Some(feature);
+        response.widget_info(|| {
+            let words = format!("Colour by {}", chips::title(state, feature));
+            WidgetInfo::selected(egui::Role::Button, true, chosen, words)
+        });
+        let lit = chosen || response.hovered() || response.has_focus();
+        if lit {
+            ui.painter()
+                .rect_filled(rect, space::CORNER, theme.surface.hover);
+        }
+        if chosen || response.has_focus() {
+            let stroke = egui::Stroke::new(1.0, theme.ink.secondary);
+            let inside = egui::StrokeKind::Inside;
+            ui.painter()
+                .rect_stroke(rect, space::CORNER, stroke, inside);
+        }
+        let at = egui::pos2(rect.left() + 11.0, rect.center().y);
+        ui.painter().add(mark(place, at, theme.series(place)));
+        let at = egui::pos2(rect.left() + 20.0, rect.center().y - number.size().y / 2.0);
+        let after = at.x + number.size().x + 6.0;
+        ui.painter().galley(at, number, theme.ink.primary);
+        if let Some(name) = name {
+            let at = egui::pos2(after, rect.center().y - name.size().y / 2.0);
+            ui.painter().galley(at, name, theme.ink.primary);
+        }
+        let clicked = response.clicked();
+        response
+            .on_hover_cursor(egui::CursorIcon::PointingHand)
+            .on_hover_ui(|ui| chips::hover_ui(ui, state, commands, feature));
+        clicked
+    }
+}
+
+/// Tint of a token; none where its value is 0.
+fn tinted(theme: &Theme, value: f32, scale: Scale) -> Option<Tinted> {
+    let share = value / scale.most;
+    match scale.signed {
+        true if share != 0.0 => Some(theme.diverging_tint(share)),
+        false if share > 0.0 => Some(theme.tint(Hue::Activation, share)),
+        _ => None,
+    }
+}
+
+/// Token count, BOS and saved sentences.
+fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.horizontal(|ui| {
+        ui.label(caption("Sentence").color(secondary)).on_hover_text(
+            "Click a token to select it, hover it for its features. Alt+Up and Alt+Down walk from token to token",
+        );
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            saved_ui(ui, state, commands);
+            if let Some(reading) = state.prompt.reading.ready() {
+                let tokens = match reading.tokens.len() {
+                    1 => "1 token".to_owned(),
+                    many => format!("{} tokens", count(many as u64)),
+                };
+                let text = if reading.cut > 0 {
+                    format!("{tokens}, {} beyond the context", count(reading.cut as u64))
+                } else {
+                    tokens
+                };
+                let shown = ui.label(caption(text).color(secondary));
+                if reading.cut > 0 {
+                    shown.on_hover_text("The model's context ends here; the tokens behind are not read");
+                }
+                if let Some(note) = &reading.bos {
+                    ui.label(caption("begins with BOS").color(secondary))
+                        .on_hover_text(note);
+                }
+            }
+        });
+    });
+}
+
+fn saved_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let Some(project) = state.project.open() else {
+        return;
+    };
+    let text = state.prompt.text.trim();
+    let known = project.prompts.iter().any(|saved| saved == text);
+    if !project.prompts.is_empty() {
+        ui.menu_button(format!("Saved {}", icons::CARET_DOWN), |ui| {
+            ui.set_max_width(420.0);
+            for saved in &project.prompts {
+                let line = saved.replace('\n', " ");
+                let button = egui::Button::new(line).truncate().frame(false);
+                if ui.add(button).clicked() {
+                    commands.send(prompt::Command::Text(saved.clone()));
+                    ui.close();
+                }
+            }
+        });
+    }
+    if !known && !text.is_empty() {
+        let keep = ui
+            .button("Save")
+            .on_hover_text("Save this sentence with the project");
+        if keep.clicked() {
+            commands.send(prompt::Command::Save);
+        }
+    }
+}
+
+/// Token, id, position, its three first features.
+fn card_ui(ui: &mut Ui, state: &AppState, reading: &Reading, at: usize) {
+    let Some(text) = reading.texts.get(at) else {
+        return;
+    };
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.label(mono_caption(format!("“{}”", text.replace('\n', "⏎"))));
+    let place = format!("id {}, position {at}", reading.tokens[at]);
+    ui.label(caption(place).color(secondary));
+    for firing in state.ranked(reading, at).all().take(3) {
+        ui.horizontal(|ui| {
+            ui.label(caption(chips::title(state, firing.feature)));
+            ui.label(mono_caption(figures(firing)).color(secondary));
+        });
+    }
+}
+
+/// Activation, and surprise where it is defined, in words.
+pub(super) fn figures(firing: &Firing) -> String {
+    let act = number(f64::from(firing.act));
+    match firing.surprise {
+        Some(bits) => format!("{act}, {} bits", number(bits)),
+        None => act,
+    }
+}
