@@ -475,6 +475,10 @@ impl Rows for Noise {
         )
     }
 
+    fn csv(&self) -> String {
+        String::new()
+    }
+
     fn name_ui(&mut self, ui: &mut Ui, row: usize) {
         let name = Name {
             label: Some("royal titles"),
@@ -493,6 +497,7 @@ fn cell_grid(ui: &mut Ui) {
     ]);
     let grid = CellGrid {
         name: "features",
+        definition: "activation",
         rows: 6,
         columns: &columns,
         selected: (Some(2), Some(3)),

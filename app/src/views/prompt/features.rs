@@ -13,6 +13,7 @@ use crate::theme::{Hue, Theme, icons, panel_title, space};
 use crate::views::feature::chips;
 use crate::views::missing::without_dictionary_ui;
 use crate::widgets::cell_grid::{CellGrid, Rows};
+use crate::widgets::csv::{self, Value};
 use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::legend;
 use crate::widgets::number::percent;
@@ -164,6 +165,7 @@ impl FeaturesSide {
         });
         let grid = CellGrid {
             name: "Features and tokens",
+            definition: "Activation of the row's feature on the column's token; its shade is the share of the feature's largest activation in the index, or without an index of the largest one here",
             rows,
             columns: &reading.texts,
             selected: (row, selected),
@@ -275,6 +277,37 @@ impl Rows for Shown<'_> {
             words = format!("{words}, {share} of its largest");
         }
         words
+    }
+
+    fn csv(&self) -> String {
+        let titles = [
+            "Feature",
+            "Name",
+            "Position",
+            "Token",
+            "Activation",
+            "Surprise (bits)",
+        ];
+        let rows = (0..self.rows()).filter_map(|row| self.firing(row));
+        let lines = rows.flat_map(|firing| {
+            let feature = firing.feature;
+            let name = self.state.name(feature).to_string();
+            let acts = (0..self.reading.latents.rows())
+                .map(move |at| (at, self.reading.latents.get(at, feature)));
+            acts.filter(|(_, act)| *act != 0.0).map(move |(at, act)| {
+                let rarity = self.state.rarity();
+                let bits = rarity.and_then(|rarity| rarity.surprise(feature, act));
+                [
+                    Value::Count(u64::from(feature.0)),
+                    name.as_str().into(),
+                    Value::Count(at as u64),
+                    self.reading.texts[at].as_str().into(),
+                    Value::Single(act),
+                    bits.map_or(Value::Nothing, Value::Number),
+                ]
+            })
+        });
+        csv::table(&titles, lines)
     }
 
     fn name_ui(&mut self, ui: &mut Ui, row: usize) {

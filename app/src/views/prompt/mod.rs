@@ -11,7 +11,7 @@ mod tests;
 mod token;
 mod ways;
 
-use egui::Ui;
+use egui::{Ui, Vec2, vec2};
 
 use self::attention::AttentionSide;
 use self::editor::{Editor, position};
@@ -36,6 +36,10 @@ pub(crate) struct PromptView {
 }
 
 impl View for PromptView {
+    fn least(&self) -> Vec2 {
+        vec2(400.0, 540.0) // the sentence, what belongs to it, and some rows of the grid
+    }
+
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         if state.model().is_none() {
             without_model_ui(ui, state, commands);

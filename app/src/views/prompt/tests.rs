@@ -247,7 +247,7 @@ fn features_are_ranked_by_surprise_and_dense_ones_folded() {
     harness.run();
     harness.get_by_label("Colour by feature 3, 2.00");
     // Raw order is one click away, and stays chosen.
-    harness.get_by_label("Activation").click();
+    harness.get_by_label("Order by activation").click();
     harness.run();
     let raw = crate::state::settings::Ranking::Activation;
     assert_eq!(taken(&mut harness), [prompt::Command::Rank(raw).into()]);
@@ -273,7 +273,7 @@ fn a_feature_that_the_index_never_saw_gets_no_number() {
     harness.run();
     harness.get_by_label("1 feature without a surprise");
     harness.get_by_label("Colour by feature 5, 2.00");
-    let cell = "#5 king on \" king\", position 2: 2.00, 100";
+    let cell = "#5 [ king] on \" king\", position 2: 2.00, 100";
     assert!(harness.query_by_label_contains(cell).is_some(), "no bits");
 }
 
@@ -289,6 +289,7 @@ fn without_an_index_the_order_is_raw_and_says_so() {
     let mut harness = testing::harness(ViewId::Prompt, state);
     harness.run();
     assert!(harness.query_by_label("Surprise").is_none());
+    assert!(harness.query_by_label("Order by surprise").is_none());
     harness.get_by_label("Colour by feature 3, 2.00");
     harness.get_by_label("Strongest feature");
 }
@@ -297,7 +298,7 @@ fn without_an_index_the_order_is_raw_and_says_so() {
 fn a_mark_s_legend_colours_by_its_feature() {
     let mut harness = testing::harness(ViewId::Prompt, ranked());
     harness.run();
-    harness.get_by_label("Colour by #8 king").click();
+    harness.get_by_label("Colour by #8 [ king]").click();
     harness.run();
     let select = navigation::Command::SelectFeature(Some(FeatureId(8)));
     assert_eq!(taken(&mut harness), [select.into()]);
@@ -314,7 +315,7 @@ fn a_mark_s_legend_colours_by_its_feature() {
 fn a_cell_of_the_grid_selects_feature_and_token() {
     let mut harness = testing::harness(ViewId::Prompt, ranked());
     harness.run();
-    let cell = "#8 king on \" king\", position 2: 4.00, 5.00 bits, 50";
+    let cell = "#8 [ king] on \" king\", position 2: 4.00, 5.00 bits, 50";
     harness.get_by_label_contains(cell).click();
     harness.run();
     let want: [Command; 2] = [

@@ -138,8 +138,12 @@ fn order_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::CHIP;
         ui.label(caption("Order").color(theme.ink.secondary));
-        let mut choose = |ui: &mut Ui, ranking, chosen, words, help| {
+        let mut choose = |ui: &mut Ui, ranking, chosen, words: &str, help| {
             let button = ui.selectable_label(chosen, caption(words));
+            button.widget_info(|| {
+                let name = format!("Order by {}", words.to_lowercase());
+                egui::WidgetInfo::selected(egui::Role::Button, true, chosen, name)
+            });
             if button.on_hover_text(help).clicked() {
                 commands.send(prompt::Command::Rank(ranking));
             }

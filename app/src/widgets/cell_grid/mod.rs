@@ -12,6 +12,7 @@ use egui::{
     Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
+use super::meaning::{self, Meaning};
 use crate::theme::{Hue, Theme, size, space};
 
 /// Height of a row.
@@ -29,8 +30,10 @@ const LEAST: f32 = 4.0 * ROW;
 /// The grid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CellGrid<'a> {
-    /// Unique within its place.
+    /// Unique within its place; names saved files.
     pub(crate) name: &'a str,
+    /// Meaning of a cell's number.
+    pub(crate) definition: &'a str,
     /// Number of rows.
     pub(crate) rows: usize,
     /// Tokens of the text.
@@ -55,6 +58,8 @@ pub(crate) trait Rows {
     fn share(&self, row: usize, column: usize) -> f32;
     /// The cell in words.
     fn words(&self, row: usize, column: usize) -> String;
+    /// All cells that are not 0, as comma-separated values.
+    fn csv(&self) -> String;
     /// Draws the name of a row.
     fn name_ui(&mut self, ui: &mut Ui, row: usize);
 }
@@ -186,6 +191,9 @@ impl CellGrid<'_> {
             info.current_text_value.clone_from(&words);
             info
         });
+        let csv = || rows.csv();
+        let meaning = Meaning::new(self.name, self.definition).value(words.as_deref());
+        meaning::menu(&response, &meaning.csv(&csv).picture(response.rect));
         if let (Some(_), Some(words)) = (pointed, words) {
             response.on_hover_text_at_pointer(words);
         }

@@ -24,6 +24,10 @@ impl Rows for Thirds {
         format!("row {row} column {column}")
     }
 
+    fn csv(&self) -> String {
+        "row,column\r\n".to_owned()
+    }
+
     fn name_ui(&mut self, ui: &mut Ui, row: usize) {
         ui.label(format!("name {row}"));
     }
@@ -37,6 +41,7 @@ fn harness(rows: usize, columns: usize, selected: Chosen) -> Harness<'static, Ch
         move |ui, chosen: &mut Chosen| {
             let reply = CellGrid {
                 name: "grid",
+                definition: "a made-up number",
                 rows,
                 columns: &tokens,
                 selected: *chosen,
@@ -74,6 +79,16 @@ fn a_click_chooses_row_and_column_of_active_and_silent_cells() {
     harness.drop_at(at);
     harness.run();
     assert_eq!(*harness.state(), (Some(2), Some(2)));
+}
+
+#[test]
+fn a_right_click_says_what_a_number_is() {
+    let mut harness = harness(5, 10, (None, None));
+    harness.get_by_label("row 1 column 2").click_secondary();
+    harness.run();
+    harness.get_by_label_contains("What is this number").click();
+    harness.run();
+    harness.get_by_label_contains("a made-up number");
 }
 
 #[test]
