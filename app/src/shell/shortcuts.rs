@@ -143,10 +143,14 @@ shortcuts! {
 }
 
 /// Keys that the thing with the focus handles itself: shown in the list of shortcuts.
-pub(super) const LOCAL: [(&str, &str); 7] = [
+pub(super) const LOCAL: [(&str, &str); 8] = [
     ("Tab, Shift+Tab", "Next or previous control"),
     ("Enter, Space", "Press the control in focus"),
     ("Arrows", "Walk through rows, tokens and cells"),
+    (
+        "Alt+Up, Down",
+        "Previous or next token, in the sentence of Prompt",
+    ),
     ("Home, End", "First or last row, token or cell"),
     ("Menu, Shift+F10", "Menu of the control in focus"),
     ("[, ]", "Previous or next feature, on a feature's page"),
