@@ -37,18 +37,19 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     let Some(dictionary) = state.dictionary() else {
         return;
     };
-    let Some(index) = state.index_of(dictionary.id) else {
-        return;
-    };
     let known = &state.features;
-    if known.table_of != Some(dictionary.id) || known.index.as_ref() != Some(index) {
+    let index = state.index_of(dictionary.id);
+    let of = known.table_of == Some(dictionary.id);
+    if index.is_some() && !(of && known.index.as_ref() == index) {
         commands.send(Command::LoadTable);
     }
     if let Some(feature) = state.selection.feature {
         let key = (dictionary.id, feature);
         let neighbours = known.neighbours(dictionary.id, feature);
         let asked = known.detail_of == Some(key) && !known.detail.is_absent();
-        if !asked || (neighbours.is_absent() && state.sae().is_some()) {
+        // Neighbours need no index.
+        let lacks = index.is_some() && !asked;
+        if lacks || (neighbours.is_absent() && state.sae().is_some()) {
             commands.send(Command::ShowPage(feature));
         }
     }
@@ -131,10 +132,10 @@ fn show_page(context: &mut Context<'_>, feature: FeatureId) {
 }
 
 fn load_detail(context: &mut Context<'_>, feature: FeatureId) {
-    let Some((id, path)) = context
-        .state
+    let state = &context.state;
+    let Some((id, path)) = state
         .dictionary()
-        .and_then(|d| Some((d.id, d.index.ready()?.path.clone())))
+        .and_then(|d| Some((d.id, state.index_of(d.id)?.path.clone())))
     else {
         return;
     };

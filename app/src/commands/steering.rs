@@ -19,7 +19,7 @@ use crate::state::catalogue::DictionaryId;
 use crate::state::log::{self, Notice};
 use crate::state::requests::steering::Command;
 use crate::state::requests::{Commands, navigation, shell};
-use crate::state::steering::{Draft, EditDraft, Ended, Event as Lab, Request};
+use crate::state::steering::{Draft, EditDraft, Ended, Event as Lab, Place, Request};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, history, selection};
 
@@ -30,7 +30,11 @@ impl Command {
             Self::Draft(draft) => edit(context, *draft),
             Self::Steer(dictionary, features) => steer_by(context, dictionary, &features),
             Self::Silence(layer, head) => add(context, vec![EditDraft::of_head(layer, head)]),
-            Self::Run(request) => start(context, request),
+            Self::Carry(dictionary, feature, strength) => {
+                carry(context, dictionary, feature, strength);
+            }
+            Self::Run(request) => start(context, request, Place::Lab),
+            Self::Try(request) => start(context, request, Place::Page),
             Self::NoLine(why) => context.fail(why),
             Self::Stop => {
                 if let Some(run) = context.state.steering.running() {
@@ -78,6 +82,37 @@ fn steer_by(context: &mut Context<'_>, dictionary: DictionaryId, features: &[Fea
     }
 }
 
+/// The edit that turns up this feature takes the strength; where there is none, one is added.
+fn carry(context: &mut Context<'_>, id: DictionaryId, feature: FeatureId, strength: f32) {
+    let Some(of) = context.state.catalogue.get(id) else {
+        return;
+    };
+    let carried = EditDraft {
+        amount: strength,
+        ..EditDraft::of_feature(&of.name, feature)
+    };
+    let mut draft = context.state.steering.draft.clone();
+    let same = |edit: &&mut EditDraft| {
+        let amount = edit.amount;
+        **edit
+            == EditDraft {
+                amount,
+                ..carried.clone()
+            }
+    };
+    let Some(there) = draft.edits.iter_mut().find(same) else {
+        return add(context, vec![carried]);
+    };
+    there.amount = strength;
+    let at = draft.edits.iter().position(|edit| *edit == carried);
+    edit(context, draft);
+    if let Some(at) = at {
+        context.apply(Event::Selection(selection::Event::Edit(at)));
+    }
+    let go = navigation::Command::Go(ViewId::Steering);
+    context.commands.send(go);
+}
+
 /// Adds edits to the stack and shows it; they replace a stack that nobody touched.
 fn add(context: &mut Context<'_>, edits: Vec<EditDraft>) {
     let mut draft = context.state.steering.draft.clone();
@@ -107,7 +142,7 @@ fn edit(context: &mut Context<'_>, after: Draft) {
     }));
 }
 
-fn start(context: &mut Context<'_>, request: Request) {
+fn start(context: &mut Context<'_>, request: Request, place: Place) {
     let state = &context.state;
     let Some(model) = state.model() else {
         return context.fail("Open a model first");
@@ -118,7 +153,8 @@ fn start(context: &mut Context<'_>, request: Request) {
     let sae = pair.map(|pair| Arc::clone(&pair.sae));
     let sources = state.materials(request.dictionary);
     let kept = Arc::clone(&state.steering.stock);
-    if let Some(earlier) = state.steering.running() {
+    let earlier = state.steering.shown(place);
+    if let Some(earlier) = earlier.filter(|run| run.ended.is_none()) {
         context.jobs.stop(earlier.job);
     }
     let asked = request.clone();
@@ -129,7 +165,7 @@ fn start(context: &mut Context<'_>, request: Request) {
     let wanted = Wanted::new(state, &name);
     let job = context.jobs.start_or(
         name,
-        |why| Event::Steering(Lab::Failed(why)),
+        move |why| Event::Steering(place.failed(why)),
         move |worker| {
             let job = worker.id();
             let made = made(worker, &kept, (&model, sae), sources, &asked)?;
@@ -180,7 +216,7 @@ fn start(context: &mut Context<'_>, request: Request) {
             Ok(())
         },
     );
-    context.apply(Event::Steering(Lab::Started(job, request)));
+    context.apply(Event::Steering(place.started(job, request)));
 }
 
 /// Makes the edits of a run from the materials of the run before, where these are the same.

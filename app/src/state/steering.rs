@@ -28,6 +28,39 @@ pub(crate) struct Request {
     pub(crate) sampling: Sampling,
 }
 
+/// Ends of the sliders of strength; a number outside can be written.
+pub(crate) const STRENGTHS: std::ops::RangeInclusive<f32> = -20.0..=20.0;
+
+/// Definition of a strength.
+pub(crate) const STRENGTH: &str = "Multiple of the feature's decoder row";
+
+/// The screen that shows a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Steering.
+    Lab,
+    /// A feature's page.
+    Page,
+}
+
+impl Place {
+    /// A run of this screen began.
+    pub(crate) fn started(self, job: JobId, request: Request) -> Event {
+        match self {
+            Self::Lab => Event::Started(job, request),
+            Self::Page => Event::Tried(job, request),
+        }
+    }
+
+    /// A run of this screen failed.
+    pub(crate) fn failed(self, why: String) -> Event {
+        match self {
+            Self::Lab => Event::Failed(why),
+            Self::Page => Event::TrialFailed(why),
+        }
+    }
+}
+
 /// Outcome of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ended {
@@ -65,6 +98,25 @@ pub(crate) struct Run {
     pub(crate) ended: Option<Ended>,
 }
 
+impl Run {
+    fn begun(job: JobId, request: Request) -> Self {
+        Self {
+            job,
+            request,
+            baseline: vec![],
+            steered: vec![],
+            shift: vec![],
+            ended: None,
+        }
+    }
+
+    fn fail(shown: &mut Option<Self>, why: String) {
+        if let Some(run) = shown {
+            run.ended = Some(Ended::Failed(why));
+        }
+    }
+}
+
 /// The form, and the running or last run.
 #[derive(Debug, Default)]
 pub(crate) struct SteeringState {
@@ -72,6 +124,8 @@ pub(crate) struct SteeringState {
     pub(crate) draft: Draft,
     /// The run.
     pub(crate) run: Option<Run>,
+    /// The small run of a feature's page.
+    pub(crate) trial: Option<Run>,
     /// Materials of the last run, which the next one reuses; jobs alone open it.
     pub(crate) stock: Arc<Mutex<Option<Stock>>>,
 }
@@ -80,6 +134,14 @@ impl SteeringState {
     /// The run, if it has not ended.
     pub(crate) fn running(&self) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.ended.is_none())
+    }
+
+    /// The run that this screen shows.
+    pub(crate) fn shown(&self, place: Place) -> Option<&Run> {
+        match place {
+            Place::Lab => self.run.as_ref(),
+            Place::Page => self.trial.as_ref(),
+        }
     }
 }
 
@@ -90,6 +152,8 @@ pub(crate) enum Event {
     Draft(Box<Draft>),
     /// A run began.
     Started(JobId, Request),
+    /// The small run of a feature's page began.
+    Tried(JobId, Request),
     /// One more token.
     Token(JobId, Stream, String),
     /// Changes of probability.
@@ -98,38 +162,32 @@ pub(crate) enum Event {
     Ended(JobId, Ended),
     /// The run failed before it had a job number, or later: one sentence for the run that is shown.
     Failed(String),
+    /// The same of a page's small run.
+    TrialFailed(String),
 }
 
 impl SteeringState {
     /// Carries out an event.
     pub(super) fn apply(&mut self, event: Event) {
-        let shown = &mut self.run;
-        let of = |shown: &mut Option<Run>, job: JobId, change: &mut dyn FnMut(&mut Run)| {
-            if let Some(run) = shown.as_mut().filter(|run| run.job == job) {
+        let of = |all: &mut Self, job: JobId, change: &mut dyn FnMut(&mut Run)| {
+            let runs = all.run.iter_mut().chain(&mut all.trial);
+            for run in runs.filter(|run| run.job == job) {
                 change(run);
             }
         };
         match event {
             Event::Draft(draft) => self.draft = *draft,
-            Event::Started(job, request) => {
-                *shown = Some(Run {
-                    job,
-                    request,
-                    baseline: vec![],
-                    steered: vec![],
-                    shift: vec![],
-                    ended: None,
-                });
-            }
-            Event::Token(job, stream, text) => of(shown, job, &mut |run| {
+            Event::Started(job, request) => self.run = Some(Run::begun(job, request)),
+            Event::Tried(job, request) => self.trial = Some(Run::begun(job, request)),
+            Event::Token(job, stream, text) => of(self, job, &mut |run| {
                 let tokens = match stream {
                     Stream::Baseline => &mut run.baseline,
                     Stream::Steered => &mut run.steered,
                 };
                 tokens.push(text.clone());
             }),
-            Event::Shift(job, shift) => of(shown, job, &mut |run| run.shift.clone_from(&shift)),
-            Event::Ended(job, ended) => of(shown, job, &mut |run| {
+            Event::Shift(job, shift) => of(self, job, &mut |run| run.shift.clone_from(&shift)),
+            Event::Ended(job, ended) => of(self, job, &mut |run| {
                 if let Ended::Done { texts, .. } = &ended {
                     for (pieces, text) in
                         [&mut run.baseline, &mut run.steered].into_iter().zip(texts)
@@ -144,11 +202,8 @@ impl SteeringState {
                 }
                 run.ended = Some(ended.clone());
             }),
-            Event::Failed(why) => {
-                if let Some(run) = shown {
-                    run.ended = Some(Ended::Failed(why));
-                }
-            }
+            Event::Failed(why) => Run::fail(&mut self.run, why),
+            Event::TrialFailed(why) => Run::fail(&mut self.trial, why),
         }
     }
 }

@@ -16,6 +16,10 @@ pub(crate) enum Command {
     Silence(Layer, Head),
     /// Stream baseline and steered text.
     Run(Request),
+    /// Do the same in small, on a feature's page.
+    Try(Request),
+    /// Put an edit that adds this many decoder rows of a dictionary's feature into the stack, and show it.
+    Carry(DictionaryId, FeatureId, f32),
     /// Stop the run; what was written stays.
     Stop,
     /// Say why the command line of a run cannot be written.

@@ -1,6 +1,6 @@
 //! Facts of a feature beside its examples: scalars with their definitions, histogram, promoted and suppressed tokens, heads, neighbours.
 
-use egui::{Ui, vec2};
+use egui::{Label, Ui, vec2};
 use umbra_core::features::{Detail, TokenEffect};
 use umbra_core::ids::{FeatureId, Head};
 
@@ -12,66 +12,14 @@ use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::histogram::HistogramPlot;
-use crate::widgets::meaning;
 use crate::widgets::number::{count, number, percent, signed};
 
 /// Explains what the effect on logits leaves out.
 const WITHOUT_SCALE: &str = "Change of the logit per unit of activation: the feature's direction, centred and weighted by the final norm, \
                              times the unembedding, minus the mean over the vocabulary unless marked raw. The norm's run-time factor 1/σ is excluded, so compare values within a feature, not between features.";
 
-/// Density, mean, max, norm.
-pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
-    let summary = &detail.summary;
-    let over = state.features.index.as_ref().map_or_else(String::new, |i| {
-        let about = &i.about;
-        let rule = about.positions.said(about.left_out);
-        format!(", over {} tokens, {rule}", count(about.tokens))
-    });
-    let mut figures = vec![
-        (
-            "Density",
-            percent(summary.density),
-            format!("Share of tokens on which the feature is active{over}"),
-        ),
-        (
-            "Mean",
-            number(summary.mean),
-            "Mean activation over the tokens on which it is active".to_owned(),
-        ),
-        (
-            "Max",
-            number(summary.max),
-            "Largest activation on the index's text".to_owned(),
-        ),
-        (
-            "Norm",
-            number(summary.decoder_norm),
-            "L2 norm of its decoder row".to_owned(),
-        ),
-    ];
-    if summary.min < 0.0 {
-        let min = (
-            "Min",
-            number(summary.min),
-            "Least activation on the index's text: this dictionary keeps negative activations"
-                .to_owned(),
-        );
-        figures.insert(2, min);
-    }
-    ui.columns(figures.len(), |columns| {
-        for (ui, (name, value, definition)) in columns.iter_mut().zip(figures) {
-            ui.spacing_mut().item_spacing.y = 0.0;
-            ui.label(caption(name).color(Theme::from_ui(ui).ink.secondary))
-                .on_hover_text(definition.as_str());
-            let figure = ui.label(mono(&value));
-            meaning::figure(&figure, name, &definition, &value);
-            figure.on_hover_text(definition);
-        }
-    });
-}
-
 /// The histogram; `mark` is the activation of the example under the pointer.
-pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>) {
+pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>, state: &AppState) {
     ui.label(panel_title("Activations")).on_hover_text(
         "Counts of active tokens by activation. The axis is logarithmic where counts span decades.",
     );
@@ -84,10 +32,22 @@ pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>) {
     .mark(mark)
     .size(size)
     .show(ui);
-    let silent = percent((1.0 - detail.summary.density).max(0.0));
-    ui.label(
-        caption(format!("silent on {silent} of tokens")).color(Theme::from_ui(ui).ink.secondary),
+    let words = silent(
+        detail,
+        state.features.index.as_ref().map(|i| i.about.tokens),
     );
+    ui.add(Label::new(caption(words).color(Theme::from_ui(ui).ink.secondary)).wrap())
+        .on_hover_text("The zero bin is left out of the bars");
+}
+
+/// Tells the bin at zero: tokens on which the feature is not active.
+fn silent(detail: &Detail, tokens: Option<u64>) -> String {
+    let share = percent((1.0 - detail.summary.density).max(0.0));
+    let active: u64 = detail.histogram.counts.iter().sum();
+    match tokens.and_then(|tokens| tokens.checked_sub(active)) {
+        Some(zero) => format!("Zero on {} tokens ({share})", count(zero)),
+        None => format!("Zero on {share} of tokens"),
+    }
 }
 
 /// Promoted and suppressed tokens.
@@ -115,11 +75,12 @@ pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
         ui.add_space(space::CONTROL);
     }
     let note = "logit per unit of activation, without the final norm’s run-time 1/σ";
-    ui.label(caption(note).color(Theme::from_ui(ui).ink.secondary))
+    ui.add(Label::new(caption(note).color(Theme::from_ui(ui).ink.secondary)).wrap())
         .on_hover_text(WITHOUT_SCALE);
     if let Some(index) = &state.features.index {
         let secondary = Theme::from_ui(ui).ink.secondary;
-        ui.label(caption(index.about.logit_effects()).color(secondary))
+        let words = caption(index.about.logit_effects()).color(secondary);
+        ui.add(Label::new(words).wrap())
             .on_hover_text(WITHOUT_SCALE);
     }
 }

@@ -4,39 +4,60 @@ pub(crate) mod card;
 pub(crate) mod chips;
 mod examples;
 mod facts;
+mod header;
 mod label;
+mod sentence;
+mod steer;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use egui::{Align, Key, Layout, ScrollArea, Ui, UiBuilder, vec2};
+use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder};
 use umbra_core::features::Detail;
 use umbra_core::ids::FeatureId;
 
+use self::examples::Examples;
 use self::label::LabelEditor;
+use self::steer::Trial;
 use super::missing::{foreign_index_ui, misfit_ui};
 use super::view::View;
-use crate::state::requests::{Commands, dictionary, navigation, prompt, steering};
+use crate::state::AppState;
+use crate::state::catalogue::Dictionary;
+use crate::state::requests::{Commands, dictionary, navigation};
 use crate::state::view::ViewId;
-use crate::state::{AppState, Load};
-use crate::theme::{Theme, icon, icons, page_title, space};
+use crate::theme::{Theme, caption, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
 
-/// Width from which the page has two columns.
-const TWO_COLUMNS: f32 = 720.0;
+/// Widths from which the page has two columns and three.
+const COLUMNS: [f32; 2] = [720.0, 1080.0];
 
-/// Width of the left column.
-const FACTS: f32 = 300.0;
+/// Width of the facts, and of the sentence and steering beside them.
+const FACTS: f32 = 288.0;
+
+/// Width of the sentence and steering in a column of their own.
+const BENCH: f32 = 336.0;
 
 /// The page of one feature.
 #[derive(Debug, Default)]
 pub(crate) struct FeatureView {
     label: LabelEditor,
-    all_examples: bool,
-    hovered: Option<f64>,
+    examples: Examples,
+    trial: Trial,
     /// The value that the histogram marked last.
     marked: Option<f64>,
+}
+
+/// What a page is of.
+#[derive(Debug, Clone, Copy)]
+struct Page<'a> {
+    state: &'a AppState,
+    dictionary: &'a Dictionary,
+    feature: FeatureId,
+    /// What the index knows.
+    detail: Option<&'a Detail>,
+    /// Activation of the example under the pointer.
+    mark: Option<f64>,
 }
 
 impl View for FeatureView {
@@ -49,227 +70,180 @@ impl View for FeatureView {
             }
             return;
         };
-        if let Some(why) = state.misfit() {
-            return misfit_ui(ui, state, &format!("{why}."), commands);
-        }
-        if let Some(why) = state.foreign_index(dictionary.id) {
-            return foreign_index_ui(ui, dictionary.id, why, commands);
-        }
-        self.header_ui(ui, state, feature, commands);
-        ui.add_space(space::CONTROL);
-        match state.features.detail(dictionary.id, feature) {
-            Load::Ready(detail) => {
-                let detail = Arc::clone(detail);
-                self.page_ui(ui, &detail, state, feature, commands);
-            }
-            Load::Failed(why) => {
-                if failure_state(ui, "The page cannot be read", why, Some("Build index…")) {
-                    commands.send(dictionary::Command::BuildIndex(dictionary.id));
-                }
-            }
-            _ => {
-                let absent = dictionary.index.is_absent() && dictionary.index_path.is_none();
-                if absent {
-                    let sentence = "No index shows where this feature fires yet.";
-                    if empty_state(ui, icons::DATABASE, sentence, Some("Build index…")) {
-                        commands.send(dictionary::Command::BuildIndex(dictionary.id));
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl FeatureView {
-    fn header_ui(
-        &mut self,
-        ui: &mut Ui,
-        state: &AppState,
-        feature: FeatureId,
-        commands: &mut Commands,
-    ) {
-        let wide = ui.available_width() > TWO_COLUMNS;
-        ui.horizontal(|ui| {
-            steps_ui(ui, state, feature, commands);
-            ui.label(page_title(format!("#{feature}")));
-            let actions = if wide { 372.0 } else { 0.0 };
-            let width = (ui.available_width() - actions).clamp(120.0, 420.0);
-            self.label.ui(ui, width, state, feature, commands);
-            if wide {
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    actions_ui(ui, state, feature, commands);
-                });
-            }
-        });
-        if !wide {
-            ui.horizontal(|ui| actions_ui(ui, state, feature, commands));
-        }
-    }
-
-    fn page_ui(
-        &mut self,
-        ui: &mut Ui,
-        detail: &Detail,
-        state: &AppState,
-        feature: FeatureId,
-        commands: &mut Commands,
-    ) {
+        let known = state.features.detail(dictionary.id, feature);
+        let detail = known.ready().map(Arc::clone);
         // The examples are drawn after the histogram that marks the one under the pointer.
-        let mark = self.hovered.take();
+        let mark = self.examples.take_hovered();
         if mark != self.marked {
             self.marked = mark;
             ui.request_repaint();
         }
-        let width = ui.available_width();
-        if width < TWO_COLUMNS {
-            ScrollArea::vertical().id_salt(feature).show(ui, |ui| {
-                ui.set_width(width - space::CONTROL);
-                facts_ui(ui, detail, mark, state, feature, commands);
-                ui.add_space(space::GROUP);
-                self.examples_ui(ui, detail, commands);
-            });
-            return;
-        }
-        let area = ui.available_rect_before_wrap();
-        let left = area.with_max_x(area.left() + FACTS + space::CONTROL);
-        let right = area.with_min_x(left.right() + space::GROUP);
-        let column = |rect| {
-            UiBuilder::new()
-                .max_rect(rect)
-                .layout(Layout::top_down(Align::Min))
+        let page = Page {
+            state,
+            dictionary,
+            feature,
+            detail: detail.as_deref(),
+            mark,
         };
-        ui.scope_builder(column(left), |ui| {
-            ScrollArea::vertical()
-                .id_salt(("facts", feature))
-                .auto_shrink(false)
-                .show(ui, |ui| {
-                    ui.set_width(FACTS);
-                    facts_ui(ui, detail, mark, state, feature, commands);
-                });
-        });
-        let line = egui::Stroke::new(1.0, Theme::from_ui(ui).line.hair);
-        ui.painter()
-            .vline(left.right() + space::GROUP / 2.0, area.y_range(), line);
-        ui.scope_builder(column(right), |ui| {
-            ScrollArea::vertical()
-                .id_salt(("examples", feature))
-                .auto_shrink(false)
-                .show(ui, |ui| {
-                    ui.set_width(right.width() - space::CONTROL);
-                    self.examples_ui(ui, detail, commands);
-                });
-        });
-    }
-
-    fn examples_ui(&mut self, ui: &mut Ui, detail: &Detail, commands: &mut Commands) {
-        if detail.top.is_empty() {
-            facts::silent_ui(ui);
-            return;
+        header::header_ui(ui, page, &mut self.label, commands);
+        ui.add_space(space::CONTROL);
+        if let Some(why) = state.misfit() {
+            misfit_ui(ui, state, &format!("{why}."), commands);
+            if page.detail.is_none() {
+                return;
+            }
+            ui.add_space(space::CONTROL);
         }
-        self.hovered = examples::examples_ui(ui, detail, &mut self.all_examples, commands);
+        self.body_ui(ui, page, commands);
     }
 }
 
-fn facts_ui(
+impl FeatureView {
+    fn body_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
+        let width = ui.available_width();
+        let area = ui.available_rect_before_wrap();
+        if width < COLUMNS[0] {
+            return self.single_ui(ui, page, commands);
+        }
+        let facts = area.with_max_x(area.left() + FACTS + space::CONTROL);
+        let rest = area.with_min_x(facts.right() + space::GROUP);
+        if width < COLUMNS[1] {
+            column_ui(ui, (facts, "facts", page.feature), |ui| {
+                self.bench_ui(ui, page, commands);
+                facts_ui(ui, page, commands);
+            });
+            line_ui(ui, area, facts.right());
+            column_ui(ui, (rest, "examples", page.feature), |ui| {
+                self.examples_ui(ui, page, commands);
+            });
+            return;
+        }
+        let bench = rest.with_min_x(rest.right() - BENCH - space::CONTROL);
+        let middle = rest.with_max_x(bench.left() - space::GROUP);
+        column_ui(ui, (facts, "facts", page.feature), |ui| {
+            facts_ui(ui, page, commands);
+        });
+        line_ui(ui, area, facts.right());
+        column_ui(ui, (middle, "examples", page.feature), |ui| {
+            self.examples_ui(ui, page, commands);
+        });
+        line_ui(ui, area, middle.right());
+        column_ui(ui, (bench, "bench", page.feature), |ui| {
+            self.bench_ui(ui, page, commands);
+        });
+    }
+
+    /// Everything under one another: examples first, then a sentence, steering, the facts.
+    fn single_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
+        let width = ui.available_width() - space::CONTROL;
+        let area = ScrollArea::vertical().auto_shrink(false);
+        area.id_salt(page.feature).show(ui, |ui| {
+            ui.set_width(width);
+            match page.detail.filter(|detail| !detail.top.is_empty()) {
+                Some(detail) => self.examples.few_ui(ui, detail, commands),
+                None => unknown_ui(ui, page, commands),
+            }
+            ui.add_space(space::GROUP);
+            self.bench_ui(ui, page, commands);
+            facts_ui(ui, page, commands);
+            if let Some(detail) = page.detail.filter(|detail| !detail.top.is_empty()) {
+                ui.add_space(space::GROUP);
+                self.examples.intervals_ui(ui, detail, commands);
+            }
+        });
+    }
+
+    fn examples_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
+        match page.detail.filter(|detail| !detail.top.is_empty()) {
+            Some(detail) => self.examples.ui(ui, detail, commands),
+            None => unknown_ui(ui, page, commands),
+        }
+    }
+
+    /// A sentence with the feature's colours, and steering; nothing where the dictionary does not fit the model.
+    fn bench_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
+        let Page { state, feature, .. } = page;
+        if state.misfit().is_some() {
+            return;
+        }
+        sentence::sentence_ui(ui, state, feature, commands);
+        ui.add_space(space::GROUP);
+        if state.model().is_some() {
+            self.trial.ui(ui, state, feature, commands);
+            ui.add_space(space::GROUP);
+        }
+    }
+}
+
+/// A column that scrolls for itself.
+fn column_ui(
     ui: &mut Ui,
-    detail: &Detail,
-    mark: Option<f64>,
-    state: &AppState,
-    feature: FeatureId,
-    commands: &mut Commands,
+    (rect, name, feature): (Rect, &str, FeatureId),
+    draw: impl FnOnce(&mut Ui),
 ) {
-    facts::scalars_ui(ui, detail, state);
-    ui.add_space(space::GROUP);
-    if !detail.top.is_empty() {
-        facts::histogram_ui(ui, detail, mark);
+    let place = UiBuilder::new()
+        .max_rect(rect)
+        .layout(Layout::top_down(Align::Min));
+    ui.scope_builder(place, |ui| {
+        let area = ScrollArea::vertical().auto_shrink(false);
+        area.id_salt((name, feature)).show(ui, |ui| {
+            ui.set_width(rect.width() - space::CONTROL);
+            draw(ui);
+        });
+    });
+}
+
+/// A hairline between two columns.
+fn line_ui(ui: &Ui, area: Rect, right: f32) {
+    let line = egui::Stroke::new(1.0, Theme::from_ui(ui).line.hair);
+    ui.painter()
+        .vline(right + space::GROUP / 2.0, area.y_range(), line);
+}
+
+/// Says why there are no examples, and how to get some.
+fn unknown_ui(ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
+    let Page {
+        state, dictionary, ..
+    } = page;
+    let build = dictionary::Command::BuildIndex(dictionary.id);
+    if page.detail.is_some() {
+        return facts::silent_ui(ui);
+    }
+    if let Some(why) = state.foreign_index(dictionary.id) {
+        return foreign_index_ui(ui, dictionary.id, why, commands);
+    }
+    let known = state.features.detail(dictionary.id, page.feature);
+    let failed = known.failure().or_else(|| dictionary.index.failure());
+    if let Some(why) = failed {
+        if failure_state(ui, "The index cannot be read", why, Some("Build index…")) {
+            commands.send(build);
+        }
+        return;
+    }
+    if dictionary.index.is_absent() && dictionary.index_path.is_none() {
+        let sentence = "No index shows where this feature fires yet.";
+        if empty_state(ui, icons::DATABASE, sentence, Some("Build index…")) {
+            commands.send(build);
+        }
+        return;
+    }
+    ui.label(caption("Reading the index…").color(Theme::from_ui(ui).ink.secondary));
+}
+
+fn facts_ui(ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
+    let Page { state, feature, .. } = page;
+    if let Some(detail) = page.detail {
+        if !detail.top.is_empty() {
+            facts::histogram_ui(ui, detail, page.mark, state);
+            ui.add_space(space::GROUP);
+        }
+        facts::effects_ui(ui, detail, state);
+        ui.add_space(space::GROUP);
+        facts::heads_ui(ui, detail, state, commands);
         ui.add_space(space::GROUP);
     }
-    facts::effects_ui(ui, detail, state);
-    ui.add_space(space::GROUP);
-    facts::heads_ui(ui, detail, state, commands);
-    ui.add_space(space::GROUP);
     facts::neighbours_ui(ui, state, feature, commands);
-    facts::logits_ui(ui, detail);
-}
-
-/// Previous and next feature, by buttons and by `[` and `]`.
-fn steps_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut Commands) {
-    let last = state
-        .sae()
-        .map(|sae| sae.features())
-        .or_else(|| Some(state.features.table.ready()?.summaries.len()))
-        .map_or(0, |features| features.saturating_sub(1) as u32);
-    let free = ui.memory(|memory| memory.focused().is_none());
-    let steps = [
-        (
-            icons::CARET_LEFT,
-            "Previous feature",
-            Key::OpenBracket,
-            feature.0.checked_sub(1),
-        ),
-        (
-            icons::CARET_RIGHT,
-            "Next feature",
-            Key::CloseBracket,
-            (feature.0 < last).then(|| feature.0 + 1),
-        ),
-    ];
-    ui.spacing_mut().item_spacing.x = space::CHIP;
-    for (symbol, name, key, target) in steps {
-        let sign = if key == Key::OpenBracket { "[" } else { "]" };
-        let button =
-            egui::Button::new(icon(symbol)).min_size(vec2(space::CONTROL_ROW, space::CONTROL_ROW));
-        let response = ui
-            .add_enabled(target.is_some(), button)
-            .on_hover_text(format!("{name} ({sign})"));
-        response
-            .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, target.is_some(), name));
-        let pressed = free && ui.input(|input| input.key_pressed(key));
-        if let Some(target) = target.filter(|_| response.clicked() || pressed) {
-            commands.send(navigation::Command::Feature {
-                feature: FeatureId(target),
-                beside: false,
-            });
-        }
-    }
-    ui.spacing_mut().item_spacing.x = space::CONTROL;
-}
-
-fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut Commands) {
-    let steer = ui
-        .button("Steer with this feature")
-        .on_hover_text("Add this feature's decoder row while the model generates text");
-    if steer.clicked()
-        && let Some(dictionary) = state.selection.dictionary
-    {
-        commands.send(steering::Command::Steer(dictionary, vec![feature]));
-    }
-    let open = ui
-        .button("Open in Prompt")
-        .on_hover_text("Opens its strongest example, token by token");
-    if open.clicked() {
-        let dictionary = state.selection.dictionary;
-        let known = dictionary.and_then(|id| state.features.detail(id, feature).ready());
-        match known.and_then(|detail| detail.top.first()) {
-            Some(example) => commands.send(prompt::Command::Example {
-                example: Box::new(example.clone()),
-                at: example.at,
-            }),
-            None => commands.send(navigation::Command::Go(ViewId::Prompt)),
-        }
-    }
-    let copy = ui
-        .button("Copy link")
-        .on_hover_text("Copies a link to this feature, for “umbra open” and “Open a link…”");
-    if copy.clicked() {
-        commands.send(navigation::Command::CopyLink(feature));
-    }
-    if let Some(page) = state.sae().and_then(|sae| super::actions::neuronpedia(sae)) {
-        let page = format!("{page}/{feature}");
-        ui.hyperlink_to(
-            egui::RichText::new("Open on Neuronpedia").underline(),
-            &page,
-        )
-        .on_hover_text(&page);
+    if let Some(detail) = page.detail {
+        facts::logits_ui(ui, detail);
     }
 }

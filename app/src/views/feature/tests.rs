@@ -7,22 +7,24 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::features::{Detail, Example, Histogram, Interval, Place, Summary, TokenEffect};
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
+use umbra_core::steer::What;
 
 use crate::state::catalogue::DictionaryId;
-use crate::state::requests::{Command, features, navigation, prompt};
+use crate::state::requests::{Command, features, navigation, prompt, steering};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, features as area, selection};
-use crate::testing::{self, Stage};
+use crate::testing::{self, Stage, Window};
 
-fn example(peak: f32) -> Example {
+/// The example of number `i`; no two are near-duplicates.
+fn example(i: u32, peak: f32) -> Example {
     let tokens = [" the", " king", "\n", " said"];
     Example {
-        document: "oz.txt".to_owned(),
+        document: "glinda-of-oz.txt".to_owned(),
         place: Some(Place {
             row: 3,
             position: 21,
         }),
-        ids: (5..9).map(TokenId).collect(),
+        ids: (10 * i..10 * i + 4).map(TokenId).collect(),
         tokens: tokens.iter().map(|t| (*t).to_owned()).collect(),
         acts: vec![0.0, peak, 0.5, 0.0],
         at: 1,
@@ -48,12 +50,12 @@ fn detail() -> Detail {
             edges: vec![0.0, 2.0, 4.0],
             counts: vec![900, 3],
         },
-        top: (0..12).map(|i| example(4.0 - i as f32 * 0.1)).collect(),
+        top: (0..12).map(|i| example(i, 4.0 - i as f32 * 0.1)).collect(),
         intervals: vec![Interval {
             from: 3.2,
             to: 4.0,
             share: 0.01,
-            examples: vec![example(3.5)],
+            examples: vec![example(20, 3.5)],
         }],
         promoted: vec![effect(" queen", 0.25)],
         suppressed: vec![effect(" toad", -0.125)],
@@ -144,7 +146,7 @@ fn an_examples_token_opens_it_in_prompt() {
     drop(tokens);
     harness.run();
     let open = prompt::Command::Example {
-        example: Box::new(example(4.0)),
+        example: Box::new(example(0, 4.0)),
         at: 1,
     };
     assert_eq!(taken(&mut harness), [open.into()]);
@@ -162,10 +164,10 @@ fn negative_activations_stand_on_a_scale_with_two_sides() {
     let mut harness = testing::harness(ViewId::Feature, page_of(signed));
     harness.run();
     harness.get_by_label("activation from −8.00 to +8.00");
-    harness.get_by_label("Min");
+    harness.get_by_label("Min −8.00");
     let one_sided = testing::harness(ViewId::Feature, page());
     one_sided.get_by_label("activation from 0 to 4.00");
-    assert!(one_sided.query_by_label("Min").is_none());
+    assert!(one_sided.query_by_label_contains("Min ").is_none());
 }
 
 #[test]
@@ -187,4 +189,243 @@ fn effects_heads_and_neighbours_are_named_and_lead_on() {
         beside: false,
     };
     assert_eq!(taken(&mut harness), [page.into()]);
+}
+
+#[test]
+fn near_duplicates_are_folded_counted_and_unfolded() {
+    let mut detail = detail();
+    detail.top[7].ids = detail.top[0].ids.clone();
+    detail.top[9].ids = detail.top[0].ids.clone();
+    let mut harness = testing::harness(ViewId::Feature, page_of(detail));
+    harness.run();
+    harness.get_by_label("Top example 7");
+    assert!(harness.query_by_label("Top example 8").is_none(), "folded");
+    harness.get_by_label("Top example 12");
+    assert!(
+        harness.query_by_label_contains("Show all").is_none(),
+        "ten are left"
+    );
+    harness.get_by_label("+ 2 near-duplicates").click();
+    harness.run();
+    let top = |name: &str| harness.get_by_label(name).rect().top();
+    assert!(top("Top example 1") < top("Top example 8"));
+    assert!(top("Top example 8") < top("Top example 10"));
+    assert!(top("Top example 10") < top("Top example 2"));
+    harness.get_by_label("Fold 2 near-duplicates").click();
+    harness.run();
+    assert!(harness.query_by_label("Top example 8").is_none());
+}
+
+#[test]
+fn examples_are_prose_under_the_title_of_their_book() {
+    let mut detail = detail();
+    let long = &mut detail.top[0];
+    long.tokens = (0..20).map(|i| format!(" word{i:02}")).collect();
+    long.ids = (1000..1020).map(TokenId).collect();
+    long.acts = vec![0.0; 20];
+    let mut harness = testing::harness(ViewId::Feature, page_of(detail));
+    harness.set_size(egui::vec2(500.0, 700.0));
+    harness.run();
+    let first = harness.get_by_label("word00, token 0").rect();
+    let last = harness.get_by_label("word19, token 19").rect();
+    assert!(last.top() > first.bottom(), "it wraps");
+    let titles = harness.get_all_by_label("Glinda of Oz").count();
+    assert!(titles >= 5, "{titles}");
+    assert!(
+        harness
+            .query_by_label_contains("glinda-of-oz.txt")
+            .is_none()
+    );
+}
+
+#[test]
+fn a_narrow_window_puts_examples_first() {
+    let mut state = testing::with_demo_model(page());
+    state.prompt.text = "The king".to_owned();
+    let mut harness = testing::harness(ViewId::Feature, state);
+    harness.set_size(egui::vec2(560.0, 900.0));
+    harness.run();
+    let top = |name: &str| {
+        let all = harness.get_all_by_label(name);
+        all.map(|node| node.rect().top()).fold(f32::MAX, f32::min)
+    };
+    assert!(top("Top example 1") < top("Activations"));
+    assert!(
+        harness.query_by_label("Top example 6").is_none(),
+        "five at first"
+    );
+}
+
+#[test]
+fn what_is_missing_is_said_with_the_way_to_get_it() {
+    // No index: a sentence, steering and neighbours are there.
+    let mut state = testing::with_model();
+    let feature = selection::Event::Feature(Some(FeatureId(5)));
+    state.apply(Event::Selection(feature));
+    let mut harness = testing::harness(ViewId::Feature, state);
+    harness.run();
+    harness.get_by_label("Build index…").click();
+    harness.run();
+    let build = crate::state::requests::dictionary::Command::BuildIndex(DictionaryId(0));
+    assert_eq!(taken(&mut harness), [build.into()]);
+    for there in ["Try a sentence", "Run", "Neighbours"] {
+        assert!(
+            harness.query_all_by_label(there).next().is_some(),
+            "{there}"
+        );
+    }
+    // Never active: what it writes is there all the same.
+    let silent = Detail {
+        summary: Summary {
+            density: 0.0,
+            ..detail().summary
+        },
+        top: vec![],
+        intervals: vec![],
+        ..detail()
+    };
+    let harness = testing::harness(ViewId::Feature, page_of(silent));
+    harness.get_by_label("This feature is never active on the index's text.");
+    harness.get_by_label("queen, +0.250");
+    assert!(harness.query_by_label_contains("active tokens").is_none());
+    // No model: the index is shown.
+    let mut harness = testing::harness(ViewId::Feature, page());
+    harness.run();
+    harness.get_by_label("Top example 1");
+    harness.get_by_label("A model is needed to read a sentence");
+    harness.get_by_label("Open a model…").click();
+    harness.run();
+    let open = crate::state::requests::opening::Command::Show(crate::state::opening::Kind::Model);
+    assert_eq!(taken(&mut harness), [open.into()]);
+    // A dictionary of another model: named, with ways on; the label can be written.
+    let harness = testing::harness(
+        ViewId::Feature,
+        testing::with_demo_model(testing::typical()),
+    );
+    harness.get_by_label_contains("does not fit the open model");
+    harness.get_by_label("Label");
+    assert!(harness.query_by_label("Run").is_none());
+}
+
+/// The demo's page of feature 1943, which reads *more*.
+fn demo(folder: &std::path::Path) -> Harness<'static, Window> {
+    let mut desk = testing::demo(folder);
+    desk.run(navigation::Command::Feature {
+        feature: FeatureId(1943),
+        beside: false,
+    });
+    let builder = Harness::builder().with_size((1440.0, 900.0));
+    let mut harness = Window::build(builder, desk);
+    Window::settle(&mut harness);
+    harness
+}
+
+/// Places the cursor in a field by a click, and types; two actions.
+fn write(harness: &mut Harness<'_, Window>, field: &str, text: &str) -> usize {
+    let place = harness.get_by_role_and_label(egui::Role::TextInput, field);
+    place.click();
+    harness.run();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, Key::A);
+    harness.event(egui::Event::Text(text.to_owned()));
+    harness.run();
+    2
+}
+
+#[test]
+fn an_own_sentence_is_coloured_in_two_actions() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = demo(folder.path());
+    let actions = write(&mut harness, "Try a sentence", "He had no more time");
+    std::thread::sleep(crate::state::prompt::PAUSE);
+    Window::settle(&mut harness);
+    assert!(actions <= 2);
+    assert_eq!(harness.state().desk.view(), ViewId::Feature);
+    let strip = harness.get_by_label("Tokens of the sentence");
+    assert!(strip.rect().is_positive());
+    harness.get_by_label("“ more”");
+    harness.get_by_label_contains("of its largest, 20.7");
+    // The same sentence stands in Prompt.
+    assert_eq!(
+        harness.state().desk.state.prompt.text,
+        "He had no more time"
+    );
+}
+
+#[test]
+fn the_page_steers_in_one_action_and_carries_the_edit_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = demo(folder.path());
+    harness.get_by_label("Run").click();
+    Window::settle(&mut harness);
+    let trial = |harness: &Harness<'_, Window>| {
+        let steering = &harness.state().desk.state.steering;
+        steering.trial.clone().expect("it ran")
+    };
+    let run = trial(&harness);
+    assert_ne!(run.baseline, run.steered);
+    assert!(!run.baseline.is_empty() && !run.shift.is_empty());
+    assert!(
+        harness.state().desk.state.steering.run.is_none(),
+        "Steering keeps its own"
+    );
+    harness.get_by_label("Baseline");
+    harness.get_by_label("Steered by +8.00");
+    harness.get_by_label("Open in Steering").click();
+    Window::settle(&mut harness);
+    assert_eq!(harness.state().desk.view(), ViewId::Steering);
+    let edits = &harness.state().desk.state.steering.draft.edits;
+    let edits: Vec<_> = edits
+        .iter()
+        .map(|e| e.spec(None).unwrap().to_string())
+        .collect();
+    assert_eq!(edits, ["add feature=1943 strength=8"]);
+}
+
+#[test]
+fn moving_the_slider_steers_after_a_pause() {
+    let mut state = testing::with_demo_model(testing::fitting());
+    let feature = selection::Event::Feature(Some(FeatureId(5)));
+    state.apply(Event::Selection(feature));
+    state.prompt.text = "Once upon".to_owned();
+    let mut harness = testing::harness(ViewId::Feature, state);
+    harness.run();
+    harness
+        .get_by_role_and_label(egui::Role::Slider, "Steering strength")
+        .focus();
+    harness.run();
+    harness.key_press(Key::ArrowRight);
+    harness.run();
+    let tried = |harness: &mut Harness<'_, Stage>| {
+        let sent = taken(harness).into_iter();
+        let strength = |command| match command {
+            Command::Steering(steering::Command::Try(request)) => match request.edits[0].what {
+                What::Add(_, strength) => Some(strength),
+                _ => None,
+            },
+            _ => None,
+        };
+        sent.filter_map(strength).collect::<Vec<_>>()
+    };
+    assert_eq!(tried(&mut harness), [0.0; 0], "not while it moves");
+    std::thread::sleep(std::time::Duration::from_millis(270));
+    harness.run();
+    let asked = tried(&mut harness);
+    assert!(
+        matches!(asked[..], [strength] if strength > 8.0),
+        "{asked:?}"
+    );
+    harness.run();
+    assert_eq!(tried(&mut harness), [0.0; 0], "once");
+}
+
+#[test]
+fn a_label_is_written_in_two_actions_and_kept_on_leaving() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = demo(folder.path());
+    let actions = write(&mut harness, "Label", "comparisons with more");
+    harness.key_press(Key::Tab);
+    Window::settle(&mut harness);
+    assert!(actions <= 2);
+    let state = &harness.state().desk.state;
+    assert_eq!(state.label(FeatureId(1943)), Some("comparisons with more"));
 }

@@ -12,14 +12,11 @@ use super::place::{choice_ui, words_ui};
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
 use crate::state::requests::{Commands, navigation};
-use crate::state::steering::{EditDraft, Field, help, label};
+use crate::state::steering::{EditDraft, Field, STRENGTH, STRENGTHS, help, label};
 use crate::state::view::ViewId;
 use crate::theme::{self, Theme, caption, icons, space};
 use crate::views::feature::chips::chip_ui;
 use crate::widgets::feature_chip::FeatureChip;
-
-/// Ends of the slider; a number outside can be written.
-const STRENGTHS: std::ops::RangeInclusive<f32> = -20.0..=20.0;
 
 /// Labels found by typing.
 const FOUND: usize = 8;
@@ -243,7 +240,7 @@ pub(super) fn amount_ui(ui: &mut Ui, edit: &mut EditDraft) {
 fn strength_ui(ui: &mut Ui, edit: &mut EditDraft) {
     let teal = Theme::from_ui(ui).edit;
     let label = ui.label("Strength");
-    let help = "Multiple of the feature's decoder row";
+    let help = STRENGTH;
     ui.scope(|ui| {
         ui.spacing_mut().slider_width = 152.0;
         ui.visuals_mut().selection.bg_fill = teal;

@@ -3,7 +3,7 @@
 mod edit;
 mod form;
 mod place;
-mod run;
+pub(crate) mod run;
 mod stack;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,12 @@ use crate::widgets::number;
 /// Changes shown.
 const CHANGES: usize = 10;
 
+/// Changes shown on a feature's page.
+const FEW: usize = 5;
+
+/// Stands for the sentence where it is shown above.
+const CONTINUED: &str = "…";
+
 /// Returns the width of each of the two columns of text.
 fn column_width(ui: &Ui) -> f32 {
     (ui.available_width() - space::GROUP) / 2.0
@@ -79,6 +85,52 @@ pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
     }
     ui.add_space(space::GROUP);
     shift_ui(ui, run);
+}
+
+/// Draws a page's small run: both continuations without their sentence, and the largest changes of the next token's probability.
+pub(crate) fn trial_ui(ui: &mut Ui, run: &Run) {
+    if let Some(Ended::Failed(why)) = &run.ended {
+        failure_line(ui, "The texts could not be written", why);
+        return;
+    }
+    let gap = space::CONTROL;
+    let width = (ui.available_width() - gap) / 2.0;
+    let diverged = diverged(&run.baseline, &run.steered);
+    let strength = match run.request.edits.as_slice() {
+        [
+            EditSpec {
+                what: What::Add(_, strength),
+                ..
+            },
+        ] => format!("Steered by {}", number::signed(f64::from(*strength))),
+        _ => "Steered".to_owned(),
+    };
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = gap;
+        column_ui(
+            ui,
+            (width, "Baseline"),
+            CONTINUED,
+            (&run.baseline, usize::MAX),
+        );
+        column_ui(ui, (width, &strength), CONTINUED, (&run.steered, diverged));
+    });
+    if run.shift.is_empty() {
+        return;
+    }
+    ui.add_space(space::CONTROL);
+    let words = "Next token: probability before → after";
+    ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary))
+        .on_hover_text("Change of its probability right after the sentence, largest first");
+    let bars: Vec<Bar> = run.shift.iter().take(FEW).map(bar).collect();
+    Bars::new(
+        "Change of the next token's probability",
+        &bars,
+        Fill::Signed,
+    )
+    .tokens()
+    .label_width(80.0)
+    .show(ui);
 }
 
 /// Returns the title of the steered text.

@@ -1,0 +1,208 @@
+//! The head of the page: number, the token it peaks on, what can be done with it; the label below; dictionary and figures.
+
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Align, FontId, Key, Label, Layout, RichText, Ui, WidgetInfo, vec2};
+use umbra_core::features::{Name, Summary};
+use umbra_core::ids::FeatureId;
+
+use super::Page;
+use super::label::LabelEditor;
+use crate::state::AppState;
+use crate::state::requests::{Commands, navigation, prompt};
+use crate::state::view::ViewId;
+use crate::theme::{Theme, caption, icon, icons, mono_caption, page_title, size, space};
+use crate::widgets::feature_name;
+use crate::widgets::meaning;
+use crate::widgets::number::{count, number, percent};
+
+/// Room for the actions right of the title.
+const ACTIONS: f32 = 300.0;
+
+/// Width from which the actions stand right of the title.
+const BESIDE: f32 = 720.0;
+
+/// Widest label.
+const LABEL: f32 = 560.0;
+
+/// Draws the head.
+pub(super) fn header_ui(
+    ui: &mut Ui,
+    page: Page<'_>,
+    label: &mut LabelEditor,
+    commands: &mut Commands,
+) {
+    let Page { state, feature, .. } = page;
+    let beside = ui.available_width() >= BESIDE;
+    ui.horizontal(|ui| {
+        steps_ui(ui, state, feature, commands);
+        ui.label(page_title(format!("#{feature}")));
+        let room = ui.available_width() - if beside { ACTIONS } else { 0.0 };
+        peak_ui(ui, state.name(feature), room);
+        if beside {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                actions_ui(ui, page, commands);
+            });
+        }
+    });
+    let width = ui.available_width().min(LABEL);
+    label.ui(ui, width, state, feature, commands);
+    ui.horizontal_wrapped(|ui| figures_ui(ui, page));
+    if !beside {
+        ui.horizontal_wrapped(|ui| actions_ui(ui, page, commands));
+    }
+}
+
+/// The token it peaks on, lit, in its context; the label has a line of its own.
+fn peak_ui(ui: &mut Ui, name: Name<'_>, room: f32) {
+    let bare = Name {
+        label: None,
+        ..name
+    };
+    let Some(galley) = feature_name::layout(ui, bare, room.max(40.0)) else {
+        return;
+    };
+    let (rect, response) = ui.allocate_exact_size(galley.size(), egui::Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::Label, true, bare.to_string()));
+    let ink = Theme::from_ui(ui).ink.primary;
+    ui.painter().galley(rect.min, galley, ink);
+    response.on_hover_text("The place where it is strongest");
+}
+
+/// Dictionary, hook, and the scalars with their definitions.
+fn figures_ui(ui: &mut Ui, page: Page<'_>) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.spacing_mut().item_spacing.x = space::CHIP;
+    ui.label(caption("of").color(secondary));
+    ui.label(RichText::new(&page.dictionary.name));
+    if let Some(hook) = page.dictionary.hook() {
+        ui.label(mono_caption(hook.to_string()).color(secondary))
+            .on_hover_text("The place in the model that the dictionary reads");
+    }
+    let Some(detail) = page.detail else { return };
+    for (name, value, definition) in figures(&detail.summary, page.state) {
+        ui.add_space(space::CONTROL);
+        let theme = Theme::from_ui(ui);
+        let mut job = LayoutJob::default();
+        let format = |font, colour| TextFormat::simple(font, colour);
+        let words = FontId::proportional(size::CAPTION);
+        job.append(name, 0.0, format(words, secondary));
+        let digits = FontId::monospace(size::BODY);
+        job.append(&value, space::CHIP, format(digits, theme.ink.primary));
+        // Name and value stay on one line.
+        let figure = ui.add(Label::new(job).extend());
+        figure.widget_info(|| {
+            WidgetInfo::labeled(egui::Role::Label, true, format!("{name} {value}"))
+        });
+        meaning::figure(&figure, name, &definition, &value);
+        figure.on_hover_text(definition);
+    }
+}
+
+fn figures(summary: &Summary, state: &AppState) -> Vec<(&'static str, String, String)> {
+    let over = state.features.index.as_ref().map_or_else(String::new, |i| {
+        let about = &i.about;
+        let rule = about.positions.said(about.left_out);
+        format!(", over {} tokens, {rule}", count(about.tokens))
+    });
+    let mut figures = vec![
+        (
+            "Density",
+            percent(summary.density),
+            format!("Share of tokens on which the feature is active{over}"),
+        ),
+        (
+            "Mean",
+            number(summary.mean),
+            "Mean activation over the tokens on which it is active".to_owned(),
+        ),
+        (
+            "Max",
+            number(summary.max),
+            "Largest activation on the index's text".to_owned(),
+        ),
+        (
+            "Norm",
+            number(summary.decoder_norm),
+            "L2 norm of its decoder row".to_owned(),
+        ),
+    ];
+    if summary.min < 0.0 {
+        let min = (
+            "Min",
+            number(summary.min),
+            "Least activation on the index's text: this dictionary keeps negative activations"
+                .to_owned(),
+        );
+        figures.insert(2, min);
+    }
+    figures
+}
+
+fn actions_ui(ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
+    let open = ui
+        .button("Open in Prompt")
+        .on_hover_text("Opens its strongest example, token by token");
+    if open.clicked() {
+        match page.detail.and_then(|detail| detail.top.first()) {
+            Some(example) => commands.send(prompt::Command::Example {
+                example: Box::new(example.clone()),
+                at: example.at,
+            }),
+            None => commands.send(navigation::Command::Go(ViewId::Prompt)),
+        }
+    }
+    let copy = ui
+        .button("Copy link")
+        .on_hover_text("Copies a link to this feature, for “umbra open” and “Open a link…”");
+    if copy.clicked() {
+        commands.send(navigation::Command::CopyLink(page.feature));
+    }
+    let sae = page.state.sae();
+    if let Some(page_of) = sae.and_then(|sae| crate::views::actions::neuronpedia(sae)) {
+        let address = format!("{page_of}/{}", page.feature);
+        ui.hyperlink_to(RichText::new("Open on Neuronpedia").underline(), &address)
+            .on_hover_text(&address);
+    }
+}
+
+/// Previous and next feature, by buttons and by `[` and `]`.
+fn steps_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut Commands) {
+    let last = state
+        .sae()
+        .map(|sae| sae.features())
+        .or_else(|| Some(state.features.table.ready()?.summaries.len()))
+        .map_or(0, |features| features.saturating_sub(1) as u32);
+    let free = ui.memory(|memory| memory.focused().is_none());
+    let steps = [
+        (
+            icons::CARET_LEFT,
+            "Previous feature",
+            Key::OpenBracket,
+            feature.0.checked_sub(1),
+        ),
+        (
+            icons::CARET_RIGHT,
+            "Next feature",
+            Key::CloseBracket,
+            (feature.0 < last).then(|| feature.0 + 1),
+        ),
+    ];
+    ui.spacing_mut().item_spacing.x = space::CHIP;
+    for (symbol, name, key, target) in steps {
+        let sign = if key == Key::OpenBracket { "[" } else { "]" };
+        let button =
+            egui::Button::new(icon(symbol)).min_size(vec2(space::CONTROL_ROW, space::CONTROL_ROW));
+        let response = ui
+            .add_enabled(target.is_some(), button)
+            .on_hover_text(format!("{name} ({sign})"));
+        response.widget_info(|| WidgetInfo::labeled(egui::Role::Button, target.is_some(), name));
+        let pressed = free && ui.input(|input| input.key_pressed(key));
+        if let Some(target) = target.filter(|_| response.clicked() || pressed) {
+            commands.send(navigation::Command::Feature {
+                feature: FeatureId(target),
+                beside: false,
+            });
+        }
+    }
+    ui.spacing_mut().item_spacing.x = space::CONTROL;
+}
