@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use umbra_app::feature_table::{Column, DictionaryId, Filter, Inputs, Sort, Table, rows};
-use umbra_core::features::Summary;
+use umbra_core::features::{Hit, Summary};
 use umbra_core::ids::FeatureId;
 
 const FEATURES: usize = 100_000;
@@ -35,7 +35,11 @@ fn main() {
     let labels: Vec<_> = (0..2000)
         .map(|i| (FeatureId::from(i * 50), "a label of some words"))
         .collect();
-    let found: Vec<_> = (0..5000).map(|i| FeatureId::from(i * 20)).collect();
+    let hit = |i: usize| Hit {
+        feature: FeatureId::from(i * 20),
+        ..Hit::default()
+    };
+    let found: Vec<Hit> = (0..5000).map(hit).collect();
     let inputs = Inputs {
         table: &table,
         labels: &labels,
@@ -44,7 +48,7 @@ fn main() {
     let mut worst = Duration::ZERO;
     for filter in ["", "#77777", "density<1e-3 max>5", "words", "words mean>2"] {
         let filter_read = Filter::parse(filter);
-        for column in [Column::Number, Column::Label, Column::Max, Column::TopToken] {
+        for column in [Column::Number, Column::Name, Column::Max, Column::Relevance] {
             let sort = Sort {
                 column,
                 descending: true,

@@ -91,10 +91,6 @@ fn fill_in(stage: &mut Stage) {
                 let event = features::Event::Filter(filter);
                 stage.state.apply(Event::Features(event));
             }
-            Command::Features(requests::features::Command::Sort(sort)) => {
-                let event = features::Event::Sort(sort);
-                stage.state.apply(Event::Features(event));
-            }
             Command::Shell(requests::shell::Command::Unfold(part, open)) => {
                 let event = crate::state::settings::Event::Unfolded(part, open);
                 stage.state.apply(Event::Settings(event));

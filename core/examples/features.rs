@@ -26,11 +26,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         summaries.len()
     );
 
-    // Full-text search finds features by the tokens at which they peak and those that they promote.
-    for feature in index.search("queen")?.into_iter().take(3) {
+    // The search finds features by the words of their examples and the tokens that they promote, and says why.
+    for hit in index.search("queen")?.into_iter().take(3) {
+        let (feature, why) = (hit.feature, hit.why());
         let detail = index.detail(feature)?;
         let percent = 100.0 * detail.summary.density;
-        println!("\nFeature {feature} is active on {percent:.2} % of tokens");
+        println!("\nFeature {feature} ({why}) is active on {percent:.2} % of tokens");
         for example in detail.top.iter().take(3) {
             println!("  {:>5.1}  {}", example.act(), marked(example));
         }

@@ -25,10 +25,10 @@
 //! println!("L0 {:.1}, FVU {:.3}, CE recovered {:.3}", figures.l0, figures.fvu, figures.ce_recovered_zero);
 //!
 //! let index = build_index(&model, &sae, &held_out, &out.join("my-sae.sqlite"))?;
-//! for feature in index.search("king")?.into_iter().take(3) {
-//!     let detail = index.detail(feature)?;
+//! for hit in index.search("king")?.into_iter().take(3) {
+//!     let detail = index.detail(hit.feature)?;
 //!     let examples: Vec<String> = detail.top.iter().map(|example| example.tokens.concat()).collect();
-//!     println!("{feature}: density {:.4}, {examples:?}", detail.summary.density);
+//!     println!("{}, {}: density {:.4}, {examples:?}", hit.feature, hit.why(), detail.summary.density);
 //! }
 //! # assert!(figures.ce_clean > 0.0 && figures.fvu < 1.0 && index.about().features == 256);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,5 +1,7 @@
 //! Export and report of one dictionary, and the way to its evaluation and its index.
 
+mod report;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,9 +10,7 @@ use umbra_core::features;
 use umbra_core::features::{Index, NeuronpediaSource, Viewer};
 use umbra_core::folders::{self, Claim};
 use umbra_core::formats::{self, Precision, Target};
-use umbra_core::ids::FeatureId;
 use umbra_core::progress::Ended;
-use umbra_core::report::{self, Choice};
 use umbra_core::workbench::passes::Pass;
 
 use super::context::Context;
@@ -92,11 +92,13 @@ impl Command {
                 });
             }
             Self::View(id, viewer, out) => write_view(context, id, viewer, out),
+            Self::ReportHere(id, features) => report::here(context, id, features),
+            Self::OpenReport(path) => report::open(context, path),
             Self::PickReport(id, choice) => {
                 let ask = Ask::Save("Save the report", "report.html".to_owned());
                 context.ask(ask, move |path| Self::Report(id, choice, path).into());
             }
-            Self::Report(id, choice, path) => write_report(context, id, choice, path),
+            Self::Report(id, choice, path) => report::write(context, id, choice, path),
         }
     }
 }
@@ -182,29 +184,6 @@ fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, out: 
             );
             worker.send(Event::Log(log::Event::Show(Notice::success(said))));
         }
-        Ok(())
-    });
-}
-
-fn write_report(context: &mut Context<'_>, id: DictionaryId, choice: Choice, path: PathBuf) {
-    let state = &context.state;
-    let Some(dictionary) = state.catalogue.get(id) else {
-        return;
-    };
-    let Some(index) = state.index_of(id).map(|index| index.path.clone()) else {
-        let why = state.foreign_index(id).map(str::to_owned);
-        return context
-            .fail(why.unwrap_or_else(|| "A report needs an index: build one first".to_owned()));
-    };
-    let labels = state.project.labels(&dictionary.name);
-    let labels: Vec<(FeatureId, String)> = labels
-        .map(|(feature, text)| (feature, text.to_owned()))
-        .collect();
-    let job = format!("Write a report of {}", dictionary.name);
-    context.jobs.start(job, move |worker| {
-        report::write(&Index::open(&index)?, &choice, &labels, &path)?;
-        let done = Notice::success(format!("Report written to {}", path.display()));
-        worker.send(Event::Log(log::Event::Show(done)));
         Ok(())
     });
 }

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use umbra_core::features::Index;
+use umbra_core::features::{Index, Words};
 use umbra_core::ids::FeatureId;
 
 use super::context::Context;
+use crate::jobs::Worker;
 use crate::state::catalogue::DictionaryId;
-use crate::state::features::{self, Found, Table};
+use crate::state::features::{self, Query, Seeker, Table};
 use crate::state::project::LabelChange;
 use crate::state::requests::Commands;
 use crate::state::requests::features::Command;
 use crate::state::{AppState, Event, Load, history, project};
+
+/// Dictionaries with more features than this show progress while the words of their index are read.
+const QUICK: usize = 10_000;
 
 /// Neighbours listed on a page.
 const NEIGHBOURS: usize = 10;
@@ -22,12 +26,13 @@ impl Command {
         match self {
             Self::SetLabel { feature, text } => set_label(context, feature, text.trim()),
             Self::Filter(filter) => set_filter(context, filter),
-            Self::Sort(sort) => context.apply(Event::Features(features::Event::Sort(sort))),
             Self::LoadTable => load_table(context),
             Self::ShowPage(feature) => show_page(context, feature),
             Self::Detail(feature) => load_detail(context, feature),
             Self::Previews(id, features) => load_previews(context, id, features),
-            Self::Search(words) => search(context, words),
+            Self::LabelAll { features, text } => label_all(context, features, text.trim()),
+            Self::Search(seeker, query) => ask(context, seeker, query),
+            Self::Seek(seeker) => seek(context, seeker),
         }
     }
 }
@@ -42,6 +47,11 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     let of = known.table_of == Some(dictionary.id);
     if index.is_some() && !(of && known.index.as_ref() == index) {
         commands.send(Command::LoadTable);
+    }
+    for seeker in [Seeker::Table, Seeker::Palette] {
+        if known.words.ready().is_some() && known.found_by(seeker).waits() {
+            commands.send(Command::Seek(seeker));
+        }
     }
     if let Some(feature) = state.selection.feature {
         let key = (dictionary.id, feature);
@@ -154,29 +164,115 @@ fn load_detail(context: &mut Context<'_>, feature: FeatureId) {
     );
 }
 
-fn search(context: &mut Context<'_>, words: String) {
-    let Some(path) = context
-        .state
-        .dictionary()
-        .and_then(|d| Some(d.index.ready()?.path.clone()))
+/// A search begins, by a job; the first one of a dictionary reads the words of its index.
+fn ask(context: &mut Context<'_>, seeker: Seeker, query: Query) {
+    let state = &context.state;
+    let Some(id) = state
+        .features
+        .table_of
+        .filter(|id| state.index_of(*id).is_some())
     else {
         return;
     };
-    let of = words.clone();
-    let event = move |features| {
-        let words = of.clone();
-        Event::Features(features::Event::Found(Found { words, features }))
+    let asked = features::Event::Asked(seeker, query);
+    context.apply(Event::Features(asked));
+    match &context.state.features.words {
+        Load::Ready(_) => seek(context, seeker),
+        Load::Absent => read_words(context, id),
+        Load::Loading => {}
+        Load::Failed(why) => {
+            let (query, why) = (
+                context.state.features.found_by(seeker).query.clone(),
+                why.clone(),
+            );
+            let failed = features::Event::Found(seeker, query, Load::Failed(why));
+            context.apply(Event::Features(failed));
+        }
+    }
+}
+
+fn read_words(context: &mut Context<'_>, id: DictionaryId) {
+    let Some(index) = context.state.index_of(id) else {
+        return;
     };
+    let (path, features) = (index.path.clone(), index.about.features);
+    let event = move |load| Event::Features(features::Event::Words(id, load));
     context.apply(event(Load::Loading));
-    let arrived = event.clone();
+    let failed = move |why| event(Load::Failed(why));
+    let work = move |worker: &Worker| {
+        let read = Words::read(&Index::open(&path)?, &mut |at| worker.progress(at))?.done();
+        let load = read.map_or(Load::Absent, |words| Load::Ready(Arc::new(words)));
+        worker.send(event(load));
+        Ok(())
+    };
+    if features > QUICK {
+        context
+            .jobs
+            .start_or("Read the words of the index", failed, work);
+    } else {
+        context.jobs.start_quiet(failed, work);
+    }
+}
+
+fn seek(context: &mut Context<'_>, seeker: Seeker) {
+    let state = &context.state;
+    let (Some(words), Some(dictionary)) = (state.features.words.ready(), state.dictionary()) else {
+        return;
+    };
+    let (words, query) = (
+        Arc::clone(words),
+        state.features.found_by(seeker).query.clone(),
+    );
+    let labels = state.project.labels(&dictionary.name);
+    let labels: Vec<(FeatureId, String)> = labels
+        .map(|(feature, text)| (feature, text.to_owned()))
+        .collect();
+    context.apply(Event::Features(features::Event::Searching(seeker)));
+    let of = query.clone();
+    let event = move |query, hits| Event::Features(features::Event::Found(seeker, query, hits));
     context.jobs.start_quiet(
-        move |why| event(Load::Failed(why)),
+        move |why| event(of, Load::Failed(why)),
         move |worker| {
-            let found = Index::open(&path)?.search(&words)?;
-            worker.send(arrived(Load::Ready(Arc::new(found))));
+            let labels: Vec<(FeatureId, &str)> = labels
+                .iter()
+                .map(|(feature, text)| (*feature, text.as_str()))
+                .collect();
+            let hits = words.search(&query.words, &labels);
+            worker.send(event(query, Load::Ready(Arc::new(hits))));
             Ok(())
         },
     );
+}
+
+/// One change, which is undone as one.
+fn label_all(context: &mut Context<'_>, features: Vec<FeatureId>, text: &str) {
+    let Some(sae) = context.state.dictionary().map(|d| d.name.clone()) else {
+        return;
+    };
+    let mut changes = vec![];
+    for feature in features {
+        let before = context.state.label(feature).unwrap_or_default().to_owned();
+        let change = LabelChange {
+            sae: sae.clone(),
+            feature,
+            before,
+            after: text.to_owned(),
+        };
+        if change.before == change.after {
+            continue;
+        }
+        if !write_label(context, change.clone()) {
+            break;
+        }
+        changes.push(change);
+    }
+    if !changes.is_empty() {
+        context.apply(Event::History(history::Event::Did {
+            what: format!("labels of {} features in {sae}", changes.len()),
+            change: history::Change::Labels(changes),
+            continues: false,
+        }));
+    }
 }
 
 fn set_label(context: &mut Context<'_>, feature: FeatureId, text: &str) {

@@ -62,6 +62,7 @@ fn say(context: &mut Context<'_>, words: String) {
 fn carry(context: &mut Context<'_>, change: Change, way: Way) -> bool {
     match change {
         Change::Label(change) => return carry_label(context, change, way),
+        Change::Labels(changes) => return carry_labels(context, changes, way),
         Change::Sentence(pair) => {
             let written = way.of(*pair);
             context.apply(Event::Prompt(prompt::Event::Put(written)));
@@ -81,15 +82,27 @@ fn carry(context: &mut Context<'_>, change: Change, way: Way) -> bool {
     true
 }
 
-fn carry_label(context: &mut Context<'_>, change: LabelChange, way: Way) -> bool {
-    let change = match way {
+/// Returns the change to be made in this direction.
+fn turned(change: LabelChange, way: Way) -> LabelChange {
+    match way {
         Way::Forward => change,
         Way::Back => LabelChange {
             before: change.after,
             after: change.before,
             ..change
         },
-    };
+    }
+}
+
+fn carry_labels(context: &mut Context<'_>, changes: Vec<LabelChange>, way: Way) -> bool {
+    let mut turned = changes.into_iter().map(|change| turned(change, way));
+    let written = turned.all(|change| features::write_label(context, change));
+    bring(context, ViewId::Features);
+    written
+}
+
+fn carry_label(context: &mut Context<'_>, change: LabelChange, way: Way) -> bool {
+    let change = turned(change, way);
     let (sae, feature) = (change.sae.clone(), change.feature);
     if !features::write_label(context, change) {
         return false;

@@ -1,25 +1,35 @@
 //! The command palette (Ctrl+K): every action with its shortcut, every screen, every feature by number or label.
 
 use egui::{Align2, Area, Frame, Id, Key, Modifiers, RichText, Stroke, TextEdit, Ui};
+use umbra_core::features::{self as index, Hit};
 use umbra_core::guide;
 use umbra_core::ids::FeatureId;
 use umbra_core::workbench::link::Link;
 
 use super::shortcuts::{Does, shown, words_of};
 use crate::state::AppState;
+use crate::state::features::{Query, Seeker};
 use crate::state::history::Entry as Step;
 use crate::state::layout::Layout;
 use crate::state::opening::Kind;
 use crate::state::prompt::Side;
-use crate::state::requests::{Command, Commands, library, navigation, opening, prompt, shell};
+use crate::state::requests::{
+    Command, Commands, features, library, navigation, opening, prompt, shell,
+};
 use crate::state::tour::Tour;
 use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
 use crate::views::actions::{dictionary_actions, recent_models, recent_projects};
+use crate::views::feature::chips;
+use crate::widgets::feature_name;
 
 const WIDTH: f32 = 560.0;
 /// Rows shown at once.
 const ROWS: usize = 12;
+/// Labelled features listed at most.
+const LABELS: usize = 50;
+/// Features listed at most that the words are about.
+const HITS: usize = 20;
 
 /// One thing to choose.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +39,8 @@ pub(super) struct Entry {
     /// Shortcut or explanation, right.
     hint: String,
     command: Command,
+    /// The feature that it opens, shown by its name.
+    feature: Option<FeatureId>,
 }
 
 impl Entry {
@@ -43,6 +55,7 @@ impl Entry {
             words: words.into(),
             hint: hint.into(),
             command: command.into(),
+            feature: None,
         }
     }
 }
@@ -106,7 +119,7 @@ impl Palette {
         let enter = arrows(Key::Enter);
         let field = TextEdit::singleline(&mut self.query)
             .align(Align2::LEFT_CENTER)
-            .hint_text("An action, a screen, #number or a label")
+            .hint_text("An action, a screen, #number, a label or words")
             .desired_width(f32::INFINITY)
             .margin(egui::Margin::symmetric(8, 6));
         let field = ui.add(field);
@@ -117,6 +130,7 @@ impl Palette {
         if field.changed() {
             self.marked = 0;
         }
+        self.search(state, commands);
         let found = matching(&self.query, state, layout);
         let last = found.len().saturating_sub(1);
         self.marked = match (up, down) {
@@ -124,17 +138,32 @@ impl Palette {
             (_, true) => (self.marked + 1).min(last),
             _ => self.marked.min(last),
         };
-        let clicked = rows_ui(ui, &found, self.marked);
+        let clicked = rows_ui(ui, state, &found, self.marked);
         let chosen = clicked.or(enter.then_some(self.marked));
         if let Some(entry) = chosen.and_then(|at| found.get(at)) {
             commands.send(shell::Command::Palette(false));
             commands.send(entry.command.clone());
         }
     }
+
+    /// Asks for the features that the words are about, as the table's filter does.
+    fn search(&self, state: &AppState, commands: &mut Commands) {
+        let query = Query {
+            words: self.query.trim().to_owned(),
+            labels: state.project.labels_revision,
+        };
+        let indexed = state
+            .dictionary()
+            .is_some_and(|d| state.index_of(d.id).is_some());
+        let is_new = state.features.found_by_palette.query != query;
+        if indexed && is_new && !query.words.is_empty() {
+            commands.send(features::Command::Search(Seeker::Palette, query));
+        }
+    }
 }
 
 /// Draws the rows around the marked one; the row that was clicked.
-fn rows_ui(ui: &mut Ui, found: &[Entry], marked: usize) -> Option<usize> {
+fn rows_ui(ui: &mut Ui, state: &AppState, found: &[Entry], marked: usize) -> Option<usize> {
     let theme = Theme::from_ui(ui);
     if found.is_empty() {
         ui.add_space(space::CONTROL);
@@ -173,13 +202,18 @@ fn rows_ui(ui: &mut Ui, found: &[Entry], marked: usize) -> Option<usize> {
             rect.left_top() + egui::vec2(32.0, 0.0),
             egui::pos2(hint.left() - 8.0, rect.bottom()),
         );
-        painter.with_clip_rect(words).text(
-            words.left_center(),
-            Align2::LEFT_CENTER,
-            &entry.words,
-            font,
-            theme.ink.primary,
-        );
+        match entry.feature {
+            Some(feature) => feature_name_ui(ui, words, (feature, state)),
+            None => {
+                painter.with_clip_rect(words).text(
+                    words.left_center(),
+                    Align2::LEFT_CENTER,
+                    &entry.words,
+                    font,
+                    theme.ink.primary,
+                );
+            }
+        }
         if response.clicked() {
             clicked = Some(at);
         }
@@ -187,7 +221,8 @@ fn rows_ui(ui: &mut Ui, found: &[Entry], marked: usize) -> Option<usize> {
     clicked
 }
 
-/// Returns the matches of `query`: a feature by number, then actions and screens, then features by label; every word must occur.
+/// Returns the matches of `query`: a feature by number, features by label, actions and screens in which every word occurs, then the features that the
+/// words are about, as the table's filter finds them.
 fn matching(query: &str, state: &AppState, layout: &Layout) -> Vec<Entry> {
     if let Ok(link) = query.parse::<Link>() {
         let words = format!("Open feature #{} of {}", link.feature, link.dictionary);
@@ -204,20 +239,48 @@ fn matching(query: &str, state: &AppState, layout: &Layout) -> Vec<Entry> {
     let number = query.trim_start_matches('#').parse().ok().map(FeatureId);
     let mut found: Vec<Entry> = number
         .filter(|feature| exists(state, *feature))
-        .map(|feature| feature_entry(state, feature))
+        .map(|feature| feature_entry(state, feature, "number"))
         .into_iter()
+        .collect();
+    if query.is_empty() {
+        found.extend(actions(state, layout));
+        return found;
+    }
+    if let Some(dictionary) = state.dictionary() {
+        let labels = state.project.labels(&dictionary.name);
+        let labelled = labels
+            .filter(|(feature, text)| Some(*feature) != number && index::matches(&query, text));
+        found.extend(
+            labelled
+                .take(LABELS)
+                .map(|(feature, _)| feature_entry(state, feature, "label")),
+        );
+    }
+    let is_named = |feature: FeatureId| found.iter().any(|entry| entry.feature == Some(feature));
+    let hits: Vec<Entry> = hits(state, &query)
+        .filter(|hit| !is_named(hit.feature))
+        .take(HITS)
+        .map(|hit| {
+            let reasons = hit.reasons();
+            let why = reasons.first().map(ToString::to_string).unwrap_or_default();
+            feature_entry(state, hit.feature, &why)
+        })
         .collect();
     found.extend(
         actions(state, layout)
             .into_iter()
             .filter(|entry| fits(&entry.words)),
     );
-    if let Some(dictionary) = state.dictionary().filter(|_| !query.is_empty()) {
-        let labels = state.project.labels(&dictionary.name);
-        let labelled = labels.filter(|(_, text)| fits(text)).take(50);
-        found.extend(labelled.map(|(feature, _)| feature_entry(state, feature)));
-    }
+    found.extend(hits);
     found
+}
+
+/// The features that the search found for `query`, best first; those of the words typed before while it is under way.
+fn hits<'a>(state: &'a AppState, query: &str) -> impl Iterator<Item = &'a Hit> {
+    let found = &state.features.found_by_palette;
+    let same = found.query.words.to_lowercase() == query;
+    let latest = found.latest().filter(|_| same);
+    latest.into_iter().flat_map(|hits| hits.iter())
 }
 
 fn exists(state: &AppState, feature: FeatureId) -> bool {
@@ -227,14 +290,34 @@ fn exists(state: &AppState, feature: FeatureId) -> bool {
     features.is_some_and(|features| feature.index() < features)
 }
 
-fn feature_entry(state: &AppState, feature: FeatureId) -> Entry {
-    let label = state.label(feature).unwrap_or_default();
-    let words = format!("#{feature} {label}");
+fn feature_entry(state: &AppState, feature: FeatureId, why: &str) -> Entry {
     let open = navigation::Command::Feature {
         feature,
         beside: false,
     };
-    Entry::new(icons::DIAMOND, words.trim_end(), "Feature", open)
+    Entry {
+        feature: Some(feature),
+        ..Entry::new(icons::DIAMOND, chips::title(state, feature), why, open)
+    }
+}
+
+/// Paints the number of a feature and its name.
+fn feature_name_ui(ui: &Ui, rect: egui::Rect, (feature, state): (FeatureId, &AppState)) {
+    let theme = Theme::from_ui(ui);
+    let number = format!("#{feature}");
+    let font = egui::FontId::monospace(theme::size::BODY);
+    let at = ui.painter().text(
+        rect.left_center(),
+        Align2::LEFT_CENTER,
+        number,
+        font,
+        theme.ink.primary,
+    );
+    let from = at.right() + space::CONTROL;
+    if let Some(name) = feature_name::layout(ui, state.name(feature), rect.right() - from) {
+        let at = egui::pos2(from, rect.center().y - name.size().y / 2.0);
+        ui.painter().galley(at, name, theme.ink.primary);
+    }
 }
 
 /// Every action there is now.
@@ -450,11 +533,12 @@ mod tests {
     #[test]
     fn features_are_found_by_number_and_label_and_actions_by_words() {
         first("#12", "#12 animals that talk");
-        first("13", "#13");
+        first("13", "#13 [ rabbit]");
         first("talk anim", "#12 animals that talk");
         first("theme", "Switch between dark and light theme");
         first("dark m", "Dark matter");
         first("build", "Build index…");
+        first("animals", "#12 animals that talk");
         assert!(
             matching("#64", &labelled(), &Layout::default()).is_empty(),
             "there are 64 features"

@@ -1,17 +1,19 @@
 //! The selected dictionary's features: the table's data, what the index found for the filter, and what is known about single features.
 
+mod found;
 mod names;
 mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use umbra_core::features::{Detail, Preview};
+use umbra_core::features::{Detail, Hit, Preview, Words};
 use umbra_core::ids::FeatureId;
 
 use super::catalogue::{DictionaryId, LoadedIndex};
 use super::load::Load;
 
+pub(crate) use found::{Found, Query, Seeker};
 pub(crate) use names::Previews;
 pub use table::{Column, Sort, Table};
 
@@ -23,15 +25,6 @@ pub(crate) type Key = (DictionaryId, FeatureId);
 
 /// Features by decreasing cosine of their decoder rows.
 pub(crate) type Neighbours = Arc<Vec<(FeatureId, f32)>>;
-
-/// Result of a full-text search over tokens.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Found {
-    /// The words that were looked for.
-    pub(crate) words: String,
-    /// Features whose peak, promoted or suppressed tokens match, best first.
-    pub(crate) features: Load<Arc<Vec<FeatureId>>>,
-}
 
 /// Values by feature, the latest kept.
 #[derive(Debug)]
@@ -92,10 +85,12 @@ pub(crate) struct FeaturesState {
     pub(crate) detail: Load<Arc<Detail>>,
     /// Text of the table's filter.
     pub(crate) filter: String,
-    /// Order of the table.
-    pub(crate) sort: Sort,
+    /// The words of its index, once somebody searched.
+    pub(crate) words: Load<Arc<Words>>,
     /// Result of the search for the filter's words.
     pub(crate) found: Found,
+    /// Result of the palette's search.
+    pub(crate) found_by_palette: Found,
     /// What lists show of features of all dictionaries.
     pub(crate) previews: Previews,
     details: Kept<Arc<Detail>>,
@@ -103,14 +98,28 @@ pub(crate) struct FeaturesState {
 }
 
 impl FeaturesState {
-    /// Forgets everything that was read from an index; filter and order stay.
+    /// Forgets everything that was read from an index; the filter stays.
     pub(super) fn forget(&mut self) {
         *self = Self {
             filter: std::mem::take(&mut self.filter),
             previews: std::mem::take(&mut self.previews),
-            sort: self.sort,
             ..Self::default()
         };
+    }
+
+    /// The search of `seeker`.
+    pub(crate) fn found_by(&self, seeker: Seeker) -> &Found {
+        match seeker {
+            Seeker::Table => &self.found,
+            Seeker::Palette => &self.found_by_palette,
+        }
+    }
+
+    fn found_mut(&mut self, seeker: Seeker) -> &mut Found {
+        match seeker {
+            Seeker::Table => &mut self.found,
+            Seeker::Palette => &mut self.found_by_palette,
+        }
     }
 
     /// Details of a feature of `dictionary`, if they were requested.
@@ -158,12 +167,16 @@ pub(crate) enum Event {
     PreviewsAsked,
     /// Previews of these features arrived; none: the index cannot be read.
     Previews(DictionaryId, Vec<FeatureId>, Option<Vec<Preview>>),
-    /// A search is asked for, arrived or failed.
-    Found(Found),
+    /// The words of the dictionary's index are being read, were or could not be.
+    Words(DictionaryId, Load<Arc<Words>>),
+    /// A search is asked for.
+    Asked(Seeker, Query),
+    /// A job searches.
+    Searching(Seeker),
+    /// A search arrived or failed.
+    Found(Seeker, Query, Load<Arc<Vec<Hit>>>),
     /// Another filter of the table.
     Filter(String),
-    /// Another order of the table.
-    Sort(Sort),
 }
 
 impl FeaturesState {
@@ -175,7 +188,6 @@ impl FeaturesState {
                 *features = Self {
                     filter: std::mem::take(&mut features.filter),
                     previews: std::mem::take(&mut features.previews),
-                    sort: features.sort,
                     table_of: Some(of),
                     index: Some(*index),
                     table: Load::Loading,
@@ -209,12 +221,14 @@ impl FeaturesState {
             Event::PreviewsAsked => features.previews.reading = true,
             Event::Previews(dictionary, of, found) => features.previews.set(dictionary, &of, found),
             Event::Filter(filter) => features.filter = filter,
-            Event::Sort(sort) => features.sort = sort,
-            Event::Found(found) => {
-                if found.features.is_loading() || features.found.words == found.words {
-                    features.found = found;
+            Event::Words(of, load) => {
+                if features.table_of == Some(of) {
+                    features.words = load;
                 }
             }
+            Event::Asked(seeker, query) => features.found_mut(seeker).ask(query),
+            Event::Searching(seeker) => features.found_mut(seeker).at_work = true,
+            Event::Found(seeker, query, hits) => features.found_mut(seeker).arrived(&query, hits),
         }
     }
 }

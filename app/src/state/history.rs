@@ -28,6 +28,8 @@ pub(crate) struct Pair<T> {
 pub(crate) enum Change {
     /// A label was set or removed.
     Label(LabelChange),
+    /// Several features were labelled at once.
+    Labels(Vec<LabelChange>),
     /// Another sentence in Prompt.
     Sentence(Box<Pair<Written>>),
     /// Another filter of the table in Features.
@@ -43,6 +45,7 @@ impl Change {
     fn is_nothing(&self) -> bool {
         match self {
             Self::Label(change) => change.before == change.after,
+            Self::Labels(changes) => changes.iter().all(|change| change.before == change.after),
             Self::Sentence(pair) => pair.before == pair.after,
             Self::Filter(pair) => pair.before == pair.after,
             Self::Edits(pair) => pair.before == pair.after,

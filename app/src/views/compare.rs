@@ -16,6 +16,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, mono, space};
 use crate::widgets::csv::Value;
 use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::widgets::feature_name;
 use crate::widgets::grid::arrangement::Sort;
 use crate::widgets::grid::{self, Column, Grid, Rows, Selection};
 use crate::widgets::histogram::{HistogramPlot, Of};
@@ -208,6 +209,7 @@ impl CompareView {
             measured,
             list,
             least,
+            state,
             commands,
         };
         table_ui(ui, shown, &mut self.selection);
@@ -321,6 +323,7 @@ struct Shown<'a> {
     measured: Option<&'a [Together]>,
     list: List,
     least: f32,
+    state: &'a AppState,
     commands: &'a mut Commands,
 }
 
@@ -381,8 +384,8 @@ impl Rows for Shown<'_> {
         let pair = self.pairs[self.order[row]];
         let (a, b) = self.two;
         match column {
-            "a" => feature_ui(ui, a, pair.a, self.commands),
-            "b" => feature_ui(ui, b, pair.b, self.commands),
+            "a" => feature_ui(ui, (a, pair.a), self.state, self.commands),
+            "b" => feature_ui(ui, (b, pair.b), self.state, self.commands),
             _ => return false,
         }
         true
@@ -393,7 +396,7 @@ impl Rows for Shown<'_> {
 fn table_ui(ui: &mut Ui, mut rows: Shown<'_>, selection: &mut Selection) {
     let (a, b) = rows.two;
     let feature = |id, title| {
-        let column = Column::text(id, title).width(64.0, 120.0).mono();
+        let column = Column::text(id, title).width(96.0, 240.0).fills().mono();
         column
             .definition("A feature of this dictionary; a click opens its page")
             .always()
@@ -418,12 +421,24 @@ fn table_ui(ui: &mut Ui, mut rows: Shown<'_>, selection: &mut Selection) {
         .show(ui, &mut rows, selection);
 }
 
-fn feature_ui(ui: &mut Ui, of: &Dictionary, feature: FeatureId, commands: &mut Commands) {
+/// Its number, which leads to its page, and its name.
+fn feature_ui(
+    ui: &mut Ui,
+    (of, feature): (&Dictionary, FeatureId),
+    state: &AppState,
+    commands: &mut Commands,
+) {
     let label = Label::new(mono(format!("#{feature}"))).sense(Sense::click());
     let words = format!("Feature {feature} of {}", of.name);
     let response = ui
         .add(label)
         .on_hover_cursor(egui::CursorIcon::PointingHand);
+    let name = state.name_of(of.id, feature);
+    if let Some(name) = feature_name::layout(ui, name, ui.available_width()) {
+        let (rect, _) = ui.allocate_exact_size(name.size(), Sense::hover());
+        ui.painter()
+            .galley(rect.min, name, Theme::from_ui(ui).ink.primary);
+    }
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Link, true, &words));
     if response.on_hover_text("Opens its page").clicked() {
         commands.send(navigation::Command::FollowDictionary(of.id));

@@ -27,6 +27,7 @@ pub(crate) mod picture;
 pub(crate) mod plot;
 pub(crate) mod rank_plot;
 pub(crate) mod settings_form;
+pub(crate) mod snippet;
 pub(crate) mod to_save;
 pub(crate) mod token_editor;
 pub(crate) mod token_grid;

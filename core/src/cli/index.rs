@@ -1,6 +1,7 @@
 //! `umbra index`: builds the feature index of a dictionary over a text, shows it, and exports it for other viewers.
 
 mod export;
+mod search;
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::device::speeds;
 use super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
 use crate::error::Result;
-use crate::features::{self, Detail, Example, Index, Passage, Source, TokenEffect};
+use crate::features::{self, Detail, Example, Index, Name, Passage, Peak, Source, TokenEffect};
 use crate::fit::Fit;
 use crate::ids::FeatureId;
 use crate::whole_file;
@@ -28,6 +29,8 @@ enum Verb {
     Build(BuildArgs),
     /// Show one feature of an index
     Show(ShowArgs),
+    /// Find features by words in their examples, their labels and the tokens they promote or suppress
+    Search(search::Args),
     /// Export an index as files for Neuronpedia or circuit-tracer's viewer
     Export(export::Args),
 }
@@ -72,6 +75,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
         Verb::Build(args) => build(args, console),
         Verb::Show(args) => show(args, console),
+        Verb::Search(args) => search::run(args, console),
         Verb::Export(args) => export::run(args, console),
     }
 }
@@ -179,11 +183,13 @@ fn marked(token: &str, is_examples: bool) -> String {
 fn text(index: &Index, detail: &Detail, unfolded: bool) -> String {
     let about = index.about();
     let summary = detail.summary;
+    let peak = detail.top.first().map(Peak::of);
+    let name = Name::new(None, peak.as_ref()).to_string();
     let mut lines = vec![
-        format!(
-            "feature {} of {} ({}, {})",
-            summary.feature, about.sae, about.model, about.hook
-        ),
+        format!("feature {}  {name}", summary.feature)
+            .trim_end()
+            .to_owned(),
+        format!("{} ({}, {})", about.sae, about.model, about.hook),
         format!(
             "density {:.4} %  mean {:.4}  {}max {:.4}  over {} tokens of {} ({})",
             100.0 * summary.density,

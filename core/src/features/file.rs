@@ -1,5 +1,6 @@
 //! Writes an index file, version 2. Tables: `about` (key, value), `feature` (scalars), `detail` (packed), `row` (packed: the token rows that contain examples),
-//! `document` (names), `token` (id and text by rank of frequency), `word` (full-text search). `index.rs` reads it.
+//! `document` (names), `token` (id and text by rank of frequency), `word` (full-text search by SQL; `search` reads the examples
+//! themselves, whose context it knows too). `index.rs` reads it.
 //!
 //! Version 1 has no negative activations, raw effects on logits (`about` has no `unembed`) and excerpts in place of `row`.
 

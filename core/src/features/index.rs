@@ -3,8 +3,11 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rayon::prelude::*;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::effects::LogitCounts;
@@ -12,14 +15,14 @@ use super::file::{APPLICATION, FIRST, VERSION};
 use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
 use super::tally::ends;
 use super::{
-    About, Detail, Example, Histogram, INTERVALS, Interval, Passage, Peak, Place, Preview, Summary,
-    TokenEffect,
+    About, Detail, Example, Histogram, Hit, INTERVALS, Interval, Passage, Peak, Place, Preview,
+    Summary, TokenEffect, Words,
 };
 use crate::corpus::Positions;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};
 use crate::models::Unembed;
-use crate::project::prefix_query;
+use crate::progress::Flow;
 use crate::sae::Sae;
 
 /// Token rows held while features are previewed.
@@ -38,6 +41,7 @@ pub struct Index {
     path: PathBuf,
     about: About,
     names: OnceCell<Names>,
+    words: OnceCell<Words>,
 }
 
 #[derive(Debug)]
@@ -81,6 +85,7 @@ impl Index {
             path: path.to_path_buf(),
             about,
             names: OnceCell::new(),
+            words: OnceCell::new(),
         })
     }
 
@@ -206,21 +211,58 @@ impl Index {
         self.passage(example)
     }
 
-    /// Finds features whose strongest, promoted or suppressed tokens begin with the words of `query`, best match first. Tokens at which examples peak weigh
-    /// most, then promoted tokens, then suppressed ones.
-    pub fn search(&self, query: &str) -> Result<Vec<FeatureId>> {
-        let query = prefix_query(query);
-        if query.is_empty() {
-            return Ok(Vec::new());
+    /// Finds the features that `query` is about, best first ([`Words::search`]). The first search reads the words of the whole index.
+    pub fn search(&self, query: &str) -> Result<Vec<Hit>> {
+        if self.words.get().is_none() {
+            let read = Words::read(self, &mut |_| Flow::Continue(()))?;
+            if let Some(words) = read.done() {
+                self.words.get_or_init(|| words);
+            }
         }
-        let statement =
-            "SELECT rowid FROM word WHERE word MATCH ?1 ORDER BY bm25(word, 4.0, 2.0, 1.0), rowid";
-        let read = || -> rusqlite::Result<Vec<FeatureId>> {
-            let mut statement = self.database.prepare_cached(statement)?;
-            let rows = statement.query_map([query], |row| row.get(0).map(FeatureId))?;
-            rows.collect()
+        let words = self.words.get();
+        Ok(words.map_or_else(Vec::new, |words| words.search(query, &[])))
+    }
+
+    /// Returns the texts of all tokens by rank.
+    pub(super) fn token_texts(&self) -> Result<Vec<Arc<str>>> {
+        self.all("SELECT text FROM token ORDER BY rank", |row| {
+            row.get::<_, String>(0).map(Arc::from)
+        })
+    }
+
+    /// Returns the details of a range of features.
+    pub(super) fn packed_details(&self, features: Range<usize>) -> Result<Vec<PackedDetail>> {
+        let statement = format!(
+            "SELECT packed FROM detail WHERE feature >= {} AND feature < {} ORDER BY feature",
+            features.start, features.end
+        );
+        let all = self.all(&statement, |row| row.get::<_, Vec<u8>>(0))?;
+        let form = self.about.form;
+        let read = |bytes: &Vec<u8>| PackedDetail::from_bytes(bytes, form);
+        let read: Option<Vec<_>> = all.par_iter().map(read).collect();
+        read.filter(|details| details.len() == features.len())
+            .ok_or_else(|| damaged(&self.path))
+    }
+
+    /// Calls `visit` with every token row that the index holds: its number and its tokens' ranks; an index of version 1 holds none.
+    pub(super) fn each_row(&self, visit: &mut dyn FnMut(u32, &[u32])) -> Result<()> {
+        if self.about.form <= FIRST {
+            return Ok(());
+        }
+        let mut whole = true;
+        let mut each = || -> rusqlite::Result<()> {
+            let mut statement = self.database.prepare("SELECT row, packed FROM row")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                match PackedRow::from_bytes(row.get_ref(1)?.as_blob()?) {
+                    Some(packed) => visit(row.get(0)?, &packed.ranks),
+                    None => whole = false,
+                }
+            }
+            Ok(())
         };
-        read().map_err(failed(&self.path))
+        each().map_err(failed(&self.path))?;
+        whole.then_some(()).ok_or_else(|| damaged(&self.path))
     }
 
     /// Returns the strongest token of each feature's top example, as shown; empty for a feature that was never active.

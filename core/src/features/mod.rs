@@ -13,6 +13,7 @@ mod json;
 mod pack;
 mod preview;
 mod reservoir;
+mod search;
 mod surprise;
 mod tally;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use fold::{BEFORE, Fold, NEAR_DUPLICATES, SHARED, fold};
 pub use index::Index;
 pub use json::json;
 pub use preview::{Name, Peak, Preview};
+pub use search::{Hit, Reason, Words, matches};
 pub use surprise::{DENSE, Firing, Ranked, Rarity, Survey, surprise};
 
 /// Number of examples in the list of the strongest.

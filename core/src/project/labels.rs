@@ -174,7 +174,7 @@ fn is_empty(database: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// Builds a full-text query for rows that have, for each word of `text`, a word that begins with it. Operators in `text` are escaped.
-pub(crate) fn prefix_query(text: &str) -> String {
+fn prefix_query(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let quoted: Vec<_> = words
         .filter(|word| !word.is_empty())

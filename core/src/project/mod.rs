@@ -16,7 +16,6 @@ use crate::models::Opening;
 
 pub use copies::Overlaid;
 pub use kept::KeptFigures;
-pub(crate) use labels::prefix_query;
 pub use labels::{Label, Labels};
 
 /// Name of the file of labels.

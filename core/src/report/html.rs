@@ -34,7 +34,7 @@ pub(super) fn page(report: &Report) -> String {
             &mut page,
             format_args!(
                 "<a href=\"#f{feature}\">#{feature} {}</a>",
-                escape(&reported.label)
+                escape(&reported.name())
             ),
         );
     }
@@ -121,7 +121,7 @@ fn feature(page: &mut String, reported: &Reported) {
              <dl class=\"scalars\"><div><dt>density</dt><dd>{2} %</dd></div><div><dt>mean</dt><dd>{3}</dd></div>\
              {6}<div><dt>max</dt><dd>{4}</dd></div><div><dt>decoder norm</dt><dd>{5}</dd></div></dl>",
             summary.feature,
-            escape(&reported.label),
+            escape(&reported.name()),
             significant(100.0 * summary.density),
             significant(summary.mean),
             significant(summary.max),

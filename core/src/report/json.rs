@@ -38,5 +38,6 @@ pub(super) fn object(report: &Report) -> Value {
 fn feature(about: &About, reported: &Reported) -> Value {
     let mut object = features::json(about, &reported.detail);
     object["label"] = json!(reported.label);
+    object["name"] = json!(reported.name());
     object
 }

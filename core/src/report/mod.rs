@@ -11,7 +11,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::error::{Error, Key, Result};
-use crate::features::{About, Detail, Index, Summary};
+use crate::features::{About, Detail, Index, Name, Peak, Summary};
 use crate::ids::FeatureId;
 use crate::whole_file;
 
@@ -62,6 +62,14 @@ pub struct Reported {
     pub label: String,
     /// Entry in the index.
     pub detail: Detail,
+}
+
+impl Reported {
+    /// Returns its label, or else the token at which it peaks, in context.
+    pub fn name(&self) -> String {
+        let peak = self.detail.top.first().map(Peak::of);
+        Name::new(Some(&self.label), peak.as_ref()).to_string()
+    }
 }
 
 /// Definitions of the report's figures, in the order of the page.

@@ -1,18 +1,17 @@
 //! The feature table's data with every column's order, made once in the job that reads the index.
 
-use serde::{Deserialize, Serialize};
 use umbra_core::features::{Rarity, Summary};
 
 use crate::state::catalogue::DictionaryId;
 
 /// A column by which the table can be sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Column {
     /// Number of the feature.
     #[default]
     Number,
-    /// Its label.
-    Label,
+    /// Its name: labels first, then the tokens at which features peak.
+    Name,
     /// Share of tokens on which it is active.
     Density,
     /// Mean activation where active.
@@ -21,12 +20,41 @@ pub enum Column {
     Max,
     /// Norm of its decoder row.
     Norm,
-    /// The strongest token of its top example.
-    TopToken,
+    /// How well it matches the words of the filter.
+    Relevance,
+}
+
+impl Column {
+    /// Its id in the table.
+    pub(crate) const fn id(self) -> &'static str {
+        match self {
+            Self::Number => "feature",
+            Self::Name => "name",
+            Self::Density => "density",
+            Self::Mean => "mean",
+            Self::Max => "max",
+            Self::Norm => "norm",
+            Self::Relevance => "why",
+        }
+    }
+
+    /// The column with this id.
+    pub(crate) fn of_id(id: &str) -> Option<Self> {
+        let all = [
+            Self::Number,
+            Self::Name,
+            Self::Density,
+            Self::Mean,
+            Self::Max,
+            Self::Norm,
+            Self::Relevance,
+        ];
+        all.into_iter().find(|column| column.id() == id)
+    }
 }
 
 /// A column and a direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
     /// Column to sort by.
     pub column: Column,
@@ -41,20 +69,6 @@ impl Default for Sort {
             column: Column::Max,
             descending: true,
         }
-    }
-}
-
-impl Sort {
-    /// Returns the order after a click on the head of `column`: the other direction, or a new column with numbers descending and words ascending.
-    #[must_use]
-    pub(crate) fn clicked(self, column: Column) -> Self {
-        let words = matches!(column, Column::Number | Column::Label | Column::TopToken);
-        let descending = if self.column == column {
-            !self.descending
-        } else {
-            !words
-        };
-        Self { column, descending }
     }
 }
 
@@ -103,17 +117,21 @@ impl Table {
         }
     }
 
-    /// Features in ascending order of a column; none for the columns that need none (number) or depend on more than the index (label).
+    /// Features in ascending order of a column; none for the columns that need none (number) or depend on more than the index (name, relevance).
     pub(crate) fn order(&self, column: Column) -> Option<&[u32]> {
         let at = match column {
-            Column::Number | Column::Label => return None,
+            Column::Number | Column::Name | Column::Relevance => return None,
             Column::Density => 0,
             Column::Mean => 1,
             Column::Max => 2,
             Column::Norm => 3,
-            Column::TopToken => 4,
         };
         Some(&self.orders[at])
+    }
+
+    /// Features by the token at which they peak; those that have none last.
+    pub(crate) fn by_token(&self) -> &[u32] {
+        &self.orders[4]
     }
 
     /// The size of the strongest activation of a feature, 1 where nothing is known.

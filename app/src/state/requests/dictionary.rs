@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use umbra_core::features::Viewer;
 use umbra_core::formats::{Precision, Target};
+use umbra_core::ids::FeatureId;
 use umbra_core::report::Choice;
 
 use crate::state::catalogue::DictionaryId;
@@ -34,6 +35,10 @@ pub(crate) enum Command {
     PickView(DictionaryId, Viewer),
     /// Write its index for another viewer.
     View(DictionaryId, Viewer, Out),
+    /// Write a report of these features into the project's folder of reports.
+    ReportHere(DictionaryId, Vec<FeatureId>),
+    /// Open a report with the system's program for its kind.
+    OpenReport(PathBuf),
     /// Ask where to, then report.
     PickReport(DictionaryId, Choice),
     /// Write chosen features as HTML or JSON.

@@ -3,7 +3,7 @@
 use umbra_core::ids::FeatureId;
 
 use crate::state::catalogue::DictionaryId;
-use crate::state::features::Sort;
+use crate::state::features::{Query, Seeker};
 
 /// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,6 @@ pub(crate) enum Command {
     },
     /// Filter the table by this.
     Filter(String),
-    /// Sort the table like this.
-    Sort(Sort),
     /// Read the table of the selected dictionary from its index.
     LoadTable,
     /// The page of the selected feature is shown: read what is known about it, and find its neighbours.
@@ -27,6 +25,15 @@ pub(crate) enum Command {
     Detail(FeatureId),
     /// Read what lists show of these features.
     Previews(DictionaryId, Vec<FeatureId>),
-    /// Find features whose tokens match these words.
-    Search(String),
+    /// Give these features of the selected dictionary one label.
+    LabelAll {
+        /// The features.
+        features: Vec<FeatureId>,
+        /// The text.
+        text: String,
+    },
+    /// Find the features that these words are about.
+    Search(Seeker, Query),
+    /// Start the search that waits, now that the words of the index are read.
+    Seek(Seeker),
 }

@@ -30,7 +30,7 @@ enum Form {
 }
 
 /// Draws the hover card.
-pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands, feature: FeatureId) {
+pub(crate) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands, feature: FeatureId) {
     ui.set_width(WIDTH);
     ui.label(body_strong(chips::title(state, feature)));
     known_ui(ui, state, (feature, Form::Hover), commands);

@@ -1,30 +1,37 @@
 //! The feature table: every feature, sorted, filtered and searched.
 
+mod bar;
+mod label;
 mod map;
 pub(crate) mod model;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use egui::{EventFilter, Key, ScrollArea, Sense, TextEdit, Ui, vec2};
+use egui::{Id, Key, TextEdit, Ui, vec2};
+use umbra_core::features::Hit;
 use umbra_core::ids::FeatureId;
 
+use self::bar::ActionBar;
+use self::label::NameEditor;
 use self::map::Map;
 use self::model::{Filter, Inputs, rows};
-use self::table::{Shown, TableReply, table_ui};
+use self::table::TableRows;
 use super::missing::{foreign_index_ui, misfit_ui};
 use super::view::View;
 use crate::memo::Memo;
 use crate::state::catalogue::Dictionary;
-use crate::state::features::{Sort, Table};
+use crate::state::features::{Column, Query, Seeker, Sort, Table};
 use crate::state::requests::{Commands, dictionary, features, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
 use crate::widgets::focus as keyboard;
+use crate::widgets::grid::{self, Grid, Reply, Selection, arrangement};
 use crate::widgets::number::count;
 
 /// Height of the map.
@@ -32,6 +39,12 @@ const MAP: f32 = 180.0;
 
 /// A tile lower than this shows the table alone.
 const ROOM_FOR_MAP: f32 = 480.0;
+
+/// Name of the table in the settings.
+const ALL: &str = "features";
+
+/// Name of the table of what a search found.
+const FOUND: &str = "found features";
 
 /// Everything the rows depend on.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,20 +56,41 @@ struct RowsKey {
     found: usize,
 }
 
+/// What is shown for a key.
+#[derive(Debug, Default)]
+struct Shown {
+    rows: Vec<u32>,
+    hits: HashMap<u32, Hit>,
+    map: Map,
+}
+
 /// The feature table: every feature, sorted, filtered and searched.
 #[derive(Debug)]
 pub(crate) struct FeaturesView {
     map: bool,
-    rows: Memo<RowsKey, (Vec<u32>, Map)>,
-    scroll_to: Option<FeatureId>,
+    shown: Memo<RowsKey, Shown>,
+    selection: Selection,
+    editor: NameEditor,
+    bar: ActionBar,
+    /// The feature that was selected in the window when the selection of rows was made.
+    followed: Option<FeatureId>,
+    /// Words of the search that the table is ordered for.
+    words: String,
+    /// The table is drawn for the first time.
+    fresh: bool,
 }
 
 impl Default for FeaturesView {
     fn default() -> Self {
         Self {
             map: true,
-            rows: Memo::default(),
-            scroll_to: None,
+            shown: Memo::default(),
+            selection: Selection::default(),
+            editor: NameEditor::default(),
+            bar: ActionBar::default(),
+            followed: None,
+            words: String::new(),
+            fresh: true,
         }
     }
 }
@@ -135,82 +169,184 @@ impl FeaturesView {
         self.filter_ui(ui, table, state, commands);
         let filter = Filter::parse(&state.features.filter);
         let found = found(state, &filter, commands);
-        let name = state.dictionary().map_or("", |d| d.name.as_str());
-        let key = RowsKey {
-            table: Arc::as_ptr(table) as usize,
-            labels: state.project.labels_revision,
-            filter: state.features.filter.clone(),
-            sort: state.features.sort,
-            found: found
-                .as_ref()
-                .map_or(0, |found| Arc::as_ptr(found) as usize),
+        self.begin_search(ui, &filter.words);
+        let searched = !filter.words.is_empty();
+        let (name, first) = if searched {
+            (FOUND, Column::Relevance)
+        } else {
+            (ALL, Column::Max)
         };
-        let Self {
-            rows: memo,
-            map: with_map,
-            scroll_to,
-            ..
-        } = self;
-        let (rows, map) = memo.get(key, |key| {
-            let labels: Vec<_> = state.project.labels(name).collect();
-            let inputs = Inputs {
-                table,
-                labels: &labels,
-                found: found.as_deref().map_or(&[], Vec::as_slice),
-            };
-            let rows = rows(&inputs, &filter, key.sort);
-            let map = Map::new(table, &rows);
-            (rows, map)
-        });
-        if rows.is_empty() {
+        let sort = sort_of(ui, name, first);
+        self.shown_of(table, state, &filter, (sort, found.as_ref()));
+        let count = self.shown.latest().map_or(0, |shown| shown.rows.len());
+        if count == 0 {
             nothing_ui(ui, state, &filter, commands);
             return;
         }
         let high = ui.available_height() > ROOM_FOR_MAP;
-        if *with_map && high {
-            ui.scope(|ui| map.ui(ui, MAP, (table, rows.as_slice()), state, commands));
+        if self.map && high && !searched {
+            if let Some(shown) = self.shown.latest() {
+                ui.scope(|ui| shown.map.ui(ui, MAP, (table, &shown.rows), state, commands));
+            }
             ui.add_space(space::CONTROL);
         }
-        let area = ui.available_rect_before_wrap();
-        let id = ui.scope_id().with("feature table");
-        let focus = ui.interact(area, id, Sense::FOCUSABLE);
-        keyboard::main(&focus);
-        focus.widget_info(|| {
-            egui::WidgetInfo::labeled(egui::Role::Table, true, "Features of the dictionary")
-        });
-        let walked = keys(ui, &focus, rows, state.selection.feature);
-        let bring = walked.0.or_else(|| scroll_to.take());
-        let shown = Shown {
-            table,
-            rows,
-            sort: state.features.sort,
-            scroll_to: bring.and_then(|feature| rows.iter().position(|row| *row == feature.0)),
-        };
-        let mut reply = if ui.available_width() < table::LEAST {
-            let size = vec2(table::LEAST, ui.available_height());
-            let across = ScrollArea::horizontal().show(ui, |ui| {
-                ui.allocate_ui(size, |ui| table_ui(ui, shown, state)).inner
-            });
-            across.inner
+        self.editor.follow(commands);
+        let reveal = self.follow_selection(state);
+        let several = self.selection.len() > 1;
+        let bar = if several {
+            ActionBar::HEIGHT + space::CHIP
         } else {
-            table_ui(ui, shown, state)
+            0.0
         };
-        if reply.selected.is_some() {
-            focus.request_focus();
+        let room = vec2(ui.available_width(), ui.available_height() - bar);
+        let layout = egui::Layout::top_down(egui::Align::Min);
+        ui.allocate_ui_with_layout(room, layout, |ui| {
+            self.grid_ui(ui, (name, first, reveal), (table, state), commands);
+        });
+        if several {
+            self.bar_ui(ui, state, commands);
         }
-        reply.selected = reply.selected.or(walked.0);
-        reply.opened = reply.opened.or(walked.1);
-        if let Some(column) = reply.sort {
-            let sort = state.features.sort.clicked(column);
-            commands.send(features::Command::Sort(sort));
-            *scroll_to = state.selection.feature;
+    }
+
+    /// Another search is ordered by relevance, whatever the last one was ordered by.
+    fn begin_search(&mut self, ui: &Ui, words: &str) {
+        if self.words == words {
+            return;
         }
-        send(&reply, commands);
+        words.clone_into(&mut self.words);
+        let mut kept = arrangement::of(ui.ctx(), FOUND);
+        if kept.sort.take().is_some() {
+            arrangement::change(ui.ctx(), FOUND, kept);
+        }
+    }
+
+    /// Computes the rows, if anything that they depend on is another.
+    fn shown_of(
+        &mut self,
+        table: &Arc<Table>,
+        state: &AppState,
+        filter: &Filter,
+        (sort, found): (Sort, Option<&Arc<Vec<Hit>>>),
+    ) {
+        let key = RowsKey {
+            table: Arc::as_ptr(table) as usize,
+            labels: state.project.labels_revision,
+            filter: state.features.filter.clone(),
+            sort,
+            found: found.map_or(0, |found| Arc::as_ptr(found) as usize),
+        };
+        let name = state.dictionary().map_or("", |d| d.name.as_str());
+        self.shown.get(key, |key| {
+            let labels: Vec<_> = state.project.labels(name).collect();
+            let hits = found.map_or(&[][..], |found| found.as_slice());
+            let inputs = Inputs {
+                table,
+                labels: &labels,
+                found: hits,
+            };
+            let rows = rows(&inputs, filter, key.sort);
+            Shown {
+                map: Map::new(table, &rows),
+                hits: hits
+                    .iter()
+                    .map(|hit| (hit.feature.0, hit.clone()))
+                    .collect(),
+                rows,
+            }
+        });
+    }
+
+    /// A feature that was selected elsewhere is selected here; the row to bring into view.
+    fn follow_selection(&mut self, state: &AppState) -> Option<usize> {
+        let selected = state.selection.feature;
+        if selected == self.followed && !self.fresh {
+            return None;
+        }
+        self.followed = selected;
+        self.fresh = false;
+        let feature = selected?;
+        if self.selection.cursor() == Some(feature.0.into()) {
+            return None;
+        }
+        self.selection.only(feature.0.into());
+        let rows = &self.shown.latest()?.rows;
+        rows.iter().position(|row| *row == feature.0)
+    }
+
+    fn grid_ui(
+        &mut self,
+        ui: &mut Ui,
+        (name, first, reveal): (&'static str, Column, Option<usize>),
+        (table, state): (&Table, &AppState),
+        commands: &mut Commands,
+    ) {
+        let Self {
+            shown,
+            selection,
+            editor,
+            bar,
+            ..
+        } = self;
+        let Some(shown) = shown.latest() else { return };
+        let focus = Id::unique(("grid", name));
+        let one = selection.cursor().filter(|_| selection.len() == 1);
+        let asked = ui.memory(|memory| memory.has_focus(focus))
+            && ui.input_mut(|input| input.consume_key(egui::Modifiers::NONE, Key::F2));
+        if let Some(key) = one.filter(|_| asked) {
+            let feature = FeatureId(key as u32);
+            editor.begin(feature, state.label(feature).unwrap_or_default());
+        }
+        let mut action = None;
+        let mut rows = TableRows {
+            state,
+            table,
+            rows: &shown.rows,
+            hits: &shown.hits,
+            editor,
+            focus,
+            commands,
+            action: &mut action,
+        };
+        let columns: &[_] = if name == FOUND {
+            &table::FOUND
+        } else {
+            &table::COLUMNS
+        };
+        let grid = Grid::new(name, columns)
+            .title("Features of the dictionary")
+            .fill()
+            .several()
+            .ordered_by(first.id(), first == Column::Max)
+            .reveal(reveal);
+        let reply = grid.show(ui, &mut rows, selection);
+        if let Some(table) = ui.ctx().read_response(focus) {
+            keyboard::main(&table);
+        }
+        if let Some((action, features)) = action {
+            bar.act(action, features, (state, editor), commands);
+        }
+        let chosen = send(&reply, &shown.rows, commands);
+        self.followed = chosen.or(self.followed);
+    }
+
+    fn bar_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        ui.add_space(space::CHIP);
+        let selected: Vec<FeatureId> = self
+            .selection
+            .keys()
+            .map(|key| FeatureId(key as u32))
+            .collect();
+        let clear = self
+            .bar
+            .ui(ui, (state, &selected), &mut self.editor, commands);
+        if clear {
+            self.selection.clear();
+        }
     }
 
     fn filter_ui(&mut self, ui: &mut Ui, table: &Table, state: &AppState, commands: &mut Commands) {
         let mut filter = state.features.filter.clone();
-        let shown = self.rows.latest().map_or(0, |(rows, _)| rows.len());
+        let shown = self.shown.latest().map_or(0, |shown| shown.rows.len());
         ui.horizontal(|ui| {
             let secondary = Theme::from_ui(ui).ink.secondary;
             let name = ui.label(caption("Filter").color(secondary));
@@ -221,8 +357,9 @@ impl FeaturesView {
                 .desired_width(room);
             let field = ui.add_sized(vec2(room, space::CONTROL_ROW), edit);
             keyboard::search(&field);
-            field.labelled_by(name.id).on_hover_text(
-                "Words search labels and the tokens of the index. #12 finds one feature. \
+            field.labelled_by(name.id)
+                .on_hover_text(
+                    "Words search labels, the text of examples, and promoted and suppressed tokens. #12 finds one feature. \
                      density, mean, max and norm accept < and >.",
             );
             if !filter.is_empty() {
@@ -238,12 +375,7 @@ impl FeaturesView {
                 ui.toggle_value(&mut self.map, "Map").on_hover_text(
                     "Plot density against largest activation, one point per feature",
                 );
-                let all = count(table.summaries.len() as u64);
-                let text = if shown == table.summaries.len() {
-                    format!("{all} features")
-                } else {
-                    format!("{} of {all} features", count(shown as u64))
-                };
+                let label = ui.label(caption(counted(table, state, shown)).color(secondary));
                 let over = state.features.index.as_ref().map(|index| {
                     format!(
                         "Measured over {} tokens of {}, {}",
@@ -252,7 +384,6 @@ impl FeaturesView {
                         index.about.positions.said(index.about.left_out)
                     )
                 });
-                let label = ui.label(caption(text).color(secondary));
                 if let Some(over) = over {
                     label.on_hover_text(over);
                 }
@@ -265,84 +396,79 @@ impl FeaturesView {
     }
 }
 
+/// How many features are shown, or that a search is under way.
+fn counted(table: &Table, state: &AppState, shown: usize) -> String {
+    let all = count(table.summaries.len() as u64);
+    let searches = !state.features.filter.is_empty() && state.features.found.hits.is_loading();
+    if searches && state.features.words.is_loading() {
+        "Reading the words of the index…".to_owned()
+    } else if searches {
+        "Searching…".to_owned()
+    } else if shown == table.summaries.len() {
+        format!("{all} features")
+    } else {
+        format!("{} of {all} features", count(shown as u64))
+    }
+}
+
+/// The order that a person chose for the table `name`, or its own.
+fn sort_of(ui: &Ui, name: &str, first: Column) -> Sort {
+    let own = Sort {
+        column: first,
+        descending: true,
+    };
+    let chosen = grid::sort(ui.ctx(), name).and_then(|chosen| {
+        Some(Sort {
+            column: Column::of_id(&chosen.column)?,
+            descending: chosen.descending,
+        })
+    });
+    chosen.unwrap_or(own)
+}
+
 /// Returns what the index found for the filter's words, and asks for it where needed.
-fn found(
-    state: &AppState,
-    filter: &Filter,
-    commands: &mut Commands,
-) -> Option<Arc<Vec<FeatureId>>> {
+fn found(state: &AppState, filter: &Filter, commands: &mut Commands) -> Option<Arc<Vec<Hit>>> {
     if filter.words.is_empty() {
         return None;
     }
-    let indexed = state.dictionary()?.index.ready().is_some();
-    if indexed && state.features.found.words != filter.words {
-        commands.send(features::Command::Search(filter.words.clone()));
+    let query = Query {
+        words: filter.words.clone(),
+        labels: state.project.labels_revision,
+    };
+    let found = &state.features.found;
+    let indexed = state.index_of(state.dictionary()?.id).is_some();
+    if indexed && found.query != query {
+        commands.send(features::Command::Search(Seeker::Table, query));
     }
-    state.features.found.features.ready().map(Arc::clone)
+    found.latest().cloned()
+}
+
+/// Carries out what was done with the rows; the feature that was chosen.
+fn send(reply: &Reply, rows: &[u32], commands: &mut Commands) -> Option<FeatureId> {
+    let feature = |row: Option<usize>| Some(FeatureId(*rows.get(row?)?));
+    let page = |feature, beside| navigation::Command::Feature { feature, beside };
+    if let Some(feature) = feature(reply.opened) {
+        commands.send(page(feature, false));
+    } else if let Some(feature) = feature(reply.beside) {
+        commands.send(page(feature, true));
+    }
+    let chosen = feature(reply.chosen);
+    if chosen.is_some() {
+        commands.send(navigation::Command::SelectFeature(chosen));
+    }
+    chosen
 }
 
 fn nothing_ui(ui: &mut Ui, state: &AppState, filter: &Filter, commands: &mut Commands) {
-    let looking = !filter.words.is_empty() && state.features.found.features.is_loading();
+    let looking = !filter.words.is_empty() && state.features.found.hits.is_loading();
     if looking {
         return;
     }
-    let sentence = match state.features.found.features.failure() {
+    let sentence = match state.features.found.hits.failure() {
         Some(why) if !filter.words.is_empty() => why.to_owned(),
         _ => format!("No feature matches “{}”.", state.features.filter),
     };
     if empty_state(ui, icons::FUNNEL, &sentence, Some("Show all features")) {
         commands.send(features::Command::Filter(String::new()));
-    }
-}
-
-/// Arrow keys walk the rows, Enter opens: the feature walked to, and the one opened.
-fn keys(
-    ui: &Ui,
-    focus: &egui::Response,
-    rows: &[u32],
-    selected: Option<FeatureId>,
-) -> (Option<FeatureId>, Option<FeatureId>) {
-    if !focus.has_focus() {
-        return (None, None);
-    }
-    let filter = EventFilter {
-        vertical_arrows: true,
-        ..EventFilter::default()
-    };
-    ui.memory_mut(|memory| memory.set_focus_lock_filter(focus.id, filter));
-    let pressed = |key| ui.input(|input| input.key_pressed(key));
-    if pressed(Key::Enter) {
-        return (None, selected);
-    }
-    let last = rows.len() - 1;
-    let page = (focus.rect.height() / space::TABLE_ROW).max(2.0) as usize - 1;
-    let at = selected.and_then(|feature| rows.iter().position(|row| *row == feature.0));
-    let from = at.unwrap_or(0);
-    let target = if pressed(Key::ArrowDown) {
-        at.map_or(0, |at| at + 1)
-    } else if pressed(Key::ArrowUp) {
-        from.saturating_sub(1)
-    } else if pressed(Key::PageDown) {
-        from + page
-    } else if pressed(Key::PageUp) {
-        from.saturating_sub(page)
-    } else if pressed(Key::Home) {
-        0
-    } else if pressed(Key::End) {
-        last
-    } else {
-        return (None, None);
-    };
-    (Some(FeatureId(rows[target.min(last)])), None)
-}
-
-fn send(reply: &TableReply, commands: &mut Commands) {
-    let page = |feature, beside| navigation::Command::Feature { feature, beside };
-    if let Some(feature) = reply.opened {
-        commands.send(page(feature, false));
-    } else if let Some(feature) = reply.beside {
-        commands.send(page(feature, true));
-    } else if reply.selected.is_some() {
-        commands.send(navigation::Command::SelectFeature(reply.selected));
     }
 }

@@ -1,6 +1,6 @@
 //! Which rows the table shows, and in which order: pure functions of table, labels, filter and column. Draws nothing.
 
-use umbra_core::features::Summary;
+use umbra_core::features::{Hit, Summary, matches};
 use umbra_core::ids::FeatureId;
 
 use crate::state::features::{Column, Sort, Table};
@@ -131,8 +131,8 @@ pub struct Inputs<'a> {
     pub table: &'a Table,
     /// Labels by feature, ascending.
     pub labels: &'a [(FeatureId, &'a str)],
-    /// Features that the index found for the filter's words, if it has answered.
-    pub found: &'a [FeatureId],
+    /// Features that the index found for the filter's words, best first, if it has answered.
+    pub found: &'a [Hit],
 }
 
 /// Features to show, in order. Linear in the number of features: orders by column were made when the table was read.
@@ -148,19 +148,20 @@ pub fn rows(inputs: &Inputs<'_>, filter: &Filter, sort: Sort) -> Vec<u32> {
                 .iter()
                 .all(|range| range.holds(&inputs.table.summaries[at]))
     };
-    let by_label;
+    let own;
     let order: &[u32] = match inputs.table.order(sort.column) {
         Some(order) => order,
-        None if sort.column == Column::Label => {
-            by_label = label_order(inputs, sort.descending);
-            return by_label.into_iter().filter(shown).collect();
+        None if sort.column == Column::Name => {
+            own = by_name(inputs, sort.descending);
+            return own.into_iter().filter(shown).collect();
+        }
+        None if sort.column == Column::Relevance => {
+            own = by_relevance(inputs);
+            return own.into_iter().filter(shown).collect();
         }
         None => {
-            return if sort.descending {
-                (0..features).rev().filter(shown).collect()
-            } else {
-                (0..features).filter(shown).collect()
-            };
+            own = (0..features).collect();
+            &own
         }
     };
     if sort.descending {
@@ -170,8 +171,8 @@ pub fn rows(inputs: &Inputs<'_>, filter: &Filter, sort: Sort) -> Vec<u32> {
     }
 }
 
-/// Labelled features by label, then all others by number, whatever the direction.
-fn label_order(inputs: &Inputs<'_>, descending: bool) -> Vec<u32> {
+/// Labelled features by label, then all others by the token at which they peak; those without a name last, whatever the direction.
+fn by_name(inputs: &Inputs<'_>, descending: bool) -> Vec<u32> {
     let features = inputs.table.summaries.len();
     let mut labelled: Vec<(String, u32)> = inputs
         .labels
@@ -180,28 +181,51 @@ fn label_order(inputs: &Inputs<'_>, descending: bool) -> Vec<u32> {
         .map(|(feature, text)| (text.to_lowercase(), feature.0))
         .collect();
     labelled.sort();
-    if descending {
-        labelled.reverse();
-    }
     let mut is_labelled = vec![false; features];
     for (_, feature) in &labelled {
         is_labelled[*feature as usize] = true;
     }
-    let others = (0..features as u32).filter(|i| !is_labelled[*i as usize]);
+    let named = |i: &u32| {
+        let token = inputs.table.top_tokens.get(*i as usize);
+        token.is_some_and(|token| !token.trim().is_empty())
+    };
+    let by_token = inputs.table.by_token().iter().copied();
+    let others = by_token.filter(|i| !is_labelled[*i as usize]);
+    let (mut others, nameless): (Vec<u32>, Vec<u32>) = others.partition(named);
+    if descending {
+        labelled.reverse();
+        others.reverse();
+    }
     let order = labelled.iter().map(|(_, feature)| *feature);
-    order.chain(others).collect()
+    order.chain(others).chain(nameless).collect()
 }
 
-/// Features whose label holds `words`, that the index found for them, or whose number they are.
+/// Features as the search ranks them, then those that only their label or number brings in.
+fn by_relevance(inputs: &Inputs<'_>) -> Vec<u32> {
+    let features = inputs.table.summaries.len();
+    let mut ranked = vec![false; features];
+    let mut order = Vec::with_capacity(features);
+    for hit in inputs
+        .found
+        .iter()
+        .filter(|hit| hit.feature.index() < features)
+    {
+        ranked[hit.feature.index()] = true;
+        order.push(hit.feature.0);
+    }
+    order.extend((0..features as u32).filter(|i| !ranked[*i as usize]));
+    order
+}
+
+/// Features whose label matches `words`, that the index found for them, or whose number they are.
 fn mentioned(inputs: &Inputs<'_>, words: &str) -> Vec<bool> {
     let mut found = vec![false; inputs.table.summaries.len()];
-    let words = words.to_lowercase();
     let by_label = inputs.labels.iter();
-    let labelled = by_label.filter(|(_, text)| text.to_lowercase().contains(&words));
+    let labelled = by_label.filter(|(_, text)| matches(words, text));
     let number = words.parse().ok().map(FeatureId);
     let all = labelled
         .map(|(feature, _)| *feature)
-        .chain(inputs.found.iter().copied())
+        .chain(inputs.found.iter().map(|hit| hit.feature))
         .chain(number);
     for feature in all {
         if let Some(entry) = found.get_mut(feature.index()) {
@@ -236,6 +260,13 @@ mod tests {
         Table::new(DictionaryId(0), summaries, tokens)
     }
 
+    fn hit(feature: u32) -> Hit {
+        Hit {
+            feature: FeatureId(feature),
+            ..Hit::default()
+        }
+    }
+
     #[track_caller]
     fn check(filter: &str, column: Column, descending: bool, want: &[u32]) {
         let labels = [(FeatureId(1), "Royal title"), (FeatureId(2), "fruit")];
@@ -243,7 +274,7 @@ mod tests {
         let inputs = Inputs {
             table: &table,
             labels: &labels,
-            found: &[FeatureId(0)],
+            found: &[hit(2), hit(0)],
         };
         let sort = Sort { column, descending };
         let got = rows(&inputs, &Filter::parse(filter), sort);
@@ -256,9 +287,9 @@ mod tests {
         check("", Column::Number, true, &[3, 2, 1, 0]);
         check("", Column::Density, true, &[0, 2, 1, 3]);
         check("", Column::Max, false, &[3, 2, 0, 1]);
-        check("", Column::TopToken, false, &[2, 0, 1, 3]);
-        check("", Column::Label, false, &[2, 1, 0, 3]);
-        check("", Column::Label, true, &[1, 2, 0, 3]);
+        // Labels, then tokens, then what has neither.
+        check("", Column::Name, false, &[2, 1, 0, 3]);
+        check("", Column::Name, true, &[1, 2, 0, 3]);
     }
 
     #[test]
@@ -268,10 +299,13 @@ mod tests {
         check("density<1e-3", Column::Number, false, &[1, 3]);
         check("density<=0.1%", Column::Number, false, &[1, 2, 3]);
         check("density>0 max<5", Column::Max, true, &[0, 2]);
-        check("royal", Column::Number, false, &[0, 1]);
-        check("royal max>5", Column::Number, false, &[1]);
-        check("3", Column::Number, false, &[0, 3]);
-        check("density<", Column::Number, false, &[0]);
+        check("royal", Column::Number, false, &[0, 1, 2]);
+        check("title royal max>5", Column::Number, false, &[1]);
+        check("3", Column::Number, false, &[0, 2, 3]);
+        check("density<", Column::Number, false, &[0, 2]);
+        // As the search ranks them; a label that it does not know of yet comes last.
+        check("royal", Column::Relevance, false, &[2, 0, 1]);
+        check("royal max<5", Column::Relevance, false, &[2, 0]);
     }
 
     #[test]
@@ -306,12 +340,5 @@ mod tests {
             (table.most(FeatureId(0)), table.most(FeatureId(1))),
             (5.0, 3.0)
         );
-    }
-
-    #[test]
-    fn a_second_click_turns_the_direction() {
-        let by_max = Sort::default();
-        assert!(by_max.descending && !by_max.clicked(Column::Max).descending);
-        assert!(!by_max.clicked(Column::Label).descending);
     }
 }

@@ -1,268 +1,378 @@
-//! The table itself: heads that sort, visible rows only.
+//! The rows of the feature table: columns, cells, hover card, menu. What is read from the index is asked for as it comes into view.
 
-use egui::{Align, Align2, FontId, Layout, Rect, Response, RichText, Role, Sense, Ui, WidgetInfo};
-use egui_extras::{Column as Width, TableBuilder, TableRow};
+use std::collections::HashMap;
+
+use egui::{Role, Sense, Ui, WidgetInfo, vec2};
+use umbra_core::features::{Example, Hit, Name, Preview, Summary, TokenEffect};
 use umbra_core::ids::FeatureId;
 
+use super::label::NameEditor;
 use crate::state::AppState;
-use crate::state::features::{Column, Sort, Table};
-use crate::theme::{Theme, caption, icons, size, space};
+use crate::state::features::{Column as By, Table};
+use crate::state::requests::{Commands, navigation};
+use crate::theme::{Theme, mono, space};
+use crate::views::feature::card;
+use crate::widgets::csv::Value;
 use crate::widgets::feature_chip::dot;
+use crate::widgets::feature_name;
+use crate::widgets::grid::{Column, Rows};
+use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::number::{number, percent};
+use crate::widgets::snippet;
+use crate::widgets::token_strip::Scale;
 
-/// Columns: head, definition, whether it holds numbers.
-const COLUMNS: [(Column, &str, &str, bool); 7] = [
-    (
-        Column::Number,
-        "Feature",
-        "Index of the feature in the dictionary",
-        true,
-    ),
-    (Column::Label, "Label", "Its label", false),
-    (
-        Column::TopToken,
-        "Top token",
-        "Token with the highest activation in its strongest example",
-        false,
-    ),
-    (
-        Column::Density,
-        "Density",
-        "Share of the index's tokens on which it is active",
-        true,
-    ),
-    (
-        Column::Mean,
-        "Mean",
-        "Mean activation where it is active",
-        true,
-    ),
-    (Column::Max, "Max", "Activation of largest magnitude", true),
-    (Column::Norm, "Norm", "L2 norm of its decoder row", true),
+/// Promoted tokens in a row.
+const PROMOTED: usize = 6;
+
+/// Columns of the whole table.
+pub(super) const COLUMNS: [Column<'static>; 9] = [
+    NUMBER, NAME, EXAMPLE, PROMOTES, ACTIVITY, DENSITY, MEAN, MAX, NORM,
 ];
 
-/// Least width of a label.
-const LABEL: f32 = 60.0;
+/// Columns of the features that a search found.
+pub(super) const FOUND: [Column<'static>; 10] = [
+    NUMBER, NAME, WHY, EXAMPLE, PROMOTES, ACTIVITY, DENSITY, MEAN, MAX, NORM,
+];
 
-/// Width of a number where there is little room.
-const FIGURE: f32 = 64.0;
+const NUMBER: Column<'static> = Column::number(By::Number.id(), "Feature")
+    .definition("Number of the feature in its dictionary")
+    .width(64.0, 72.0)
+    .always();
 
-/// Width of a feature's number, and of a token.
-const NUMBER: f32 = 72.0;
-const TOKEN: f32 = 130.0;
+const NAME: Column<'static> = Column::text(By::Name.id(), "Name")
+    .definition(
+        "Your label. Where there is none, the token on which the feature is strongest, with the text around it. Click to write a label",
+    )
+    .width(110.0, 220.0)
+    .always();
 
-/// Width below which the table scrolls from side to side.
-pub(super) const LEAST: f32 =
-    NUMBER + LABEL + TOKEN + 4.0 * FIGURE + 6.0 * space::CONTROL + space::PANEL;
+const WHY: Column<'static> = Column::text(By::Relevance.id(), "Why it was found")
+    .definition(
+        "Best match first: features whose label matches, that peak on the words, whose examples hold them, that promote or suppress them",
+    )
+    .width(110.0, 200.0);
 
-/// The user's action on the table.
-#[derive(Debug, Default)]
-pub(super) struct TableReply {
-    /// A head was clicked.
-    pub(super) sort: Option<Column>,
-    /// A row was clicked.
-    pub(super) selected: Option<FeatureId>,
-    /// A row was double-clicked.
-    pub(super) opened: Option<FeatureId>,
-    /// A row was middle-clicked.
-    pub(super) beside: Option<FeatureId>,
-}
+const EXAMPLE: Column<'static> = Column::text("example", "Strongest example")
+    .definition("The text where the feature is most active; the token of the peak is underlined")
+    .width(140.0, 260.0)
+    .fills()
+    .unsorted();
 
-/// Content of the table.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shown<'a> {
-    /// Scalars and tokens.
+const PROMOTES: Column<'static> = Column::text("promotes", "Promotes")
+    .definition("Tokens whose logits the feature's direction raises most, by its weights alone")
+    .width(80.0, 170.0)
+    .unsorted();
+
+const ACTIVITY: Column<'static> = Column::text("activity", "Activations")
+    .definition(
+        "Histogram of its activations where it is active, from 0 to its largest; counts on a logarithmic scale where they span decades",
+    )
+    .width(64.0, 84.0)
+    .unsorted();
+
+const DENSITY: Column<'static> = Column::number(By::Density.id(), "Density")
+    .definition("Share of the index's tokens on which the feature is active")
+    .width(64.0, 76.0);
+
+const MEAN: Column<'static> = Column::number(By::Mean.id(), "Mean")
+    .definition("Mean activation where the feature is active")
+    .width(52.0, 64.0)
+    .hidden();
+
+const MAX: Column<'static> = Column::number(By::Max.id(), "Max")
+    .definition("The largest activation on the index's text, by size")
+    .width(52.0, 64.0);
+
+const NORM: Column<'static> = Column::number(By::Norm.id(), "Norm")
+    .definition("Norm of the feature's decoder row")
+    .width(52.0, 64.0)
+    .hidden();
+
+/// The rows on screen and what they are drawn from.
+pub(super) struct TableRows<'a> {
+    pub(super) state: &'a AppState,
     pub(super) table: &'a Table,
-    /// Features in order.
+    /// Features in the order shown.
     pub(super) rows: &'a [u32],
-    /// Column to sort by.
-    pub(super) sort: Sort,
-    /// Row to bring into view.
-    pub(super) scroll_to: Option<usize>,
+    /// Why each was found.
+    pub(super) hits: &'a HashMap<u32, Hit>,
+    pub(super) editor: &'a mut NameEditor,
+    /// The control that has the focus while a person walks through the rows.
+    pub(super) focus: egui::Id,
+    pub(super) commands: &'a mut Commands,
+    /// What was chosen in the menu of a row.
+    pub(super) action: &'a mut Option<(super::bar::Action, Vec<FeatureId>)>,
 }
 
-/// Draws it over what is free.
-pub(super) fn table_ui(ui: &mut Ui, shown: Shown<'_>, state: &AppState) -> TableReply {
-    let mut reply = TableReply::default();
-    ui.spacing_mut().item_spacing = egui::vec2(space::CONTROL, 0.0);
-    let figures = if ui.available_width() > 640.0 {
-        84.0
-    } else {
-        FIGURE
-    };
-    let mut builder = TableBuilder::new(ui)
-        .id_salt("features")
-        .striped(false)
-        .sense(Sense::click())
-        .cell_layout(Layout::left_to_right(Align::Center))
-        .auto_shrink([false, false])
-        .animate_scrolling(false)
-        .column(Width::exact(NUMBER))
-        .column(Width::remainder().at_least(LABEL).clip(true))
-        .column(Width::exact(TOKEN).clip(true))
-        .columns(Width::exact(figures), 4);
-    if let Some(row) = shown.scroll_to {
-        builder = builder.scroll_to_row(row, None);
+impl TableRows<'_> {
+    fn feature(&self, row: usize) -> FeatureId {
+        FeatureId(self.rows.get(row).copied().unwrap_or_default())
     }
-    builder
-        .header(space::CONTROL_ROW, |mut header| {
-            for (column, name, definition, numeric) in COLUMNS {
-                header.col(|ui| {
-                    let sort = shown.sort;
-                    if head_ui(
-                        ui,
-                        name,
-                        definition,
-                        (numeric, (sort.column == column).then_some(sort.descending)),
-                    )
-                    .clicked()
-                    {
-                        reply.sort = Some(column);
+
+    fn summary(&self, feature: FeatureId) -> Option<&Summary> {
+        self.table.summaries.get(feature.index())
+    }
+
+    fn preview(&self, feature: FeatureId) -> Option<&Preview> {
+        let preview = self.state.preview(self.table.dictionary, feature);
+        preview.map(std::sync::Arc::as_ref)
+    }
+
+    fn name(&self, feature: FeatureId) -> Name<'_> {
+        self.state.name_of(self.table.dictionary, feature)
+    }
+
+    fn why(&self, feature: FeatureId) -> Option<&Hit> {
+        self.hits.get(&feature.0)
+    }
+}
+
+impl Rows for TableRows<'_> {
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn key(&self, row: usize) -> u64 {
+        self.feature(row).0.into()
+    }
+
+    fn words(&self, row: usize) -> String {
+        let feature = self.feature(row);
+        let label = self.state.label(feature).unwrap_or("no label");
+        format!("Row of feature {feature}, {label}")
+    }
+
+    fn value(&self, row: usize, column: &str) -> Value {
+        let feature = self.feature(row);
+        let known = |text: String| match text.as_str() {
+            "" => Value::Nothing,
+            _ => Value::Text(text),
+        };
+        let of_summary = |value: fn(&Summary) -> f64| {
+            let summary = self.summary(feature);
+            summary.map_or(Value::Nothing, |summary| Value::Number(value(summary)))
+        };
+        match By::of_id(column) {
+            Some(By::Number) => Value::Count(feature.0.into()),
+            Some(By::Name) => known(self.name(feature).to_string()),
+            Some(By::Relevance) => known(self.why(feature).map(Hit::why).unwrap_or_default()),
+            Some(By::Density) => of_summary(|summary| summary.density),
+            Some(By::Mean) => of_summary(|summary| summary.mean),
+            Some(By::Max) => of_summary(Summary::strongest),
+            Some(By::Norm) => of_summary(|summary| summary.decoder_norm),
+            None => known(self.known(feature, column)),
+        }
+    }
+
+    fn text(&self, row: usize, column: &str) -> String {
+        match (By::of_id(column), self.value(row, column)) {
+            (Some(By::Number), Value::Count(feature)) => feature.to_string(),
+            (Some(By::Density), Value::Number(density)) => percent(density),
+            (_, Value::Number(value)) => number(value),
+            (_, Value::Text(text)) => text.replace('\n', "⏎"),
+            _ => "–".to_owned(),
+        }
+    }
+
+    fn cell_ui(&mut self, ui: &mut Ui, row: usize, column: &str) -> bool {
+        let feature = self.feature(row);
+        match column {
+            "feature" => number_ui(ui, feature, self.summary(feature)),
+            "name" => self.name_ui(ui, feature),
+            "why" => why_ui(ui, self.why(feature)),
+            _ => {
+                let summary = self.summary(feature).copied().unwrap_or_default();
+                match (column, self.preview(feature)) {
+                    ("example", Some(preview)) => {
+                        if let Some(example) = &preview.top {
+                            example_ui(ui, example, &summary);
+                        }
                     }
-                });
+                    ("promotes", Some(preview)) => promoted_ui(ui, &preview.promoted),
+                    ("activity", Some(preview)) => activity_ui(ui, preview),
+                    // Not read yet.
+                    ("example" | "promotes" | "activity", None) => {}
+                    _ => return false,
+                }
             }
-        })
-        .body(|body| {
-            body.rows(space::TABLE_ROW, shown.rows.len(), |mut row| {
-                let feature = FeatureId(shown.rows[row.index()]);
-                row.set_selected(state.selection.feature == Some(feature));
-                cells_ui(&mut row, shown.table, state, feature);
-                let response = row.response();
-                name_row(&response, state, feature);
-                if response.clicked() {
-                    reply.selected = Some(feature);
+        }
+        true
+    }
+
+    fn menu_ui(&mut self, ui: &mut Ui, row: usize, selected: &[u64]) -> bool {
+        let feature = self.feature(row);
+        let page = |beside| navigation::Command::Feature { feature, beside };
+        let all: Vec<FeatureId> = selected.iter().map(|key| FeatureId(*key as u32)).collect();
+        if all.len() < 2 {
+            for (words, command) in [
+                ("Open", page(false)),
+                ("Open beside", page(true)),
+                ("Copy link", navigation::Command::CopyLink(feature)),
+            ] {
+                if ui.button(words).clicked() {
+                    self.commands.send(command);
+                    ui.close();
                 }
-                if response.double_clicked() {
-                    reply.opened = Some(feature);
-                }
-                if response.middle_clicked() {
-                    reply.beside = Some(feature);
-                }
-            });
-        });
-    reply
+            }
+            ui.separator();
+        }
+        for action in super::bar::Action::ALL {
+            let button = ui.button(action.words(all.len()));
+            if button.on_hover_text(action.help()).clicked() {
+                *self.action = Some((action, all.clone()));
+                ui.close();
+            }
+        }
+        true
+    }
+
+    fn card_ui(&mut self, ui: &mut Ui, row: usize) {
+        let feature = self.feature(row);
+        card::card_ui(ui, self.state, self.commands, feature);
+    }
+
+    fn has_cards(&self) -> bool {
+        true
+    }
 }
 
-fn name_row(response: &Response, state: &AppState, feature: FeatureId) {
-    response.widget_info(|| {
-        let label = state.label(feature).unwrap_or("no label");
-        let selected = state.selection.feature == Some(feature);
-        WidgetInfo::selected(
-            Role::Row,
-            true,
-            selected,
-            format!("Row of feature {feature}, {label}"),
-        )
-    });
-}
+impl TableRows<'_> {
+    /// The text of a column that is read from the index.
+    fn known(&self, feature: FeatureId, column: &str) -> String {
+        let Some(preview) = self.preview(feature) else {
+            return String::new();
+        };
+        match column {
+            "example" => preview
+                .top
+                .as_ref()
+                .map(|e| e.tokens.concat())
+                .unwrap_or_default(),
+            "promotes" => {
+                let texts: Vec<&str> = preview.promoted.iter().map(|e| e.text.as_str()).collect();
+                texts.join(" ")
+            }
+            "activity" => {
+                let counts = preview.histogram.counts.iter().map(u64::to_string);
+                counts.collect::<Vec<_>>().join(" ")
+            }
+            _ => String::new(),
+        }
+    }
 
-fn head_ui(
-    ui: &mut Ui,
-    name: &str,
-    definition: &str,
-    (numeric, sorted): (bool, Option<bool>),
-) -> Response {
-    let theme = Theme::from_ui(ui);
-    let ink = if sorted.is_some() {
-        theme.ink.primary
-    } else {
-        theme.ink.secondary
-    };
-    let arrow = match sorted {
-        Some(true) => icons::CARET_DOWN,
-        Some(false) => icons::CARET_UP,
-        None => "",
-    };
-    let text = if arrow.is_empty() {
-        name.to_owned()
-    } else if numeric {
-        format!("{arrow} {name}")
-    } else {
-        format!("{name} {arrow}")
-    };
-    let layout = if numeric {
-        Layout::right_to_left(Align::Center)
-    } else {
-        Layout::left_to_right(Align::Center)
-    };
-    ui.with_layout(layout, |ui| {
-        ui.spacing_mut().button_padding.x = 0.0;
-        let button = egui::Button::new(caption(text).color(ink)).frame(false);
-        let response = ui.add(button).on_hover_text(definition);
+    /// The name, which a click turns into a field for the label.
+    fn name_ui(&mut self, ui: &mut Ui, feature: FeatureId) {
+        if self.editor.is_of(feature) {
+            self.editor.ui(ui, self.focus, self.commands);
+            return;
+        }
+        let room = vec2(ui.available_width(), space::TABLE_ROW);
+        let (rect, response) = ui.allocate_exact_size(room, Sense::hover());
+        let name = self.name(feature);
+        let said = name.to_string();
         response.widget_info(|| {
-            WidgetInfo::labeled(
-                Role::ColumnHeader,
-                true,
-                format!("Sort by {}", name.to_lowercase()),
-            )
+            let words = format!("Name of feature {feature}: {said}");
+            WidgetInfo::labeled(Role::Button, true, words)
         });
-        response
-    })
-    .inner
+        let galley = feature_name::layout(ui, name, rect.width());
+        let theme = Theme::from_ui(ui);
+        if response.hovered() {
+            let under = rect.shrink2(vec2(0.0, 3.0));
+            ui.painter().rect_filled(
+                under.expand2(vec2(3.0, 0.0)),
+                space::CORNER,
+                theme.surface.hover,
+            );
+        }
+        if let Some(galley) = galley {
+            let at = egui::pos2(rect.left(), rect.center().y - galley.size().y / 2.0);
+            ui.painter().galley(at, galley, theme.ink.primary);
+        }
+        // The row takes the click too, and with Ctrl or Shift it alone.
+        let clicked = ui.input(|input| {
+            let clicked = input.pointer.primary_clicked() && !input.modifiers.any();
+            clicked.then(|| input.pointer.interact_pos()).flatten()
+        });
+        let here = |at: &egui::Pos2| {
+            let seen = rect.intersect(ui.clip_rect());
+            seen.contains(*at) && ui.ctx().layer_id_at(*at) == Some(ui.layer_id())
+        };
+        if clicked.as_ref().is_some_and(here) {
+            let label = self.state.label(feature).unwrap_or_default();
+            self.editor.begin(feature, label);
+        }
+        response.on_hover_cursor(egui::CursorIcon::Text);
+    }
 }
 
-fn cells_ui(row: &mut TableRow<'_, '_>, table: &Table, state: &AppState, feature: FeatureId) {
-    let Some(summary) = table.summaries.get(feature.index()) else {
+/// The number, with a dot: a ring for a feature that was never active.
+fn number_ui(ui: &mut Ui, feature: FeatureId, summary: Option<&Summary>) {
+    let rect = ui.max_rect();
+    let share = match summary {
+        Some(summary) if summary.density > 0.0 => 1.0,
+        _ => 0.0,
+    };
+    dot(ui, egui::pos2(rect.left() + 8.0, rect.center().y), share);
+    ui.add(egui::Label::new(mono(feature.to_string())).selectable(false));
+}
+
+fn why_ui(ui: &mut Ui, hit: Option<&Hit>) {
+    let reasons = hit.map(Hit::reasons).unwrap_or_default();
+    let Some(first) = reasons.first() else {
         return;
     };
-    row.col(|ui| {
-        let rect = ui.max_rect();
-        let share = if summary.density > 0.0 { 1.0 } else { 0.0 };
-        dot(ui, egui::pos2(rect.left() + 8.0, rect.center().y), share);
-        right(ui, &feature.to_string());
-    });
-    row.col(|ui| {
-        let label = state.label(feature);
-        let faint = Theme::from_ui(ui).ink.disabled;
-        let text = label.map_or_else(|| RichText::new("–").color(faint), RichText::new);
-        ui.add(egui::Label::new(text).truncate().selectable(false));
-    });
-    row.col(|ui| {
-        let token = table.top_tokens.get(feature.index());
-        token_ui(ui, token.map_or("", String::as_str));
-    });
-    let figures = [
-        percent(summary.density),
-        number(summary.mean),
-        number(summary.strongest()),
-        number(summary.decoder_norm),
-    ];
-    for figure in figures {
-        row.col(|ui| right(ui, &figure));
-    }
+    let text = if reasons.len() > 1 {
+        format!("{first} +{}", reasons.len() - 1)
+    } else {
+        first.to_string()
+    };
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let text = egui::RichText::new(text).color(secondary);
+    ui.add(egui::Label::new(text).truncate().selectable(false));
 }
 
-fn right(ui: &Ui, text: &str) {
-    let rect = ui.max_rect();
-    ui.painter().text(
-        rect.right_center(),
-        Align2::RIGHT_CENTER,
-        text,
-        FontId::monospace(size::BODY),
-        Theme::from_ui(ui).ink.primary,
+fn example_ui(ui: &Ui, example: &Example, summary: &Summary) {
+    let galley = snippet::layout(
+        ui,
+        example,
+        Scale::from_summary(summary),
+        ui.available_width(),
     );
+    paint(ui, galley);
 }
 
-/// A token on a faint ground, so that its spaces are seen.
-fn token_ui(ui: &Ui, token: &str) {
-    if token.is_empty() {
+/// The first promoted tokens, as many as there is room for.
+fn promoted_ui(ui: &Ui, promoted: &[TokenEffect]) {
+    let theme = Theme::from_ui(ui);
+    let room = ui.available_width();
+    let font = egui::FontId::monospace(crate::theme::size::BODY);
+    let mut job = egui::text::LayoutJob::default();
+    let format = egui::text::TextFormat {
+        background: theme.surface.hover,
+        ..egui::text::TextFormat::simple(font, theme.ink.primary)
+    };
+    for (i, effect) in promoted.iter().take(PROMOTED).enumerate() {
+        let before = if i == 0 { 0.0 } else { 6.0 };
+        job.append(&effect.text.replace('\n', "⏎"), before, format.clone());
+    }
+    job.wrap = egui::text::TextWrapping::truncate_at_width(room);
+    let galley = ui.painter().layout_job(job);
+    paint(ui, galley);
+}
+
+fn paint(ui: &Ui, galley: std::sync::Arc<egui::Galley>) {
+    let rect = ui.max_rect();
+    let at = egui::pos2(rect.left(), rect.center().y - galley.size().y / 2.0);
+    ui.painter()
+        .galley(at, galley, Theme::from_ui(ui).ink.primary);
+}
+
+fn activity_ui(ui: &mut Ui, preview: &Preview) {
+    let histogram = &preview.histogram;
+    if histogram.counts.is_empty() {
         return;
     }
-    let theme = Theme::from_ui(ui);
-    let text = token.replace('\n', "⏎");
-    let ink = theme.ink.primary;
-    let galley = ui
-        .painter()
-        .layout_no_wrap(text, FontId::monospace(size::BODY), ink);
-    let cell = ui.max_rect();
-    let width = galley.size().x + 2.0 * space::CHIP;
-    let ground = Rect::from_center_size(cell.center(), egui::vec2(width, 18.0));
-    let ground = ground.translate(egui::vec2(cell.left() - ground.left(), 0.0));
-    ui.painter()
-        .rect_filled(ground, space::CORNER, theme.surface.hover);
-    let at = egui::pos2(
-        ground.left() + space::CHIP,
-        cell.center().y - galley.size().y / 2.0,
-    );
-    ui.painter().galley(at, galley, ink);
+    let size = vec2(ui.available_width(), space::TABLE_ROW - 8.0);
+    let plot = HistogramPlot::new("Activations", &histogram.edges, &histogram.counts);
+    plot.size(size).sparkline(ui);
 }

@@ -1,0 +1,92 @@
+//! What a search for words found: one for the table's filter, one for the palette.
+
+use std::sync::Arc;
+
+use umbra_core::features::Hit;
+
+use crate::state::Load;
+
+/// Who searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Seeker {
+    /// The table's filter.
+    Table,
+    /// The palette.
+    Palette,
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Query {
+    /// The words.
+    pub(crate) words: String,
+    /// Counts changes of labels, which are searched too.
+    pub(crate) labels: u64,
+}
+
+/// Result of a search.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Found {
+    /// What was looked for.
+    pub(crate) query: Query,
+    /// The features, best first.
+    pub(crate) hits: Load<Arc<Vec<Hit>>>,
+    /// Whether a job searches; a search waits while the words of the index are read.
+    pub(super) at_work: bool,
+    /// What was found last, shown until something else is.
+    latest: Option<Arc<Vec<Hit>>>,
+}
+
+impl Found {
+    /// The hits for the words, or those that were found last while a job searches.
+    pub(crate) fn latest(&self) -> Option<&Arc<Vec<Hit>>> {
+        self.latest.as_ref()
+    }
+
+    /// Another query; what was found last stays.
+    pub(super) fn ask(&mut self, query: Query) {
+        self.query = query;
+        self.hits = Load::Loading;
+        self.at_work = false;
+    }
+
+    /// What a job found, or why not; for another query it is dropped.
+    pub(super) fn arrived(&mut self, query: &Query, hits: Load<Arc<Vec<Hit>>>) {
+        if self.query != *query {
+            return;
+        }
+        self.latest = hits.ready().cloned();
+        self.hits = hits;
+        self.at_work = false;
+    }
+
+    /// Whether a job has to be started.
+    pub(crate) fn waits(&self) -> bool {
+        self.hits.is_loading() && !self.at_work
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_stays_until_something_else_is() {
+        let query = |words: &str| Query {
+            words: words.to_owned(),
+            labels: 1,
+        };
+        let mut found = Found::default();
+        found.ask(query("k"));
+        assert!(found.waits());
+        let hits = Arc::new(vec![Hit::default()]);
+        found.arrived(&query("k"), Load::Ready(Arc::clone(&hits)));
+        assert!(!found.waits());
+        found.ask(query("ki"));
+        assert_eq!((found.latest(), found.waits()), (Some(&hits), true));
+        found.arrived(&query("k"), Load::Ready(Arc::default()));
+        assert_eq!(found.latest(), Some(&hits), "late for another query");
+        found.arrived(&query("ki"), Load::Failed("no".to_owned()));
+        assert_eq!(found.latest(), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! Finds features by words, best first, with the reason: the words of their examples, the tokens they promote and suppress, their labels.
+//!
+//! The words of a text are its runs of letters and digits, and every other visible sign by itself; a line break is the word `⏎`. They are compared without
+//! case and without the marks of Latin letters. A query matches a text in which every word of the query begins a word.
+//!
+//! [`Words`] reads all examples of an index once and answers from memory: less than 30 bytes for each example, each word that examples show and each effect.
+
+mod split;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ids::FeatureId;
+
+pub use words::Words;
+
+/// A feature that was found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Hit {
+    /// Feature.
+    pub feature: FeatureId,
+    /// Relevance, [`Hit::score`] when it was found.
+    pub score: f64,
+    /// Whether the query is its number.
+    pub number: bool,
+    /// Whether its label matches.
+    pub label: bool,
+    /// Number of its strongest examples whose window matches.
+    pub examples: usize,
+    /// Number of these that peak on a word of the query: the token, or the word of the text that it belongs to, begins like it.
+    pub peaks: usize,
+    /// Number of its strongest examples.
+    pub of: usize,
+    /// The first promoted token that matches, if promoted tokens match, and how many stand before it.
+    pub promotes: Option<(Arc<str>, usize)>,
+    /// The first suppressed token that matches, if suppressed tokens match, and how many stand before it.
+    pub suppresses: Option<(Arc<str>, usize)>,
+}
+
+impl Hit {
+    /// Computes the relevance: 100 for the number and 10 for the label; 4 times the share of examples that peak on it and the share of examples that hold it,
+    /// each with two examples more in the denominator, so that a share of few counts less; ½ over the place among promoted tokens and ¼ over that among
+    /// suppressed ones.
+    fn score(&self) -> f64 {
+        let share = |count: usize| count as f64 / (self.of + 2) as f64;
+        let place = |effect: &Option<(Arc<str>, usize)>| {
+            let before = effect.as_ref().map(|(_, before)| *before);
+            before.map_or(0.0, |before| 1.0 / (1 + before) as f64)
+        };
+        100.0 * f64::from(u8::from(self.number))
+            + 10.0 * f64::from(u8::from(self.label))
+            + 4.0 * share(self.peaks)
+            + share(self.examples)
+            + 0.5 * place(&self.promotes)
+            + 0.25 * place(&self.suppresses)
+    }
+
+    /// Returns why it was found, strongest reason first.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        if self.number {
+            reasons.push(Reason::Number);
+        }
+        if self.label {
+            reasons.push(Reason::Label);
+        }
+        let of = self.of;
+        if self.peaks > 0 {
+            let examples = self.peaks;
+            reasons.push(Reason::Peaks { examples, of });
+        }
+        if self.examples > self.peaks {
+            let examples = self.examples;
+            reasons.push(Reason::Examples { examples, of });
+        }
+        let token = |effect: &Option<(Arc<str>, usize)>| {
+            let token = effect.as_ref().map(|(token, _)| Arc::clone(token));
+            token.filter(|token| !token.is_empty())
+        };
+        reasons.extend(token(&self.promotes).map(Reason::Promotes));
+        reasons.extend(token(&self.suppresses).map(Reason::Suppresses));
+        reasons
+    }
+
+    /// Returns all reasons as one phrase.
+    pub fn why(&self) -> String {
+        let reasons: Vec<String> = self.reasons().iter().map(Reason::to_string).collect();
+        reasons.join(", ")
+    }
+}
+
+/// Why a feature was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The query is its number.
+    Number,
+    /// Its label matches.
+    Label,
+    /// It peaks on the words in so many of its strongest examples.
+    Peaks {
+        /// Examples that peak there.
+        examples: usize,
+        /// Examples in all.
+        of: usize,
+    },
+    /// The words stand in so many of its strongest examples.
+    Examples {
+        /// Examples that hold them.
+        examples: usize,
+        /// Examples in all.
+        of: usize,
+    },
+    /// It promotes this token.
+    Promotes(Arc<str>),
+    /// It suppresses this token.
+    Suppresses(Arc<str>),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |token: &str| match token.trim() {
+            "" => token.replace('\n', "⏎"),
+            word => word.to_owned(),
+        };
+        match self {
+            Self::Number => f.write_str("number"),
+            Self::Label => f.write_str("label"),
+            Self::Peaks { examples, of } => write!(f, "peaks on it in {examples} of {of} examples"),
+            Self::Examples { examples, of } => write!(f, "in {examples} of {of} examples"),
+            Self::Promotes(token) => write!(f, "promotes ‹{}›", shown(token)),
+            Self::Suppresses(token) => write!(f, "suppresses ‹{}›", shown(token)),
+        }
+    }
+}
+
+/// Returns whether every word of `query` begins a word of `text`; no query matches nothing.
+pub fn matches(query: &str, text: &str) -> bool {
+    let (wanted, words) = (split::words(query), split::words(text));
+    let begins = |word: &split::Word| words.iter().any(|w| w.text.starts_with(&word.text));
+    !wanted.is_empty() && wanted.iter().all(begins)
+}
