@@ -18,6 +18,8 @@ mod rail;
 mod settings_window;
 mod shortcuts;
 #[cfg(test)]
+mod tables_tests;
+#[cfg(test)]
 mod tests;
 mod tiles;
 mod top_bar;

@@ -159,11 +159,11 @@ impl<'a> Bars<'a> {
                 }
             }
         });
-        self.menu(ui, &whole, reply.hovered);
+        self.menu(&whole, reply.hovered);
         reply
     }
 
-    fn menu(&self, ui: &Ui, whole: &Response, hovered: Option<usize>) {
+    fn menu(&self, whole: &Response, hovered: Option<usize>) {
         let value = hovered.and_then(|i| self.list.get(i));
         let value = value.map(|bar| bar.value.to_string());
         let csv = || {
@@ -173,7 +173,6 @@ impl<'a> Bars<'a> {
         };
         let meaning = Meaning::new(self.name, self.definition);
         let meaning = meaning.value(value.as_deref()).csv(&csv);
-        meaning::ring(ui, whole);
         meaning::menu(whole, &meaning.picture(whole.rect));
     }
 

@@ -129,7 +129,6 @@ impl CurvePlot<'_> {
         let above = if self.y.is_empty() { TITLE } else { 0.0 };
         let place = shown.response.rect.union(ui.min_rect());
         let place = place.with_min_y(place.top() - above);
-        meaning::ring(ui, &shown.response);
         meaning::menu(&shown.response, &meaning.picture(place));
         shown.response
     }

@@ -82,7 +82,6 @@ impl DensityHistogram {
             };
             ui.painter().rect_filled(rect, 1.0, colour);
         }
-        meaning::ring(ui, &response);
         let value = hovered.map(|bin| self.features(bin).to_string());
         let (meaning, csv) = (Meaning::new(name, DEFINITION), || self.csv());
         let meaning = meaning.value(value.as_deref()).csv(&csv).picture(rect);
@@ -166,7 +165,7 @@ impl DensityHistogram {
         let decades = self.first.unsigned_abs() as usize;
         let tick = |i: usize| {
             let x = plot.left() + plot.width() * i as f32 / decades.max(1) as f32;
-            (x, percent(10_f64.powi(self.first + i as i32)))
+            (x, plot::power(f64::from(self.first) + i as f64))
         };
         axes.across(plot, (0..=decades).map(tick).collect());
         axes.titles(

@@ -331,13 +331,14 @@ impl HeatMap<'_> {
     /// The scale with its numbers, and the read-out of the pointed cell beside it (its place is kept free).
     fn scale_ui(&self, ui: &mut Ui, read_out: Option<String>) {
         ui.add_space(space::CHIP);
+        let inset = legend::inset(ui, GUTTER);
         ui.horizontal(|ui| {
-            ui.add_space(GUTTER);
+            ui.add_space(inset);
             legend::between(ui, self.title, self.hue, self.range);
         });
         let text = read_out.unwrap_or_else(|| " ".to_owned());
         ui.horizontal(|ui| {
-            ui.add_space(GUTTER);
+            ui.add_space(inset);
             ui.label(text);
         });
     }

@@ -124,7 +124,6 @@ impl<'a> HistogramPlot<'a> {
         if let Some(value) = self.mark {
             self.paint_mark(ui.painter(), theme, plot, value);
         }
-        meaning::ring(ui, &response);
         let value = hovered.map(|bin| self.counts[bin].to_string());
         let (meaning, csv) = (Meaning::new(self.name, self.of.definition), || self.csv());
         let meaning = meaning.value(value.as_deref()).csv(&csv).picture(rect);
@@ -205,12 +204,13 @@ impl<'a> HistogramPlot<'a> {
         let end = |edge: Option<&f64>| edge.copied().unwrap_or(0.0);
         let (first, last) = (end(self.edges.first()), end(self.edges.last()));
         let middle = f64::midpoint(first, last);
-        let ticks = [
+        let mut ticks = vec![
             (plot.left(), number(first)),
             (plot.center().x, number(middle)),
             (plot.right(), number(last)),
         ];
-        axes.across(plot, ticks.to_vec());
+        ticks.dedup_by(|a, b| a.1 == b.1);
+        axes.across(plot, ticks);
         let counted = self.of.counted[1];
         let counted = if log {
             format!("{counted}, logarithmic")

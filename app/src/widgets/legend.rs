@@ -48,6 +48,14 @@ pub(crate) fn diverging(ui: &mut Ui, what: &str, most: f64) -> Response {
     })
 }
 
+/// Room left of a scale that stands below a grid: `gutter`, or less where the place is narrow.
+pub(crate) fn inset(ui: &Ui, gutter: f32) -> f32 {
+    (ui.available_width() - WHOLE).clamp(0.0, gutter)
+}
+
+/// Width of a scale with its words.
+const WHOLE: f32 = 240.0;
+
 fn scale(
     ui: &mut Ui,
     what: &str,

@@ -375,8 +375,9 @@ impl MatrixMap<'_> {
 
     fn foot_ui(&self, ui: &mut Ui, words: Option<String>, zoom: f32) {
         ui.add_space(space::CHIP);
+        let inset = legend::inset(ui, GUTTER);
         ui.horizontal(|ui| {
-            ui.add_space(GUTTER);
+            ui.add_space(inset);
             legend::sequential(ui, self.title, self.hue, f64::from(self.most));
             if zoom > 1.0 {
                 let words = format!("× {}", super::number::number(f64::from(zoom)));
@@ -386,7 +387,7 @@ impl MatrixMap<'_> {
             }
         });
         ui.horizontal(|ui| {
-            ui.add_space(GUTTER);
+            ui.add_space(inset);
             ui.add(egui::Label::new(words.unwrap_or_else(|| " ".to_owned())).wrap());
         });
     }

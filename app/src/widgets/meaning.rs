@@ -10,12 +10,12 @@
 #[cfg(test)]
 pub(crate) mod tests;
 
-use egui::{Id, LayerId, Rect, Response, Stroke, StrokeKind, Ui};
+use egui::{Id, LayerId, Rect, Response, Ui};
 
 use super::menu;
 use super::picture::Picture;
 use super::to_save::{self, ToSave};
-use crate::theme::{Theme, caption, mono, space};
+use crate::theme::{Theme, caption, mono};
 
 /// What is known about a plot or a figure.
 #[derive(Clone, Copy)]
@@ -103,7 +103,6 @@ pub(crate) fn menu_within(response: &Response, focused: Option<Id>, meaning: &Me
 }
 
 fn entries_ui(ui: &mut Ui, (asked, layer): (Id, LayerId), meaning: &Meaning<'_>) {
-    ui.set_max_width(260.0);
     let value = ui.data(|data| data.get_temp::<Option<String>>(asked));
     let value = value.flatten();
     if let Some(value) = &value
@@ -145,22 +144,19 @@ fn pictures_ui(ui: &mut Ui, layer: LayerId, rect: Rect, meaning: &Meaning<'_>) {
     }
 }
 
-/// Paints the focus ring of a plot that has nothing else to show it.
-pub(crate) fn ring(ui: &Ui, response: &Response) {
-    if response.has_focus() {
-        let stroke = Stroke::new(1.0, Theme::from_ui(ui).ink.secondary);
-        let rect = response.rect.shrink(0.5);
-        ui.painter()
-            .rect_stroke(rect, space::CORNER, stroke, StrokeKind::Inside);
-    }
-}
-
 /// The menu of a figure that stands in a card: the value as it is written, and its definition.
 pub(crate) fn figure(response: &Response, title: &str, definition: &str, value: &str) {
     menu(
         response,
         &Meaning::new(title, definition).value(Some(value)),
     );
+}
+
+/// A definition with a capital at its start.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 /// The entry *What is this number?*, which opens the definition.
@@ -171,7 +167,7 @@ pub(crate) fn question_ui(ui: &mut Ui, title: &str, definition: &str, value: Opt
         if let Some(value) = value {
             ui.label(mono(value));
         }
-        let words = caption(definition).color(Theme::from_ui(ui).ink.secondary);
+        let words = caption(sentence(definition)).color(Theme::from_ui(ui).ink.secondary);
         ui.add(egui::Label::new(words).wrap());
     });
 }

@@ -1,4 +1,13 @@
 //! Pieces that views are made of. They know the theme and plain data, never the application's state.
+//!
+//! # What every piece that shows numbers does
+//! - **a table** is a [`grid`]: its header says how to show one.
+//! - **a plot or a figure** ends with `meaning::menu`: copy value, copy as CSV, save as PNG or SVG, what is this number? Its values are exact: they
+//!   come from the data, not from what is drawn.
+//! - **axes** that a piece paints itself come from `plot::Axes`, logarithmic marks from `plot::log_marks`: numbers neither collide nor leave the plot.
+//! - **a colour behind text** is `Theme::tint` or `Theme::diverging_tint`, and what is written on it has their ink.
+//! - its kittest goes beside it, a sample for the stored pictures into `testing/pictures/widgets.rs`, a plot into `meaning/tests.rs`, which drives the menu
+//!   of each and draws it in places of every width.
 
 pub(crate) mod anchor;
 pub(crate) mod bars;

@@ -9,6 +9,7 @@ use egui::{
 };
 use egui_plot::{GridMark, Plot};
 
+use super::number::percent;
 use crate::theme::{Theme, caption, size, space};
 
 /// Width of the numbers at the y axis, the same for all so that plots below one another align.
@@ -162,7 +163,7 @@ impl<'a> Axes<'a> {
     }
 }
 
-/// Which of ascending spans stand [`GAP`] apart from each other: every one, or every second, third, … beside the last, else the first and the last, else
+/// Which of ascending spans stand [`GAP`] apart from each other: every one, or every second, third, … before the last, else the first and the last, else
 /// the last.
 fn apart(spans: &[Rangef]) -> Vec<usize> {
     let Some(last) = spans.len().checked_sub(1) else {
@@ -171,9 +172,6 @@ fn apart(spans: &[Rangef]) -> Vec<usize> {
     for every in 1..=last.max(1) {
         let mut kept: Vec<usize> = (0..=last).rev().step_by(every).collect();
         kept.reverse();
-        if every > 1 && kept[0] != 0 {
-            kept.insert(0, 0);
-        }
         let free = |pair: &[usize]| spans[pair[1]].min - spans[pair[0]].max >= GAP;
         if kept.windows(2).all(free) {
             return kept;
@@ -202,6 +200,16 @@ pub(super) fn count_ticks(most: u64, log: bool) -> Vec<u64> {
         .find(|step| *step > 0 && most / step <= 4)
         .unwrap_or(most);
     (0..=most / step).map(|i| i * step).collect()
+}
+
+/// A share at a mark of a logarithmic axis as percent, without needless digits where it is a power of ten.
+pub(crate) fn power(exponent: f64) -> String {
+    let whole = exponent.round();
+    if (exponent - whole).abs() < 1e-6 {
+        format!("{}\u{202F}%", 10_f64.powi(whole as i32 + 2))
+    } else {
+        percent(10_f64.powf(exponent))
+    }
 }
 
 /// Marks on a logarithmic axis between two powers of ten: whole powers where at least two fit, else 1, 2 and 5 times them, else values between. Their
@@ -282,6 +290,8 @@ mod tests {
 
     #[test]
     fn a_logarithmic_axis_has_two_numbers_at_least() {
+        assert_eq!(power(-3.0), "0.1\u{202F}%");
+        assert_eq!(power(0.0), "100\u{202F}%");
         let values = |bounds, length| -> Vec<f64> {
             let marks = log_marks(bounds, length, 50.0);
             marks.iter().map(|mark| mark.value).collect()

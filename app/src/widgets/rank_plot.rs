@@ -62,7 +62,7 @@ impl RankPlot<'_> {
         let (width, high) = (ui.available_width() - plot::Y_AXIS, self.height - 40.0);
         let plot = plot::plain(ui, id, self.height)
             .x_axis_formatter(|mark, _| rank_at(mark))
-            .y_axis_formatter(|mark, _| percent(10_f64.powf(mark.value)))
+            .y_axis_formatter(|mark, _| plot::power(mark.value))
             .x_axis_label(plot::title(ui, "Rank"))
             .y_axis_label(plot::title(ui, "Density, share of tokens"))
             .include_x(0.0)
@@ -116,7 +116,6 @@ impl RankPlot<'_> {
         let (meaning, csv) = (Meaning::new(self.name, DEFINITION), || self.csv());
         let meaning = meaning.value(value.as_deref()).csv(&csv);
         let place = shown.response.rect.union(ui.min_rect());
-        meaning::ring(ui, &shown.response);
         meaning::menu(&shown.response, &meaning.picture(place));
         shown.response
     }

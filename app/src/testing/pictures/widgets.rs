@@ -6,7 +6,7 @@ use umbra_core::features::{Name, Peak};
 use umbra_core::ids::FeatureId;
 
 use super::{OF_WIDGET, THEMES, compare, renderer};
-use crate::theme::{Hue, Theme, icons, space};
+use crate::theme::{Hue, Theme, Tinted, icons, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::cell_grid::{CellGrid, Rows};
 use crate::widgets::curve_plot::{CurvePlot, Series};
@@ -14,6 +14,7 @@ use crate::widgets::density_histogram::DensityHistogram;
 use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
 use crate::widgets::feature_chip::FeatureChip;
 use crate::widgets::form;
+use crate::widgets::grid;
 use crate::widgets::heat_map::{Cell, HeatMap, Side};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::hook_picker::HookPicker;
@@ -54,7 +55,7 @@ impl Sample {
 }
 
 /// All samples.
-pub(super) const SAMPLES: [Sample; 16] = [
+pub(super) const SAMPLES: [Sample; 19] = [
     sample("bars", (360.0, 320.0), bars),
     sample("cell_grid", (420.0, 260.0), cell_grid).pointed(190.0, 120.0),
     sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
@@ -68,7 +69,10 @@ pub(super) const SAMPLES: [Sample; 16] = [
     sample("matrix_map_large", (420.0, 460.0), matrix_map_large),
     sample("rank_plot", (420.0, 260.0), rank_plot).pointed(200.0, 90.0),
     sample("settings_form", (512.0, 380.0), settings_form),
+    sample("scales", (460.0, 260.0), scales),
     sample("token_editor", (420.0, 200.0), token_editor),
+    sample("table", (460.0, 240.0), grid::tests::picture),
+    sample("table_narrow", (190.0, 240.0), grid::tests::picture),
     sample("token_grid", (480.0, 220.0), token_grid),
     sample("token_strip", (420.0, 300.0), token_strips),
 ];
@@ -272,6 +276,36 @@ fn histograms(ui: &mut Ui) {
     HistogramPlot::new("Nothing", &[], &[])
         .size(vec2(160.0, 50.0))
         .show(ui);
+}
+
+/// Every scale in eleven steps, with what is written on them.
+fn scales(ui: &mut Ui) {
+    let theme = Theme::from_ui(ui);
+    let hues = [Hue::Activation, Hue::Error, Hue::Edit, Hue::Model];
+    let sequential = hues.map(|hue| -> Vec<Tinted> {
+        (0..=10)
+            .map(|step| theme.tint(hue, step as f32 / 10.0))
+            .collect()
+    });
+    let diverging: Vec<Tinted> = (0..=10)
+        .map(|step| theme.diverging_tint(step as f32 / 5.0 - 1.0))
+        .collect();
+    ui.spacing_mut().item_spacing = vec2(2.0, space::CHIP);
+    for steps in sequential.into_iter().chain([diverging]) {
+        ui.horizontal(|ui| {
+            for (step, tinted) in steps.into_iter().enumerate() {
+                let (rect, _) = ui.allocate_exact_size(vec2(36.0, 32.0), egui::Sense::hover());
+                ui.painter().rect_filled(rect, 2.0, tinted.fill);
+                ui.painter().text(
+                    rect.center(),
+                    egui::Align2::CENTER_CENTER,
+                    step * 10,
+                    egui::FontId::monospace(13.0),
+                    tinted.ink,
+                );
+            }
+        });
+    }
 }
 
 fn legends(ui: &mut Ui) {

@@ -57,7 +57,6 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<us
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
     let name = "Linear part above the line, nonlinear part below, token by token";
     response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, name));
-    meaning::ring(ui, &response);
     let scale = rect.with_max_x(rect.left() + NUMBERS);
     let whole = rect;
     let rect = rect.with_min_x(scale.right());

@@ -1,7 +1,7 @@
 //! Map of all features: density against strength. A point is a feature; hover reads it out, a click selects it.
 
 use egui::{Ui, vec2};
-use egui_plot::{GridMark, MarkerShape, Plot, PlotPoint, PlotPoints, Points};
+use egui_plot::{MarkerShape, Plot, PlotPoint, PlotPoints, Points};
 use umbra_core::ids::FeatureId;
 
 use crate::state::AppState;
@@ -12,7 +12,7 @@ use crate::views::feature::chips;
 use crate::widgets::csv;
 use crate::widgets::meaning::{self, Meaning};
 use crate::widgets::number::{number, percent};
-use crate::widgets::plot::log_marks;
+use crate::widgets::plot::{log_marks, power};
 
 /// Points drawn at most; a larger dictionary is thinned evenly.
 const POINTS: usize = 8_000;
@@ -71,7 +71,7 @@ impl Map {
             .x_axis_label(caption("density, share of tokens").color(secondary))
             .y_axis_label(caption("largest activation, by size").color(secondary))
             .x_grid_spacer(move |input| log_marks(input.bounds, width, 64.0))
-            .x_axis_formatter(|mark, _| power(&mark))
+            .x_axis_formatter(|mark, _| power(mark.value))
             .y_axis_min_width(36.0);
         axes_as_captions(ui);
         let response = plot.show(ui, |plot| {
@@ -98,7 +98,6 @@ impl Map {
         let near = response.inner;
         let place = response.response.rect.union(ui.min_rect());
         menu(&response.response, table, (rows, near, place));
-        meaning::ring(ui, &response.response);
         let count = self.points.len();
         response.response.widget_info(|| {
             let name = format!("Map of {count} features by density and strength");
@@ -163,15 +162,4 @@ fn place(table: &Table, feature: FeatureId) -> Option<PlotPoint> {
     let summary = table.summaries.get(feature.index())?;
     (summary.density > 0.0)
         .then(|| PlotPoint::new(summary.density.log10(), summary.strongest().abs()))
-}
-
-/// A power of ten as percent, without needless digits where it is a whole one.
-fn power(mark: &GridMark) -> String {
-    let share = 10_f64.powf(mark.value);
-    let whole = mark.value.round();
-    if (mark.value - whole).abs() < 1e-6 {
-        format!("{}\u{202F}%", 10_f64.powi(whole as i32 + 2))
-    } else {
-        percent(share)
-    }
 }

@@ -13,7 +13,7 @@ use crate::state::requests::{Commands, navigation, prompt, steering};
 use crate::state::view::ViewId;
 use crate::theme::{Theme, caption, mono, panel_title};
 use crate::widgets::feature_chip::FeatureChip;
-use crate::widgets::number;
+use crate::widgets::{meaning, number};
 
 /// Room right of a chip: bar, share, button.
 const RIGHT: f32 = 230.0;
@@ -73,7 +73,9 @@ fn looks_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), command
                 let help = figure.definition();
                 ui.label(caption(figure.title()).color(secondary))
                     .on_hover_text(help);
-                ui.label(mono(value)).on_hover_text(help);
+                let number = ui.label(mono(&value));
+                meaning::figure(&number, figure.title(), help, &value);
+                number.on_hover_text(help);
             }
         });
     }
@@ -106,7 +108,9 @@ fn figures_ui(ui: &mut Ui, figures: &HeadFigures) {
             let help = figure.definition();
             ui.label(caption(figure.title()).color(secondary))
                 .on_hover_text(help);
-            ui.label(mono(value)).on_hover_text(help);
+            let number = ui.label(mono(&value));
+            meaning::figure(&number, figure.title(), help, &value);
+            number.on_hover_text(help);
         }
     });
 }

@@ -15,11 +15,11 @@ use crate::state::requests::{Commands, navigation, prompt};
 use crate::theme::{Hue, Theme, Tinted, caption, icons, mono_caption, space};
 use crate::views::feature::chips;
 use crate::widgets::anchor::Anchor;
-use crate::widgets::feature_name;
-use crate::widgets::legend;
+use crate::widgets::meaning::{self, Meaning};
 use crate::widgets::number::{count, number};
 use crate::widgets::token_editor::{Piece, SHAPES, TokenEditor, carry, mark};
 use crate::widgets::token_strip::Scale;
+use crate::widgets::{csv, feature_name, legend};
 
 /// Share of the screen's height that the text takes at most, and its bounds.
 const TALL: (f32, f32, f32) = (0.35, 64.0, 240.0);
@@ -68,6 +68,25 @@ fn marked(state: &AppState) -> Vec<FeatureId> {
     survey.map_or_else(Vec::new, |survey| survey.marked(SHAPES))
 }
 
+/// The menu of the sentence: its tokens with the values that colour them.
+fn menu(field: &egui::Response, (reading, tints): (&Reading, Option<&Tints>), at: Option<usize>) {
+    let value_of = |at: usize| tints.and_then(|tints| tints.values.get(at)).copied();
+    let value = at.map(|at| {
+        let token = || reading.texts[at].clone();
+        value_of(at).map_or_else(token, |value| value.to_string())
+    });
+    let csv = || {
+        let tokens = reading.texts.iter().enumerate();
+        let lines = tokens.map(|(i, token)| [i.into(), token.as_str().into(), value_of(i).into()]);
+        csv::table::<[csv::Value; 3]>(&["Position", "Token", "Value"], lines)
+    };
+    let meaning = Meaning::new("Sentence", BY_TOKEN).value(value.as_deref());
+    meaning::menu(field, &meaning.csv(&csv).picture(field.rect));
+}
+
+/// Definition of what colours a token.
+const BY_TOKEN: &str = "What colours a token: the chosen feature's activation, or the surprise of the feature that is most surprising there";
+
 impl Editor {
     /// Draws the field with the line above it; `pointed` is a token that is pointed at elsewhere.
     pub(super) fn ui(
@@ -106,6 +125,9 @@ impl Editor {
         self.hovered = reply.hovered;
         if let Some(field) = &reply.field {
             Anchor::Sentence.mark(field);
+            if let Some(reading) = reading {
+                menu(field, (&**reading, self.tints.latest()), reply.hovered);
+            }
         }
         if let Some(text) = reply.typed {
             commands.send(prompt::Command::Typed(text));

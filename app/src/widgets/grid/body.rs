@@ -197,6 +197,9 @@ fn menu_ui(
             reply.selection_changed = true;
         }
     }
+    if asked.is_none() && !egui::Popup::is_id_open(ui.ctx(), id) {
+        return;
+    }
     let Some(of) = ui.data(|data| data.get_temp::<Asked>(id.with("of"))) else {
         return;
     };
@@ -210,7 +213,6 @@ fn menu_ui(
     };
     let selected: Vec<u64> = selection.keys().collect();
     menu::popup(id, &frame.focus, ask, |ui| {
-        ui.set_max_width(260.0);
         if rows.menu_ui(ui, of.row, &selected) {
             ui.separator();
         }

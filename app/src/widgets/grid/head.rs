@@ -1,7 +1,7 @@
 //! The heads: a click orders the rows, a border resizes, a right click chooses the columns, hovering explains.
 
 use egui::{
-    Align, CursorIcon, FontId, Id, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
+    Align, CursorIcon, FontId, Id, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2,
 };
 use egui_extras::TableRow;
 
@@ -150,12 +150,6 @@ fn paint(
             )
         };
         ui.painter().text(at, anchor, arrow, icon_font(), ink);
-    }
-    if response.has_focus() {
-        let stroke = Stroke::new(1.0, theme.ink.secondary);
-        let around = rect.expand2(vec2(2.0, -3.0));
-        ui.painter()
-            .rect_stroke(around, space::CORNER, stroke, egui::StrokeKind::Inside);
     }
     cut
 }

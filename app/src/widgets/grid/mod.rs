@@ -24,7 +24,7 @@ mod copies;
 mod head;
 mod selection;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use egui::{Id, Rect, Response, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
@@ -238,7 +238,6 @@ impl<'a> Grid<'a> {
                 frame.scroll_sideways(ui, wide);
                 body::table_ui(ui, &frame, rows, (selection, &mut reply));
             });
-        frame.paint_focus(ui);
         copies::go_on(ui.ctx(), id, rows);
         reply
     }
@@ -292,20 +291,6 @@ impl Frame<'_, '_> {
         });
         if step != 0.0 {
             ui.scroll_with_delta(vec2(step * 80.0, 0.0));
-        }
-    }
-
-    fn paint_focus(&self, ui: &Ui) {
-        if !self.focus.has_focus() {
-            return;
-        }
-        let theme = crate::theme::Theme::from_ui(ui);
-        let kept = ui.data(|data| data.get_temp::<Rect>(self.id.with("body")));
-        if let Some(rect) = kept {
-            let stroke = egui::Stroke::new(1.0, theme.ink.secondary);
-            let rect = rect.intersect(ui.max_rect()).shrink(0.5);
-            ui.painter()
-                .rect_stroke(rect, space::CORNER, stroke, egui::StrokeKind::Inside);
         }
     }
 }

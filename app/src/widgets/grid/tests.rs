@@ -67,6 +67,20 @@ const COLUMNS: [Column<'static>; 4] = [
     Column::number("more", "More").hidden(),
 ];
 
+/// Draws a sample for the stored pictures: an ordered table with selected rows.
+pub(crate) fn picture(ui: &mut Ui) {
+    let sort = Sort::new("density", true);
+    let order = order(9, Some(&sort), value);
+    let mut rows = Words {
+        order: &order,
+        asked: &mut vec![],
+    };
+    let mut selection = Selection::default();
+    selection.select([2, 3]);
+    let grid = Grid::new("sample", &COLUMNS).fill().several();
+    grid.sorted_by(&sort).show(ui, &mut rows, &mut selection);
+}
+
 /// The table's owner.
 #[derive(Debug, Default)]
 struct Owner {

@@ -8,6 +8,7 @@ use crate::theme::{Hue, Theme};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::density_histogram::DensityHistogram;
+use crate::widgets::focus::Keyboard;
 use crate::widgets::heat_map::{Cell, HeatMap, Side};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::matrix_map::MatrixMap;
@@ -34,7 +35,7 @@ const CASES: [Case; 9] = [
     Case {
         draw: |ui| {
             HistogramPlot::new("Activations", &[0.0, 0.5, 1.0, 1.5], &[7, 30_000, 1])
-                .size(vec2(300.0, 140.0))
+                .size(vec2(ui.available_width().min(300.0), 140.0))
                 .show(ui);
         },
         on: "Activations, 30\u{202F}008 active tokens",
@@ -45,7 +46,8 @@ const CASES: [Case; 9] = [
     Case {
         draw: |ui| {
             let counted = DensityHistogram::new(&[0.1, 0.01, 0.012], 4);
-            counted.ui(ui, "Densities", vec2(300.0, 160.0));
+            let width = ui.available_width().min(300.0);
+            counted.ui(ui, "Densities", vec2(width, 160.0));
         },
         on: "Densities: 3 fire, 4 dead",
         csv: "Density from,Density to,Features\r\ndead,,4\r\n",
@@ -235,8 +237,6 @@ impl Cells for Guesses {
 fn asked(case: &Case) -> Harness<'static, Draw> {
     let mut harness = staged(|ui, draw: &mut Draw| draw(ui), case.draw);
     harness.run();
-    harness.get_by_label(case.on).hover();
-    harness.run();
     harness.get_by_label(case.on).click_secondary();
     harness.run();
     harness
@@ -328,7 +328,7 @@ fn the_keyboard_opens_the_menu_of_what_has_the_focus_and_gets_it_back() {
     harness.run();
     harness.run();
     harness.get_by_label("Copy as CSV");
-    harness.key_press(Key::Enter);
+    harness.key_down(Key::Enter);
     let mut copied = false;
     for _ in 0..6 {
         harness.step();
@@ -340,4 +340,19 @@ fn the_keyboard_opens_the_menu_of_what_has_the_focus_and_gets_it_back() {
     assert!(copied, "the first entry had the focus");
     assert!(harness.query_by_label("Copy as CSV").is_none());
     assert!(harness.get_by_label(CASES[0].on).is_focused());
+}
+
+#[test]
+fn the_menu_key_of_the_window_opens_the_same_menu_on_a_piece_of_a_plot() {
+    let grid = &CASES[3];
+    let mut harness = staged(|ui, draw: &mut Draw| draw(ui), grid.draw);
+    harness.ctx.add_plugin(Keyboard::default());
+    harness.run();
+    harness.get_by_label(grid.on).focus();
+    harness.run();
+    harness.key_press(Key::Menu);
+    harness.run();
+    harness.run();
+    let copied = click(&mut harness, "Copy value");
+    assert_eq!(copied.as_deref(), grid.value);
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use egui::epaint::ClippedShape;
 use egui::layers::PaintList;
 use egui::{
-    Color32, ColorImage, Context, Id, LayerId, Rect, TextureHandle, TextureId, TextureOptions,
+    Color32, ColorImage, Context, Id, LayerId, Rect, Shape, TextureHandle, TextureId,
+    TextureOptions,
 };
 
 /// Loaded images that are kept for pictures.
@@ -32,22 +33,27 @@ impl Picture {
             let bounds = clipped.shape.visual_bounding_rect();
             bounds.intersects(rect) && clipped.clip_rect.intersects(rect)
         };
-        let shapes = ctx.graphics(|graphics| {
-            let entries = graphics.get(layer).map(PaintList::all_entries);
-            let entries = entries.into_iter().flatten().filter(seen).cloned();
-            entries
-                .map(|mut clipped| {
-                    clipped.clip_rect = clipped.clip_rect.intersect(rect);
-                    clipped
-                })
-                .collect()
-        });
-        Self {
-            shapes,
+        let mut picture = Self {
+            shapes: vec![],
             rect,
             ground,
             images: Images::of(ctx),
-        }
+        };
+        ctx.graphics(|graphics| {
+            let entries = graphics.get(layer).map(PaintList::all_entries);
+            for clipped in entries.into_iter().flatten().filter(seen) {
+                if let Some(ground) = covers(clipped, rect) {
+                    // What lies below is hidden.
+                    picture.shapes.clear();
+                    picture.ground = ground;
+                } else {
+                    let mut clipped = clipped.clone();
+                    clipped.clip_rect = clipped.clip_rect.intersect(rect);
+                    picture.shapes.push(clipped);
+                }
+            }
+        });
+        picture
     }
 
     /// The picture as SVG.
@@ -59,6 +65,16 @@ impl Picture {
     pub(crate) fn png(&self, ctx: &Context) -> Vec<u8> {
         raster::png(&raster::image(self, ctx))
     }
+}
+
+/// Colour of a plain rectangle that covers all of `rect`.
+fn covers(clipped: &ClippedShape, rect: Rect) -> Option<Color32> {
+    let Shape::Rect(shape) = &clipped.shape else {
+        return None;
+    };
+    let whole = shape.rect.contains_rect(rect) && clipped.clip_rect.contains_rect(rect);
+    let plain = shape.fill.is_opaque() && shape.brush.is_none() && shape.blur_width == 0.0;
+    (whole && plain).then_some(shape.fill)
 }
 
 /// Images behind the textures that were loaded by [`load`], latest last.
