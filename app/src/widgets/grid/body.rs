@@ -1,11 +1,12 @@
 //! The rows that are seen, their clicks, hover card and menu.
 
 use egui::{
-    Align, FontId, Label, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, WidgetInfo, vec2,
+    Align, FontId, Label, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, Vec2, WidgetInfo,
+    vec2,
 };
 use egui_extras::{Column as Width, TableBuilder, TableRow};
 
-use super::column::Column;
+use super::column::{Column, GAP};
 use super::copies::{self, Menu};
 use super::selection::Pick;
 use super::{Frame, Height, Reply, Rows, Selection, head};
@@ -30,7 +31,7 @@ pub(super) fn table_ui(
 ) {
     let top = ui.cursor().min;
     let outer = ui.clip_rect();
-    ui.spacing_mut().item_spacing = vec2(space::CONTROL, 0.0);
+    let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing, vec2(0.0, 0.0));
     let mut builder = TableBuilder::new(ui)
         .id_salt(frame.grid.name)
         .striped(false)
@@ -46,7 +47,7 @@ pub(super) fn table_ui(
         builder = builder.scroll_to_row(row, None);
     }
     for shown in frame.shown {
-        builder = builder.column(Width::exact(shown.width));
+        builder = builder.column(Width::exact(shown.width + GAP));
     }
     let mut places = vec![];
     let mut table = builder.header(space::CONTROL_ROW, |mut header| {
@@ -61,6 +62,7 @@ pub(super) fn table_ui(
     let mut drawn = Drawn::default();
     let output = table.body(|body| {
         body.rows(frame.grid.row, rows.count(), |mut row| {
+            drawn.spacing = spacing;
             row_ui(&mut row, frame, rows, (selection, reply), &mut drawn);
         });
     });
@@ -92,6 +94,8 @@ pub(super) fn table_ui(
 struct Drawn {
     first: Option<usize>,
     end: usize,
+    /// Room between the pieces of a cell.
+    spacing: Vec2,
     /// Place of the cursor's row.
     cursor: Option<Rect>,
     asked: Option<Asked>,
@@ -110,7 +114,10 @@ fn row_ui(
     let selected = selection.contains(key);
     row.set_selected(selected);
     for (column, shown) in frame.shown.iter().enumerate() {
-        let (_, cell) = row.col(|ui| cell_ui(ui, rows, at, shown.column));
+        let (_, cell) = row.col(|ui| {
+            ui.spacing_mut().item_spacing = drawn.spacing;
+            cell_ui(ui, rows, at, shown.column);
+        });
         if let Some(asked) = asked(&cell, (at, column)) {
             drawn.asked = Some(asked);
         }
@@ -158,7 +165,8 @@ fn cell_ui(ui: &mut Ui, rows: &mut dyn Rows, row: usize, column: &Column<'_>) {
         Align::Min | Align::Center => Layout::left_to_right(Align::Center),
     };
     // A child that takes no place: the table reserves the whole cell behind whatever was placed in it.
-    let place = UiBuilder::new().max_rect(ui.max_rect()).layout(layout);
+    let place = UiBuilder::new().layout(layout);
+    let place = place.max_rect(ui.max_rect().shrink2(vec2(GAP / 2.0, 0.0)));
     let ui = &mut ui.new_child(place);
     if rows.cell_ui(ui, row, column.id) {
         return;

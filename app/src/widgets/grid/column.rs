@@ -9,6 +9,9 @@ use crate::theme::space;
 /// Least width of a column that says nothing else.
 const LEAST: f32 = 48.0;
 
+/// Room around the content of a cell, half of it on each side. Cells adjoin, so that no click falls between them.
+pub(super) const GAP: f32 = space::PANEL;
+
 /// Largest width that a person can give.
 const MOST: f32 = 1200.0;
 
@@ -192,8 +195,8 @@ pub(super) fn fit<'a>(
     shown
 }
 
-/// Width of columns with the gaps between them.
+/// Width of columns with the room around them.
 pub(super) fn total(shown: &[Shown<'_>]) -> f32 {
     let widths: f32 = shown.iter().map(|shown| shown.width).sum();
-    widths + shown.len().saturating_sub(1) as f32 * space::CONTROL
+    widths + shown.len() as f32 * GAP
 }

@@ -1,12 +1,12 @@
 //! The heads: a click orders the rows, a border resizes, a right click chooses the columns, hovering explains.
 
 use egui::{
-    Align, CursorIcon, FontId, Id, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2,
+    Align, CursorIcon, FontId, Id, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
 };
 use egui_extras::TableRow;
 
 use super::arrangement::Sort;
-use super::column::{self, Column, Hiding};
+use super::column::{self, Column, GAP, Hiding};
 use super::{Frame, Reply, Rows, Shown};
 use crate::theme::{Theme, caption, icon_font, icons, size, space};
 use crate::widgets::menu;
@@ -27,11 +27,16 @@ pub(super) fn heads_ui(
     let order = frame.order();
     for shown in frame.shown {
         header.col(|ui| {
-            places.push(ui.max_rect());
+            places.push(inner(ui.max_rect()));
             head_ui(ui, frame, (shown, order.as_ref()), reply);
         });
     }
     places
+}
+
+/// What a cell leaves to its content.
+fn inner(cell: Rect) -> Rect {
+    cell.shrink2(vec2(GAP / 2.0, 0.0))
 }
 
 fn head_ui(
@@ -52,7 +57,7 @@ fn head_ui(
         column.title.to_owned()
     };
     response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, &words));
-    let cut = paint(ui, column, rect, (sorted, &response));
+    let cut = paint(ui, column, inner(rect), (sorted, &response));
     let help = if cut && !column.definition.is_empty() {
         format!("{}: {}", column.name(), column.definition)
     } else if cut {
@@ -197,7 +202,7 @@ pub(super) fn borders_ui(
     (rows, seen): (&dyn Rows, std::ops::Range<usize>),
 ) {
     for (shown, place) in frame.shown.iter().zip(places) {
-        let x = place.right() + space::CONTROL / 2.0;
+        let x = place.right() + GAP / 2.0;
         let rect = Rect::from_x_y_ranges((x - GRAB)..=(x + GRAB), place.y_range());
         let id = frame.id.with(("border", shown.column.id));
         let response = ui.interact(rect, id, Sense::CLICK | Sense::DRAG);
