@@ -11,12 +11,13 @@ use crate::state::AppState;
 use crate::state::requests::{Commands, navigation, prompt};
 use crate::state::view::ViewId;
 use crate::theme::{Theme, caption, icon, icons, mono_caption, page_title, size, space};
+use crate::views::actions::neuronpedia;
 use crate::widgets::feature_name;
 use crate::widgets::meaning;
 use crate::widgets::number::{count, number, percent};
 
-/// Room for the actions right of the title.
-const ACTIONS: f32 = 300.0;
+/// Room for the actions right of the title, without and with the link to Neuronpedia.
+const ACTIONS: [f32; 2] = [220.0, 380.0];
 
 /// Width from which the actions stand right of the title.
 const BESIDE: f32 = 720.0;
@@ -36,7 +37,13 @@ pub(super) fn header_ui(
     ui.horizontal(|ui| {
         steps_ui(ui, state, feature, commands);
         ui.label(page_title(format!("#{feature}")));
-        let room = ui.available_width() - if beside { ACTIONS } else { 0.0 };
+        let linked = state.sae().and_then(|sae| neuronpedia(sae)).is_some();
+        let actions = if beside {
+            ACTIONS[usize::from(linked)]
+        } else {
+            0.0
+        };
+        let room = ui.available_width() - actions;
         peak_ui(ui, state.name(feature), room);
         if beside {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -158,7 +165,7 @@ fn actions_ui(ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
         commands.send(navigation::Command::CopyLink(page.feature));
     }
     let sae = page.state.sae();
-    if let Some(page_of) = sae.and_then(|sae| crate::views::actions::neuronpedia(sae)) {
+    if let Some(page_of) = sae.and_then(|sae| neuronpedia(sae)) {
         let address = format!("{page_of}/{}", page.feature);
         ui.hyperlink_to(RichText::new("Open on Neuronpedia").underline(), &address)
             .on_hover_text(&address);

@@ -1,49 +1,89 @@
 //! Try a sentence: the sentence of Prompt, with this feature's activation on its tokens. What is typed here is read as in Prompt, and the labs work on it too.
 
-use egui::{Label, RichText, TextEdit, Ui};
+use egui::{Label, RichText, Ui};
 use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
 use crate::state::AppState;
-use crate::state::requests::{Commands, navigation, opening, prompt};
-use crate::state::view::ViewId;
+use crate::state::requests::{Commands, opening, prompt};
 use crate::theme::{Theme, caption, mono, mono_caption, panel_title, space};
+use crate::views::prompt::editor::tinted;
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::legend;
 use crate::widgets::number::{number, percent};
-use crate::widgets::token_strip::{Scale, TokenStrip};
+use crate::widgets::token_editor::{Piece, TokenEditor, carry};
+use crate::widgets::token_strip::Scale;
 
 /// Explains what is read.
 const HELP: &str = "The model reads the sentence, and the dictionary its activation at the hook: the colours are this feature's activation on each token, on the \
                     scale of the index's text. The sentence is the one in Prompt";
 
-/// Draws the field and the coloured tokens.
+/// Greatest height of the text.
+const HEIGHT: f32 = 168.0;
+
+/// Draws the field, whose tokens have the feature's colours, and how strong it gets.
 pub(super) fn sentence_ui(
     ui: &mut Ui,
     state: &AppState,
     feature: FeatureId,
     commands: &mut Commands,
 ) {
-    let title = ui.label(panel_title("Try a sentence")).on_hover_text(HELP);
-    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.label(panel_title("Try a sentence")).on_hover_text(HELP);
     if state.model().is_none() {
         return without_model_ui(ui, state, "read a sentence", commands);
     }
-    field_ui(ui, state, title.id, commands);
+    let reading = state.reading().filter(|_| state.prompt.input().is_some());
+    let read = reading.map(|reading| Read::new(state, reading, feature));
+    field_ui(ui, state, read.as_ref(), commands);
     if let Some(left) = state.prompt.pause_left() {
         ui.request_repaint_after(left);
     }
-    if state.prompt.input().is_none() {
-        ui.label(caption("Type a sentence to see where the feature fires").color(secondary));
-        return;
-    }
+    let secondary = Theme::from_ui(ui).ink.secondary;
     if let Some(why) = state.prompt.reading.failure() {
         failure_line(ui, "The sentence could not be read", why);
-        return;
+    } else if let Some(read) = &read {
+        largest_ui(ui, state, (read, feature));
+        legend::activation(ui, read.scale);
+    } else if state.prompt.input().is_some() {
+        ui.label(caption("Reading…").color(secondary));
+    } else {
+        ui.label(caption("Type a sentence to see where the feature fires").color(secondary));
     }
-    match shown(state) {
-        Some(reading) => reading_ui(ui, state, (reading, feature), commands),
-        None => drop(ui.label(caption("Reading…").color(secondary))),
+}
+
+/// The feature's activation on every token of a reading.
+struct Read<'a> {
+    reading: &'a Reading,
+    values: Vec<f32>,
+    /// Where it is largest in size over the tokens that count.
+    peak: Option<(usize, f32)>,
+    scale: Scale,
+}
+
+impl<'a> Read<'a> {
+    fn new(state: &AppState, reading: &'a Reading, feature: FeatureId) -> Self {
+        let rows = 0..reading.latents.rows();
+        let values: Vec<f32> = rows.map(|t| reading.latents.get(t, feature)).collect();
+        let peak = peak(&values, &reading.counts);
+        Self {
+            reading,
+            values,
+            peak,
+            scale: scale(state, feature, peak),
+        }
+    }
+
+    /// The tokens where they stand in `text`, with their tints.
+    fn pieces(&self, theme: &Theme, text: &str) -> Vec<Piece> {
+        let spans = carry(&self.reading.text, text, &self.reading.spans);
+        let values = self.values.iter().chain(std::iter::repeat(&0.0));
+        let piece = |(span, value): (std::ops::Range<usize>, &f32)| Piece {
+            span,
+            tint: tinted(theme, *value, self.scale),
+            negative: *value < -0.02 * self.scale.most,
+            marks: vec![],
+        };
+        spans.into_iter().zip(values).map(piece).collect()
     }
 }
 
@@ -71,79 +111,56 @@ pub(super) fn without_model_ui(
     }
 }
 
-fn field_ui(ui: &mut Ui, state: &AppState, title: egui::Id, commands: &mut Commands) {
-    let mut text = state.prompt.text.clone();
-    let width = ui.available_width();
-    let edit = TextEdit::multiline(&mut text)
-        .hint_text("Type a sentence")
-        .desired_rows(2)
-        .desired_width(width)
-        .return_key(None);
-    let response = ui.add(edit).labelled_by(title);
-    response.widget_info(|| {
-        let mut info = egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Try a sentence");
-        info.current_text_value = Some(state.prompt.text.clone());
-        info
-    });
-    if response.changed() {
+fn field_ui(ui: &mut Ui, state: &AppState, read: Option<&Read<'_>>, commands: &mut Commands) {
+    let theme = Theme::from_ui(ui);
+    let text = state.prompt.text.as_str();
+    let pieces = read.map_or_else(Vec::new, |read| read.pieces(theme, text));
+    let spans = read.map_or(&[][..], |read| read.reading.spans.as_slice());
+    let mut card = |ui: &mut Ui, at: usize| {
+        if let Some(read) = read {
+            card_ui(ui, read, at);
+        }
+    };
+    let reply = TokenEditor {
+        name: "Try a sentence",
+        text,
+        pieces: &pieces,
+        tokens: read.map_or(&[], |read| &read.reading.texts),
+        before: spans.iter().take_while(|span| span.is_empty()).count(),
+        selected: read.and_then(|read| Some(read.peak?.0)),
+        pointed: None,
+        height: HEIGHT,
+        card: &mut card,
+    }
+    .show(ui);
+    if let Some(text) = reply.typed {
         commands.send(prompt::Command::Typed(text));
     }
 }
 
-/// The reading of this dictionary, or its last one while the next is on its way.
-fn shown(state: &AppState) -> Option<&Reading> {
-    let reader = state.reader()?;
-    reader?;
-    let (of, last) = state.prompt.last.as_ref()?;
-    (*of == reader).then_some(&**last)
-}
-
-/// Where the feature is strongest in a reading, over the tokens that count: its token and activation.
-pub(super) fn peak(reading: &Reading, feature: FeatureId) -> Option<(usize, f32)> {
-    let at = |t: usize| (t, reading.latents.get(t, feature));
-    let counted = (0..reading.latents.rows()).filter(|t| reading.counts[*t]);
-    let active = counted.map(at).filter(|(_, act)| *act != 0.0);
-    active.max_by(|(t, a), (u, b)| a.abs().total_cmp(&b.abs()).then(u.cmp(t)))
-}
-
-fn reading_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    (reading, feature): (&Reading, FeatureId),
-    commands: &mut Commands,
-) {
-    let theme = Theme::from_ui(ui);
-    let values: Vec<f32> = (0..reading.latents.rows())
-        .map(|t| reading.latents.get(t, feature))
-        .collect();
-    let peak = peak(reading, feature);
-    let scale = scale(state, feature, peak);
-    let mut card = |ui: &mut Ui, at: usize| {
-        let text = reading.texts[at].replace('\n', "⏎");
-        ui.label(mono_caption(format!("“{text}”  position {at}")));
-        let act = f64::from(values[at]);
-        ui.label(caption(format!("activation {}", number(act))));
-        if !reading.counts[at] {
-            let words =
-                "Row starts and special tokens do not count: dictionaries are trained without them";
-            ui.label(caption(words).color(theme.ink.secondary));
-        }
-        ui.label(caption("Click to see its other features in Prompt").color(theme.ink.secondary));
+fn card_ui(ui: &mut Ui, read: &Read<'_>, at: usize) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let reading = read.reading;
+    let (Some(text), Some(act)) = (reading.texts.get(at), read.values.get(at)) else {
+        return;
     };
-    let mut strip = TokenStrip::new("Tokens of the sentence", &reading.texts)
-        .activations(&values, scale)
-        .card(&mut card);
-    if let Some((at, _)) = peak {
-        strip = strip.peak(at);
+    let text = text.replace('\n', "⏎");
+    ui.label(mono_caption(format!("“{text}”  position {at}")));
+    let act = format!("activation {}", number(f64::from(*act)));
+    ui.label(caption(act));
+    if reading.counts.get(at) == Some(&false) {
+        let words =
+            "Row starts and special tokens do not count: dictionaries are trained without them";
+        ui.label(caption(words).color(secondary));
     }
-    let reply = strip.show(ui);
-    if let Some(token) = reply.chosen {
-        commands.send(navigation::Command::SelectToken(Some(token)));
-        commands.send(navigation::Command::Go(ViewId::Prompt));
-    }
-    ui.add_space(space::CHIP);
-    largest_ui(ui, state, (reading, feature), peak);
-    legend::activation(ui, scale);
+}
+
+/// Where activations are largest in size, over the tokens that count.
+fn peak(values: &[f32], counts: &[bool]) -> Option<(usize, f32)> {
+    let counted = values.iter().copied().zip(counts).enumerate();
+    let active = counted.filter(|(_, (act, counts))| **counts && *act != 0.0);
+    let active = active.map(|(at, (act, _))| (at, act));
+    active.max_by(|(t, a), (u, b)| a.abs().total_cmp(&b.abs()).then(u.cmp(t)))
 }
 
 /// The scale of the index's text, widened where the sentence exceeds it.
@@ -165,14 +182,9 @@ fn known_most(state: &AppState, feature: FeatureId) -> Option<f32> {
 }
 
 /// Says the largest activation of the sentence against the feature's maximum.
-fn largest_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    (reading, feature): (&Reading, FeatureId),
-    peak: Option<(usize, f32)>,
-) {
+fn largest_ui(ui: &mut Ui, state: &AppState, (read, feature): (&Read<'_>, FeatureId)) {
     let secondary = Theme::from_ui(ui).ink.secondary;
-    let Some((at, act)) = peak else {
+    let Some((at, act)) = read.peak else {
         ui.label(caption("Not active on this sentence").color(secondary));
         return;
     };
@@ -180,7 +192,7 @@ fn largest_ui(
         ui.spacing_mut().item_spacing.x = space::CHIP;
         ui.label(caption("Largest").color(secondary));
         ui.label(mono(number(f64::from(act))));
-        let text = reading.texts[at].replace('\n', "⏎");
+        let text = read.reading.texts[at].replace('\n', "⏎");
         ui.label(caption("on").color(secondary));
         ui.label(mono_caption(format!("“{text}”")));
         if let Some(most) = known_most(state, feature) {
@@ -191,4 +203,22 @@ fn largest_ui(
                 .on_hover_text(help);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::peak;
+
+    #[test]
+    fn the_largest_activation_is_by_size_over_tokens_that_count() {
+        let counts = [false, true, true, true];
+        assert_eq!(peak(&[9.0, 1.0, -3.0, 2.0], &counts), Some((2, -3.0)));
+        assert_eq!(
+            peak(&[9.0, 2.0, 0.0, 2.0], &counts),
+            Some((1, 2.0)),
+            "the first"
+        );
+        assert_eq!(peak(&[9.0, 0.0, 0.0, 0.0], &counts), None);
+        assert_eq!(peak(&[], &[]), None);
+    }
 }

@@ -108,8 +108,14 @@ impl Trial {
                 .label(caption("Strength").color(Theme::from_ui(ui).ink.secondary))
                 .on_hover_text(STRENGTH);
             ui.spacing_mut().slider_width = (ui.available_width() - 64.0).clamp(80.0, 240.0);
-            let slider = Slider::new(&mut self.strength, STRENGTHS).show_value(false);
-            let slider = ui.add(slider).labelled_by(label.id);
+            let slider = Slider::new(&mut self.strength, STRENGTHS)
+                .clamping(egui::SliderClamping::Never)
+                .show_value(false);
+            let slider = ui.scope(|ui| {
+                ui.visuals_mut().selection.bg_fill = Theme::from_ui(ui).edit;
+                ui.add(slider).labelled_by(label.id)
+            });
+            let slider = slider.inner;
             slider.widget_info(|| {
                 egui::WidgetInfo::slider(true, f64::from(before), "Steering strength")
             });

@@ -349,7 +349,7 @@ impl Editor {
 }
 
 /// Tint of a token; none where its value is 0.
-fn tinted(theme: &Theme, value: f32, scale: Scale) -> Option<Tinted> {
+pub(crate) fn tinted(theme: &Theme, value: f32, scale: Scale) -> Option<Tinted> {
     let share = value / scale.most;
     match scale.signed {
         true if share != 0.0 => Some(theme.diverging_tint(share)),

@@ -1,7 +1,7 @@
 //! A sentence as the model reads it: features that fire, each layer's predictions, attention of the heads.
 
 mod attention;
-mod editor;
+pub(crate) mod editor;
 mod features;
 mod lens;
 mod model;
