@@ -155,6 +155,13 @@ fn a_text_s_features_are_ranked_by_surprise_where_an_index_is_given() {
         assert!(list("unknown").iter().all(|of| of["surprise"].is_null()));
     }
     assert!(dense > tokens.len() / 2, "{dense}");
+    // Each feature that comes first is named by the token at which it peaks.
+    let names = ranked["names"].as_array().unwrap();
+    let first = &tokens[2]["features"][0]["feature"];
+    let named = names.iter().find(|name| name["feature"] == *first).unwrap();
+    let name = named["name"].as_str().unwrap();
+    assert!(name.contains('[') && name.contains(']'), "{name}");
+    assert!(raw["names"].is_null(), "{raw}");
     // An index of another dictionary, and none where surprise is asked for.
     let other = at("assets/demo/indexes/attn-1.sqlite");
     run(&[&said[..], &["--index", &other]].concat()).refused(&["index"]);
@@ -226,4 +233,39 @@ fn heads_leave_dead_features_out_where_an_index_knows_them() {
     assert_eq!(with["among"]["active_only"], true);
     let said = umbra(here.path(), &args[..5]).done();
     assert!(said.out.contains("including dead ones"), "{said:?}");
+}
+
+#[test]
+fn a_search_ranks_features_and_says_why() {
+    let here = tempfile::tempdir().unwrap();
+    let index = at("assets/demo/indexes/resid-2.sqlite");
+    let run = |more: &[&str]| {
+        let args = ["index", "search", &index];
+        umbra(here.path(), &[&args, more].concat()).done()
+    };
+    let found = run(&["king", "--most", "5", "--json"]).json();
+    let hits = found["hits"].as_array().unwrap();
+    assert!(
+        hits.len() == 5 && found["found"].as_u64().unwrap() > 5,
+        "{found}"
+    );
+    let scores: Vec<f64> = hits
+        .iter()
+        .map(|hit| hit["score"].as_f64().unwrap())
+        .collect();
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    let first = &hits[0];
+    let peaks = format!("peaks on it in {} of 20 examples", first["peaks"]);
+    assert!(
+        first["why"].as_str().unwrap().starts_with(&peaks),
+        "{first}"
+    );
+    let name = first["name"].as_str().unwrap();
+    assert!(name.to_lowercase().contains("king]"), "{name}");
+    let said = run(&["king", "--most", "5"]).out;
+    let begins: String = name.chars().take(40).collect();
+    assert!(said.contains(&peaks) && said.contains(&begins), "{said}");
+    let by_number = run(&["12", "--most", "1", "--json"]).json();
+    assert_eq!(by_number["hits"][0]["feature"], 12);
+    assert!(run(&["qqqqq"]).out.contains("no feature matches"));
 }

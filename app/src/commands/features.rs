@@ -178,16 +178,8 @@ fn ask(context: &mut Context<'_>, seeker: Seeker, query: Query) {
     context.apply(Event::Features(asked));
     match &context.state.features.words {
         Load::Ready(_) => seek(context, seeker),
-        Load::Absent => read_words(context, id),
+        Load::Absent | Load::Failed(_) => read_words(context, id),
         Load::Loading => {}
-        Load::Failed(why) => {
-            let (query, why) = (
-                context.state.features.found_by(seeker).query.clone(),
-                why.clone(),
-            );
-            let failed = features::Event::Found(seeker, query, Load::Failed(why));
-            context.apply(Event::Features(failed));
-        }
     }
 }
 
@@ -201,7 +193,8 @@ fn read_words(context: &mut Context<'_>, id: DictionaryId) {
     let failed = move |why| event(Load::Failed(why));
     let work = move |worker: &Worker| {
         let read = Words::read(&Index::open(&path)?, &mut |at| worker.progress(at))?.done();
-        let load = read.map_or(Load::Absent, |words| Load::Ready(Arc::new(words)));
+        let stopped = || Load::Failed("The search was stopped".to_owned());
+        let load = read.map_or_else(stopped, |words| Load::Ready(Arc::new(words)));
         worker.send(event(load));
         Ok(())
     };

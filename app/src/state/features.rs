@@ -223,6 +223,10 @@ impl FeaturesState {
             Event::Filter(filter) => features.filter = filter,
             Event::Words(of, load) => {
                 if features.table_of == Some(of) {
+                    if let Load::Failed(why) = &load {
+                        features.found.failed(why);
+                        features.found_by_palette.failed(why);
+                    }
                     features.words = load;
                 }
             }

@@ -4,6 +4,7 @@
 //! character that the bundled fonts lack fails the test. Without lavapipe the tests skip and say so on standard error; with `REQUIRE_PICTURES` set
 //! they fail. `UPDATE_SNAPSHOTS=1 cargo test --workspace --release -- testing::pictures` records every picture that differs; review it before you commit it.
 
+mod names;
 mod screens;
 mod widgets;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{FontId, Galley, Stroke, Ui};
-use umbra_core::features::Example;
+use umbra_core::features::{Example, is_marker};
 
 use super::token_strip::Scale;
 use crate::theme::{Hue, Theme, size};
@@ -41,17 +41,20 @@ pub(crate) fn layout(ui: &Ui, example: &Example, scale: Scale, room: f32) -> Arc
     ui.painter().layout_job(job)
 }
 
-/// The tokens that fit into `most` characters: the peak, as many before it as [`BEFORE`] leaves room for, and as many behind it.
+/// The tokens that fit into `most` characters: the peak, as many before it as [`BEFORE`] leaves room for, and as many behind it; none beyond the
+/// beginning or the end of its document.
 fn around(example: &Example, most: usize) -> std::ops::Range<usize> {
     let length = |at: usize| example.tokens[at].chars().count();
     let ahead = (most as f32 * BEFORE) as usize;
     let (mut from, mut before) = (example.at, 0);
-    while from > 0 && before + length(from - 1) <= ahead {
+    let ends = |at: usize| is_marker(&example.tokens[at]);
+    while from > 0 && !ends(from - 1) && before + length(from - 1) <= ahead {
         from -= 1;
         before += length(from);
     }
     let (mut to, mut used) = (example.at, before);
-    while to < example.tokens.len() && (used < most || to == example.at) {
+    let more = |to: usize, used: usize| to == example.at || (used < most && !ends(to));
+    while to < example.tokens.len() && more(to, used) {
         used += length(to);
         to += 1;
     }
@@ -82,6 +85,9 @@ mod tests {
         for (most, want) in [(3, 5..6), (14, 4..7), (20, 3..7), (30, 2..7), (60, 0..7)] {
             assert_eq!(around(&example, most), want, "{most}");
         }
+        let mut parted = example;
+        "<|endoftext|>".clone_into(&mut parted.tokens[3]);
+        assert_eq!(around(&parted, 60), 4..7);
     }
 
     #[test]

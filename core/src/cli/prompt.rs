@@ -1,12 +1,13 @@
 //! `umbra prompt`: shows the features of each token of one text, or of the row of an index's example, ranked by surprise where there is an index.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::{Console, DeviceArg, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
 use crate::error::{Error, Result};
-use crate::features::{Firing, Index, Passage, Ranked, Rarity};
+use crate::features::{Firing, Index, Name, Passage, Preview, Ranked, Rarity};
 use crate::fit::Fit;
 use crate::ids::FeatureId;
 use crate::models::Model;
@@ -115,15 +116,19 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         ));
     }
     let wanted = index.filter(|_| args.rank != Some(Rank::Activation));
-    let rarity = match wanted {
+    let rarity = match &wanted {
         Some(index) => Some(Rarity::new(&index.summaries()?)),
         None => None,
     };
-    let shown = Shown {
+    let mut shown = Shown {
         reading: &reading,
         opened: opened.as_ref(),
         rarity: rarity.as_ref(),
+        names: Vec::new(),
     };
+    if let Some(index) = &wanted {
+        shown.names = named(index, &shown.first())?;
+    }
     console.answer(&shown.object(), || shown.table())?;
     Ok(Exit::Done)
 }
@@ -135,6 +140,14 @@ fn fitting(path: &Path, args: &Args, pair: &Pair, console: &Console) -> Result<I
     args.mismatch.check(&fit, console)?;
     index.check_features(&pair.sae)?;
     Ok(index)
+}
+
+/// Returns the names of features, by the tokens at which they peak.
+fn named(index: &Index, features: &[FeatureId]) -> Result<Vec<(FeatureId, String)>> {
+    let previews = index.previews(features)?;
+    let name = |preview: &Preview| Name::new(None, preview.peak.as_ref()).to_string();
+    let names = previews.iter().map(name);
+    Ok(features.iter().copied().zip(names).collect())
 }
 
 fn beyond(model: &Model, passage: &Passage) -> Error {
@@ -153,12 +166,25 @@ struct Shown<'a> {
     opened: Option<&'a Opened>,
     /// The index's figures, if features are ranked by surprise.
     rarity: Option<&'a Rarity>,
+    /// Names of the features that come first at a token, if they are ranked by surprise.
+    names: Vec<(FeatureId, String)>,
 }
 
 impl Shown<'_> {
     /// The features of a token by surprise; none where they are ranked by activation.
     fn ranked(&self, t: usize) -> Option<Ranked> {
         self.rarity.map(|rarity| rarity.rank(self.reading, t))
+    }
+
+    /// Features that are among the first [`SHOWN`] of a token, each once, ascending.
+    fn first(&self) -> Vec<FeatureId> {
+        let ranked = (0..self.reading.tokens.len()).filter_map(|t| self.ranked(t));
+        let shown = |ranked: Ranked| {
+            let first = ranked.listed.into_iter().chain(ranked.unknown);
+            first.take(SHOWN).map(|firing| firing.feature)
+        };
+        let features: BTreeSet<FeatureId> = ranked.flat_map(shown).collect();
+        features.into_iter().collect()
     }
 
     fn object(&self) -> Value {
@@ -178,6 +204,11 @@ impl Shown<'_> {
         };
         let tokens: Vec<Value> = (0..reading.tokens.len()).map(token).collect();
         let mut object = json!({"tokens": tokens});
+        if self.rarity.is_some() {
+            let name =
+                |(feature, name): &(FeatureId, String)| json!({"feature": feature.0, "name": name});
+            object["names"] = self.names.iter().map(name).collect();
+        }
         if let Some(opened) = self.opened {
             let passage = &opened.passage;
             object["example"] = json!({
@@ -207,6 +238,12 @@ impl Shown<'_> {
                 passage.act
             ));
         }
+        if !self.names.is_empty() {
+            lines.push("where these features peak".to_owned());
+        }
+        let name =
+            |(feature, name): &(FeatureId, String)| format!("{:>8}  {name}", feature.to_string());
+        lines.extend(self.names.iter().map(name));
         lines.join("\n")
     }
 

@@ -30,7 +30,7 @@ pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
 pub use fold::{BEFORE, Fold, NEAR_DUPLICATES, SHARED, fold};
 pub use index::Index;
 pub use json::json;
-pub use preview::{Name, Peak, Preview};
+pub use preview::{Name, Peak, Preview, is_marker};
 pub use search::{Hit, Reason, Words, matches};
 pub use surprise::{DENSE, Firing, Ranked, Rarity, Survey, surprise};
 

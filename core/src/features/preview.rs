@@ -110,14 +110,25 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-/// Takes tokens until they have [`AROUND`] characters, at least one.
+/// Returns whether a token marks the beginning or the end of a document, as `<|endoftext|>` and `<s>` do.
+pub fn is_marker(token: &str) -> bool {
+    let inside = token
+        .strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix('>'));
+    inside.is_some_and(|name| !name.is_empty() && !name.contains([' ', '<', '>']))
+}
+
+/// Takes tokens until they have [`AROUND`] characters, at least one, and none beyond a document's end.
 fn fitting<'a>(tokens: impl Iterator<Item = &'a String>) -> impl Iterator<Item = &'a str> {
     let mut length = 0;
-    tokens.map(String::as_str).take_while(move |token| {
-        let fits = length == 0 || length + token.chars().count() <= AROUND;
-        length += token.chars().count();
-        fits
-    })
+    let tokens = tokens.map(String::as_str);
+    tokens
+        .take_while(|token| !is_marker(token))
+        .take_while(move |token| {
+            let fits = length == 0 || length + token.chars().count() <= AROUND;
+            length += token.chars().count();
+            fits
+        })
 }
 
 impl fmt::Display for Peak {
@@ -158,6 +169,10 @@ mod tests {
         let peak = Peak::of(&example(&[" antidisestablishmentarian", " x"], 1));
         assert_eq!(peak.to_string(), "antidisestablishmentarian[ x]");
         assert_eq!(Peak::of(&example(&[], 0)), Peak::default());
+        // Context ends where the document does.
+        let tokens = [" old", "<|endoftext|>", "Once", " upon", "</s>", " a"];
+        assert_eq!(Peak::of(&example(&tokens, 3)).to_string(), "Once[ upon]");
+        assert!(!is_marker("<>") && !is_marker("a < b>") && !is_marker("<"));
     }
 
     #[test]

@@ -60,6 +60,14 @@ impl Found {
         self.at_work = false;
     }
 
+    /// What it waits for could not be read.
+    pub(super) fn failed(&mut self, why: &str) {
+        if self.waits() {
+            self.latest = None;
+            self.hits = Load::Failed(why.to_owned());
+        }
+    }
+
     /// Whether a job has to be started.
     pub(crate) fn waits(&self) -> bool {
         self.hits.is_loading() && !self.at_work
@@ -88,5 +96,10 @@ mod tests {
         assert_eq!(found.latest(), Some(&hits), "late for another query");
         found.arrived(&query("ki"), Load::Failed("no".to_owned()));
         assert_eq!(found.latest(), None);
+        found.failed("too late");
+        assert_eq!(found.hits.failure(), Some("no"));
+        found.ask(query("kin"));
+        found.failed("damaged");
+        assert_eq!(found.hits.failure(), Some("damaged"));
     }
 }

@@ -2,10 +2,10 @@
 
 use egui::{Frame, Ui, Vec2, vec2};
 use egui_kittest::{Harness, SnapshotResults};
-use umbra_core::features::{Name, Peak};
+use umbra_core::features::Name;
 use umbra_core::ids::FeatureId;
 
-use super::{OF_WIDGET, THEMES, compare, renderer};
+use super::{OF_WIDGET, THEMES, compare, names, renderer};
 use crate::theme::{Hue, Theme, Tinted, icons, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::cell_grid::{CellGrid, Rows};
@@ -55,13 +55,13 @@ impl Sample {
 }
 
 /// All samples.
-pub(super) const SAMPLES: [Sample; 19] = [
+pub(super) const SAMPLES: [Sample; 20] = [
     sample("bars", (360.0, 320.0), bars),
     sample("cell_grid", (420.0, 260.0), cell_grid).pointed(190.0, 120.0),
     sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
     sample("density_histogram", (380.0, 190.0), density_histogram),
     sample("empty_state", (460.0, 460.0), states),
-    sample("feature_chip", (320.0, 190.0), feature_chips),
+    sample("feature_chip", (420.0, 300.0), names::feature_chips),
     sample("heat_map", (420.0, 300.0), heat_map).pointed(190.0, 100.0),
     sample("histogram", (360.0, 380.0), histograms),
     sample("legend", (300.0, 190.0), legends),
@@ -70,6 +70,7 @@ pub(super) const SAMPLES: [Sample; 19] = [
     sample("rank_plot", (420.0, 260.0), rank_plot).pointed(200.0, 90.0),
     sample("settings_form", (512.0, 380.0), settings_form),
     sample("scales", (460.0, 260.0), scales),
+    sample("snippet", (420.0, 130.0), names::snippets),
     sample("token_editor", (420.0, 200.0), token_editor),
     sample("table", (460.0, 240.0), grid::tests::picture),
     sample("table_narrow", (190.0, 240.0), grid::tests::picture),
@@ -201,36 +202,6 @@ fn states(ui: &mut Ui) {
     failure_state(ui, "The index did not open", why, Some("Try again"));
     ui.add_space(space::GROUP);
     failure_line(ui, "z-0 failed", "the disk is full; make room and go on");
-}
-
-fn feature_chips(ui: &mut Ui) {
-    let chip = |number: u32, name| FeatureChip::new(FeatureId(number), name);
-    let peak = Peak {
-        before: " once the old".to_owned(),
-        token: " king".to_owned(),
-        after: " said,\n".to_owned(),
-    };
-    chip(12, Name::labelled("royal titles"))
-        .strength(0.9)
-        .show(ui, |_| {});
-    chip(1234, Name::of_token(" king"))
-        .strength(0.3)
-        .show(ui, |_| {});
-    chip(7, Name::default()).strength(0.0).show(ui, |_| {});
-    for width in [400.0, 180.0, 90.0] {
-        chip(93, Name::new(None, Some(&peak)))
-            .max_width(width)
-            .show(ui, |_| {});
-    }
-    chip(2047, Name::labelled("the newline after a verse"))
-        .selected(true)
-        .show(ui, |_| {});
-    chip(
-        58,
-        Name::labelled("a label that is longer than its chip may be"),
-    )
-    .max_width(180.0)
-    .show(ui, |_| {});
 }
 
 fn heat_map(ui: &mut Ui) {

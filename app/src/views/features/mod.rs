@@ -8,7 +8,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use egui::{Id, Key, TextEdit, Ui, vec2};
@@ -19,7 +18,7 @@ use self::bar::ActionBar;
 use self::label::NameEditor;
 use self::map::Map;
 use self::model::{Filter, Inputs, rows};
-use self::table::TableRows;
+use self::table::{Found, TableRows};
 use super::missing::{foreign_index_ui, misfit_ui};
 use super::view::View;
 use crate::memo::Memo;
@@ -60,7 +59,7 @@ struct RowsKey {
 #[derive(Debug, Default)]
 struct Shown {
     rows: Vec<u32>,
-    hits: HashMap<u32, Hit>,
+    found: Found,
     map: Map,
 }
 
@@ -72,7 +71,7 @@ pub(crate) struct FeaturesView {
     selection: Selection,
     editor: NameEditor,
     bar: ActionBar,
-    /// The feature that was selected in the window when the selection of rows was made.
+    /// The feature that was selected in the window in the last frame.
     followed: Option<FeatureId>,
     /// Words of the search that the table is ordered for.
     words: String,
@@ -238,19 +237,15 @@ impl FeaturesView {
         let name = state.dictionary().map_or("", |d| d.name.as_str());
         self.shown.get(key, |key| {
             let labels: Vec<_> = state.project.labels(name).collect();
-            let hits = found.map_or(&[][..], |found| found.as_slice());
             let inputs = Inputs {
                 table,
                 labels: &labels,
-                found: hits,
+                found: found.map_or(&[][..], |found| found.as_slice()),
             };
             let rows = rows(&inputs, filter, key.sort);
             Shown {
                 map: Map::new(table, &rows),
-                hits: hits
-                    .iter()
-                    .map(|hit| (hit.feature.0, hit.clone()))
-                    .collect(),
+                found: Found::new(found, table.summaries.len()),
                 rows,
             }
         });
@@ -301,7 +296,7 @@ impl FeaturesView {
             state,
             table,
             rows: &shown.rows,
-            hits: &shown.hits,
+            found: &shown.found,
             editor,
             focus,
             commands,
@@ -325,8 +320,7 @@ impl FeaturesView {
         if let Some((action, features)) = action {
             bar.act(action, features, (state, editor), commands);
         }
-        let chosen = send(&reply, &shown.rows, commands);
-        self.followed = chosen.or(self.followed);
+        send(&reply, &shown.rows, commands);
     }
 
     fn bar_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
@@ -443,8 +437,8 @@ fn found(state: &AppState, filter: &Filter, commands: &mut Commands) -> Option<A
     found.latest().cloned()
 }
 
-/// Carries out what was done with the rows; the feature that was chosen.
-fn send(reply: &Reply, rows: &[u32], commands: &mut Commands) -> Option<FeatureId> {
+/// Carries out what was done with the rows.
+fn send(reply: &Reply, rows: &[u32], commands: &mut Commands) {
     let feature = |row: Option<usize>| Some(FeatureId(*rows.get(row?)?));
     let page = |feature, beside| navigation::Command::Feature { feature, beside };
     if let Some(feature) = feature(reply.opened) {
@@ -456,7 +450,6 @@ fn send(reply: &Reply, rows: &[u32], commands: &mut Commands) -> Option<FeatureI
     if chosen.is_some() {
         commands.send(navigation::Command::SelectFeature(chosen));
     }
-    chosen
 }
 
 fn nothing_ui(ui: &mut Ui, state: &AppState, filter: &Filter, commands: &mut Commands) {

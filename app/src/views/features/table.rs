@@ -1,6 +1,6 @@
 //! The rows of the feature table: columns, cells, hover card, menu. What is read from the index is asked for as it comes into view.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use egui::{Role, Sense, Ui, WidgetInfo, vec2};
 use umbra_core::features::{Example, Hit, Name, Preview, Summary, TokenEffect};
@@ -41,16 +41,16 @@ const NUMBER: Column<'static> = Column::number(By::Number.id(), "Feature")
 
 const NAME: Column<'static> = Column::text(By::Name.id(), "Name")
     .definition(
-        "Your label. Where there is none, the token on which the feature is strongest, with the text around it. Click to write a label",
+        "Your label. Where there is none, the token on which the feature is strongest. Click to write a label",
     )
-    .width(110.0, 220.0)
+    .width(90.0, 150.0)
     .always();
 
 const WHY: Column<'static> = Column::text(By::Relevance.id(), "Why it was found")
     .definition(
         "Best match first: features whose label matches, that peak on the words, whose examples hold them, that promote or suppress them",
     )
-    .width(110.0, 200.0);
+    .width(150.0, 210.0);
 
 const EXAMPLE: Column<'static> = Column::text("example", "Strongest example")
     .definition("The text where the feature is most active; the token of the peak is underlined")
@@ -88,6 +88,38 @@ const NORM: Column<'static> = Column::number(By::Norm.id(), "Norm")
     .width(52.0, 64.0)
     .hidden();
 
+/// What a search found, by feature.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    hits: Arc<Vec<Hit>>,
+    /// Place of each feature among the hits; none of those that were not found.
+    places: Vec<Option<u32>>,
+}
+
+impl Found {
+    /// The hits of a dictionary with so many features.
+    pub(super) fn new(hits: Option<&Arc<Vec<Hit>>>, features: usize) -> Self {
+        let Some(hits) = hits else {
+            return Self::default();
+        };
+        let mut places = vec![None; features];
+        for (place, hit) in (0..).zip(hits.iter()) {
+            if let Some(entry) = places.get_mut(hit.feature.index()) {
+                *entry = Some(place);
+            }
+        }
+        Self {
+            hits: Arc::clone(hits),
+            places,
+        }
+    }
+
+    fn of(&self, feature: FeatureId) -> Option<&Hit> {
+        let place = self.places.get(feature.index()).copied().flatten()?;
+        self.hits.get(place as usize)
+    }
+}
+
 /// The rows on screen and what they are drawn from.
 pub(super) struct TableRows<'a> {
     pub(super) state: &'a AppState,
@@ -95,7 +127,7 @@ pub(super) struct TableRows<'a> {
     /// Features in the order shown.
     pub(super) rows: &'a [u32],
     /// Why each was found.
-    pub(super) hits: &'a HashMap<u32, Hit>,
+    pub(super) found: &'a Found,
     pub(super) editor: &'a mut NameEditor,
     /// The control that has the focus while a person walks through the rows.
     pub(super) focus: egui::Id,
@@ -115,7 +147,7 @@ impl TableRows<'_> {
 
     fn preview(&self, feature: FeatureId) -> Option<&Preview> {
         let preview = self.state.preview(self.table.dictionary, feature);
-        preview.map(std::sync::Arc::as_ref)
+        preview.map(Arc::as_ref)
     }
 
     fn name(&self, feature: FeatureId) -> Name<'_> {
@@ -123,7 +155,7 @@ impl TableRows<'_> {
     }
 
     fn why(&self, feature: FeatureId) -> Option<&Hit> {
-        self.hits.get(&feature.0)
+        self.found.of(feature)
     }
 }
 
@@ -274,7 +306,9 @@ impl TableRows<'_> {
             let words = format!("Name of feature {feature}: {said}");
             WidgetInfo::labeled(Role::Button, true, words)
         });
-        let galley = feature_name::layout(ui, name, rect.width());
+        // The text around the token stands in the column beside it.
+        let short = Name { peak: None, ..name };
+        let galley = feature_name::layout(ui, short, rect.width());
         let theme = Theme::from_ui(ui);
         if response.hovered() {
             let under = rect.shrink2(vec2(0.0, 3.0));
@@ -305,14 +339,12 @@ impl TableRows<'_> {
     }
 }
 
-/// The number, with a dot: a ring for a feature that was never active.
+/// The number, with a ring for a feature that was never active.
 fn number_ui(ui: &mut Ui, feature: FeatureId, summary: Option<&Summary>) {
     let rect = ui.max_rect();
-    let share = match summary {
-        Some(summary) if summary.density > 0.0 => 1.0,
-        _ => 0.0,
-    };
-    dot(ui, egui::pos2(rect.left() + 8.0, rect.center().y), share);
+    if summary.is_some_and(|summary| summary.density == 0.0) {
+        dot(ui, egui::pos2(rect.left() + 8.0, rect.center().y), 0.0);
+    }
     ui.add(egui::Label::new(mono(feature.to_string())).selectable(false));
 }
 
@@ -347,20 +379,23 @@ fn promoted_ui(ui: &Ui, promoted: &[TokenEffect]) {
     let room = ui.available_width();
     let font = egui::FontId::monospace(crate::theme::size::BODY);
     let mut job = egui::text::LayoutJob::default();
-    let format = egui::text::TextFormat {
+    let gap = egui::text::TextFormat::simple(font, theme.ink.primary);
+    let token = egui::text::TextFormat {
         background: theme.surface.hover,
-        ..egui::text::TextFormat::simple(font, theme.ink.primary)
+        ..gap.clone()
     };
     for (i, effect) in promoted.iter().take(PROMOTED).enumerate() {
-        let before = if i == 0 { 0.0 } else { 6.0 };
-        job.append(&effect.text.replace('\n', "⏎"), before, format.clone());
+        if i > 0 {
+            job.append(" ", 0.0, gap.clone());
+        }
+        job.append(&effect.text.replace('\n', "⏎"), 0.0, token.clone());
     }
     job.wrap = egui::text::TextWrapping::truncate_at_width(room);
     let galley = ui.painter().layout_job(job);
     paint(ui, galley);
 }
 
-fn paint(ui: &Ui, galley: std::sync::Arc<egui::Galley>) {
+fn paint(ui: &Ui, galley: Arc<egui::Galley>) {
     let rect = ui.max_rect();
     let at = egui::pos2(rect.left(), rect.center().y - galley.size().y / 2.0);
     ui.painter()

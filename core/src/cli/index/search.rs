@@ -13,7 +13,7 @@ use crate::progress::{Ended, Progress};
 use crate::project::{Label, Project};
 
 /// Width of the column of names.
-const NAME: usize = 44;
+const NAME: usize = 48;
 
 /// Flags of `umbra index search`.
 #[derive(Debug, clap::Args)]
@@ -102,6 +102,7 @@ fn text(query: &str, found: usize, rows: &[Row<'_>]) -> String {
     }
     let line = |(rank, (hit, label, preview)): (usize, &Row<'_>)| {
         let name = Name::new(*label, preview.peak.as_ref()).to_string();
+        let name = shortened(&name);
         format!(
             "{rank:>4}  {:>7}  {name:<NAME$}  {}",
             hit.feature.to_string(),
@@ -114,6 +115,15 @@ fn text(query: &str, found: usize, rows: &[Row<'_>]) -> String {
         lines.push(format!("the first {} of {found} features", rows.len()));
     }
     lines.join("\n")
+}
+
+/// A name that fits its column.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME {
+        return name.to_owned();
+    }
+    let kept: String = name.chars().take(NAME - 1).collect();
+    format!("{kept}…")
 }
 
 #[cfg(test)]

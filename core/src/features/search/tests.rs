@@ -116,7 +116,7 @@ fn check(path: &str, queries: &[&str], step: usize) {
 
 #[test]
 fn the_search_equals_its_definition() {
-    let queries = ["king", "the", "the king", "said \"", "⏎", "qu", "Dorothy's"];
+    let queries = ["king", "the", "the king", "said ,", "⏎", "qu", "rabbit"];
     check("assets/demo/indexes/resid-2.sqlite", &queries, 5);
     check(
         "tests/golden/index/version-1.sqlite",
@@ -129,7 +129,7 @@ fn the_search_equals_its_definition() {
 fn words_of_the_context_are_found_and_the_reason_is_said() {
     let index = Index::open(&file("assets/demo/indexes/resid-2.sqlite")).unwrap();
     let all = read(&index);
-    let hits = all.search("rabbit", &[]);
+    let hits = all.search("king", &[]);
     let in_context = |hit: &&Hit| hit.peaks == 0 && hit.examples > 0;
     let hit = hits
         .iter()
