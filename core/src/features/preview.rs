@@ -161,10 +161,7 @@ mod tests {
             " Gale",
         ];
         let peak = Peak::of(&example(&tokens, 6));
-        assert_eq!(
-            peak.to_string(),
-            "upon a time the old[ king],⏎ said Dorothy"
-        );
+        assert_eq!(peak.to_string(), "a time the old[ king],⏎ said Dorothy");
         // A long neighbour is shown all the same; at an end there is nothing.
         let peak = Peak::of(&example(&[" antidisestablishmentarian", " x"], 1));
         assert_eq!(peak.to_string(), "antidisestablishmentarian[ x]");

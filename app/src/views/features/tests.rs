@@ -12,16 +12,23 @@ use crate::state::requests::{
     Command, Commands, dictionary, features, navigation, shell, steering,
 };
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, catalogue};
+use crate::state::{AppState, Event, catalogue, selection};
 use crate::testing::{self, Stage, Window};
 
 fn taken(harness: &mut Harness<'_, Stage>) -> Vec<Command> {
     harness.state_mut().commands.take()
 }
 
+/// The typical state with no feature selected: the table stands at its top.
+fn unselected() -> AppState {
+    let mut state = testing::typical();
+    state.apply(Event::Selection(selection::Event::Feature(None)));
+    state
+}
+
 #[test]
 fn a_click_selects_and_a_double_click_opens() {
-    let mut harness = testing::harness(ViewId::Features, testing::typical());
+    let mut harness = testing::harness(ViewId::Features, unselected());
     harness.get_by_label("Row of feature 12, no label").click();
     harness.run();
     let select = navigation::Command::SelectFeature(Some(FeatureId(12)));
@@ -30,7 +37,7 @@ fn a_click_selects_and_a_double_click_opens() {
 
 #[test]
 fn a_head_sorts_and_enter_opens_what_was_walked_to() {
-    let mut harness = testing::harness(ViewId::Features, testing::typical());
+    let mut harness = testing::harness(ViewId::Features, unselected());
     // First the largest, then the smallest.
     for _ in 0..2 {
         harness.get_by_label("Sort by feature").click();
@@ -72,7 +79,7 @@ fn command_click(harness: &mut Harness<'_, Stage>, row: &str) {
 
 #[test]
 fn three_rows_are_reported_on_in_four_actions() {
-    let mut harness = testing::harness(ViewId::Features, testing::typical());
+    let mut harness = testing::harness(ViewId::Features, unselected());
     harness.get_by_label("Row of feature 12, no label").click();
     harness.run();
     command_click(&mut harness, "Row of feature 25, no label");
@@ -107,8 +114,24 @@ fn three_rows_are_reported_on_in_four_actions() {
 }
 
 #[test]
-fn a_label_is_written_where_the_name_stands() {
+fn a_feature_that_was_selected_elsewhere_is_brought_into_view() {
     let mut harness = testing::harness(ViewId::Features, testing::typical());
+    harness.run();
+    harness.get_by_label("Row of feature 0, no label");
+    assert!(
+        harness
+            .query_by_label("Row of feature 12, no label")
+            .is_none()
+    );
+    let select = selection::Event::Feature(Some(FeatureId(12)));
+    harness.state_mut().state.apply(Event::Selection(select));
+    harness.run();
+    harness.get_by_label("Row of feature 12, no label");
+}
+
+#[test]
+fn a_label_is_written_where_the_name_stands() {
+    let mut harness = testing::harness(ViewId::Features, unselected());
     harness.get_by_label("Name of feature 12: [ said]").click();
     harness.run();
     harness
@@ -247,7 +270,7 @@ fn one_label_for_several_features_is_undone_as_one_change() {
 
 #[test]
 fn a_filter_leaves_what_matches_and_can_be_cleared() {
-    let mut harness = testing::harness(ViewId::Features, testing::typical());
+    let mut harness = testing::harness(ViewId::Features, unselected());
     let edit = harness.get_by_role_and_label(Role::TextInput, "Filter");
     edit.focus();
     edit.type_text("#7");
