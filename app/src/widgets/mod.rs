@@ -20,8 +20,6 @@ pub(crate) mod feature_chip;
 pub(crate) mod feature_name;
 pub(crate) mod focus;
 pub(crate) mod form;
-#[expect(clippy::allow_attributes, reason = "its users are being written")]
-#[allow(dead_code, reason = "its users are being written")]
 pub(crate) mod grid;
 pub(crate) mod heat_map;
 pub(crate) mod histogram;

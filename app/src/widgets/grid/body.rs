@@ -38,7 +38,7 @@ pub(super) fn table_ui(
         .sense(Sense::CLICK)
         .cell_layout(Layout::left_to_right(Align::Center))
         .animate_scrolling(false)
-        .min_scrolled_height(2.0 * frame.grid.row);
+        .min_scrolled_height(2.0 * space::TABLE_ROW);
     builder = match frame.grid.height {
         Height::Fill => builder.auto_shrink([false, false]),
         Height::Most(most) => builder.auto_shrink([false, true]).max_scroll_height(most),
@@ -51,7 +51,7 @@ pub(super) fn table_ui(
     }
     let mut places = vec![];
     let mut table = builder.header(space::CONTROL_ROW, |mut header| {
-        places = head::heads_ui(&mut header, frame, reply);
+        places = head::heads_ui(&mut header, frame);
     });
     let seen = frame.id.with("seen");
     let before = table
@@ -61,13 +61,13 @@ pub(super) fn table_ui(
     head::borders_ui(table.ui_mut(), frame, &places, (&*rows, before));
     let mut drawn = Drawn::default();
     let output = table.body(|body| {
-        body.rows(frame.grid.row, rows.count(), |mut row| {
+        body.rows(space::TABLE_ROW, rows.count(), |mut row| {
             drawn.spacing = spacing;
             row_ui(&mut row, frame, rows, (selection, reply), &mut drawn);
         });
     });
     let inner = output.inner_rect;
-    let page = (inner.height() / frame.grid.row).floor() as usize;
+    let page = (inner.height() / space::TABLE_ROW).floor() as usize;
     let whole = Rect::from_min_max(top, inner.max).intersect(outer);
     ui.data_mut(|data| {
         data.insert_temp(frame.id.with("page"), page.saturating_sub(1).max(1));
@@ -132,16 +132,12 @@ fn row_ui(
         let modifiers = response.ctx.input(|input| input.modifiers);
         selection.pick(&*rows, at, Pick::of(modifiers, frame.grid.several));
         (reply.chosen, reply.clicked) = (Some(at), Some(at));
-        reply.selection_changed = true;
     }
     if response.double_clicked() {
         reply.opened = Some(at);
     }
     if response.middle_clicked() {
         reply.beside = Some(at);
-    }
-    if response.hovered() {
-        reply.hovered = Some(at);
     }
     if rows.has_cards() {
         response.on_hover_ui_at_pointer(|ui| rows.card_ui(ui, at));
@@ -202,7 +198,6 @@ fn menu_ui(
         if !selection.contains(rows.key(asked.row)) {
             selection.pick(&*rows, asked.row, Pick::Only);
             reply.chosen = Some(asked.row);
-            reply.selection_changed = true;
         }
     }
     if asked.is_none() && !egui::Popup::is_id_open(ui.ctx(), id) {

@@ -7,7 +7,7 @@ use egui_extras::TableRow;
 
 use super::arrangement::Sort;
 use super::column::{self, Column, GAP, Hiding};
-use super::{Frame, Reply, Rows, Shown};
+use super::{Frame, Rows, Shown};
 use crate::theme::{Theme, caption, icon_font, icons, size, space};
 use crate::widgets::menu;
 
@@ -18,17 +18,13 @@ const GRAB: f32 = 5.0;
 const ARROW: f32 = 18.0;
 
 /// Draws all heads; returns where they are.
-pub(super) fn heads_ui(
-    header: &mut TableRow<'_, '_>,
-    frame: &Frame<'_, '_>,
-    reply: &mut Reply,
-) -> Vec<Rect> {
+pub(super) fn heads_ui(header: &mut TableRow<'_, '_>, frame: &Frame<'_, '_>) -> Vec<Rect> {
     let mut places = vec![];
     let order = frame.order();
     for shown in frame.shown {
         header.col(|ui| {
             places.push(inner(ui.max_rect()));
-            head_ui(ui, frame, (shown, order.as_ref()), reply);
+            head_ui(ui, frame, (shown, order.as_ref()));
         });
     }
     places
@@ -39,12 +35,7 @@ fn inner(cell: Rect) -> Rect {
     cell.shrink2(vec2(GAP / 2.0, 0.0))
 }
 
-fn head_ui(
-    ui: &Ui,
-    frame: &Frame<'_, '_>,
-    (shown, order): (&Shown<'_>, Option<&Sort>),
-    reply: &mut Reply,
-) {
+fn head_ui(ui: &Ui, frame: &Frame<'_, '_>, (shown, order): (&Shown<'_>, Option<&Sort>)) {
     let column = shown.column;
     let rect = ui.max_rect();
     let id = frame.id.with(("head", column.id));
@@ -66,15 +57,9 @@ fn head_ui(
         column.definition.to_owned()
     };
     if column.sortable && response.clicked() {
-        let grid = &frame.grid;
-        let always = grid.first_order.is_some() || grid.own_order.is_some();
-        let next = next(order, column, always);
-        if grid.own_order.is_none() {
-            let mut arrangement = frame.arrangement.clone();
-            arrangement.sort.clone_from(&next);
-            frame.keep(ui, arrangement);
-        }
-        reply.sort = next;
+        let mut arrangement = frame.arrangement.clone();
+        arrangement.sort = next(order, column, frame.grid.first_order.is_some());
+        frame.keep(ui, arrangement);
     }
     columns_menu(&response, frame);
     if !help.is_empty() {

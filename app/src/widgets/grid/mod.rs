@@ -103,10 +103,8 @@ pub(crate) struct Grid<'a> {
     title: &'a str,
     columns: &'a [Column<'a>],
     height: Height,
-    row: f32,
     several: bool,
     first_order: Option<(&'a str, bool)>,
-    own_order: Option<&'a Sort>,
     reveal: Option<usize>,
 }
 
@@ -123,12 +121,6 @@ pub(crate) struct Reply {
     pub(crate) opened: Option<usize>,
     /// Middle-clicked, or Ctrl+Enter on it.
     pub(crate) beside: Option<usize>,
-    /// Under the pointer.
-    pub(crate) hovered: Option<usize>,
-    /// The selection is another.
-    pub(crate) selection_changed: bool,
-    /// A head was clicked: the order that it asks for, which the next frame shows.
-    pub(crate) sort: Option<Sort>,
 }
 
 /// A column on screen.
@@ -146,10 +138,8 @@ impl<'a> Grid<'a> {
             title: name,
             columns,
             height: Height::Most(f32::INFINITY),
-            row: space::TABLE_ROW,
             several: false,
             first_order: None,
-            own_order: None,
             reveal: None,
         }
     }
@@ -175,13 +165,6 @@ impl<'a> Grid<'a> {
         self
     }
 
-    /// Sets the height of a row.
-    #[must_use]
-    pub(crate) fn row_height(mut self, height: f32) -> Self {
-        self.row = height;
-        self
-    }
-
     /// Lets a person select several rows.
     #[must_use]
     pub(crate) fn several(mut self) -> Self {
@@ -193,13 +176,6 @@ impl<'a> Grid<'a> {
     #[must_use]
     pub(crate) fn ordered_by(mut self, column: &'a str, descending: bool) -> Self {
         self.first_order = Some((column, descending));
-        self
-    }
-
-    /// Shows an order that the caller keeps: a click on a head is told by [`Reply::sort`] and kept nowhere else.
-    #[must_use]
-    pub(crate) fn sorted_by(mut self, sort: &'a Sort) -> Self {
-        self.own_order = Some(sort);
         self
     }
 
@@ -267,9 +243,6 @@ struct Frame<'a, 'b> {
 impl Frame<'_, '_> {
     /// The order in force.
     fn order(&self) -> Option<Sort> {
-        if let Some(own) = self.grid.own_order {
-            return Some(own.clone());
-        }
         let first = self.grid.first_order;
         let first = first.map(|(column, descending)| Sort::new(column, descending));
         self.arrangement.sort.clone().or(first)

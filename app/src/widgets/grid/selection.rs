@@ -20,13 +20,6 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// One selected row.
-    pub(crate) fn one(key: u64) -> Self {
-        let mut selection = Self::default();
-        selection.only(key);
-        selection
-    }
-
     /// Selects this row alone.
     pub(crate) fn only(&mut self, key: u64) {
         self.keys = BTreeSet::from([key]);
@@ -63,13 +56,6 @@ impl Selection {
     /// Key of the row that the keyboard stands on.
     pub(crate) fn cursor(&self) -> Option<u64> {
         self.cursor
-    }
-
-    /// Leaves only rows for which `keep` holds.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(u64) -> bool) {
-        self.keys.retain(|key| keep(*key));
-        self.cursor = self.cursor.filter(|key| keep(*key));
-        self.anchor = self.anchor.filter(|key| keep(*key));
     }
 
     fn toggle(&mut self, key: u64) {
@@ -160,7 +146,6 @@ pub(super) fn keys(
     let several = frame.grid.several;
     if several && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::A)) {
         selection.keys = (0..count).map(|row| rows.key(row)).collect();
-        reply.selection_changed = true;
     }
     let at = selection.row(rows);
     let page = ui.data(|data| data.get_temp::<usize>(frame.id.with("page")));
@@ -191,7 +176,6 @@ pub(super) fn keys(
         };
         selection.pick(rows, target, how);
         reply.chosen = Some(target);
-        reply.selection_changed = true;
         frame.reveal = Some(target);
     }
     let Some(at) = selection.row(rows) else {
@@ -203,6 +187,5 @@ pub(super) fn keys(
         (reply.opened, reply.entered) = (Some(at), Some(at));
     } else if several && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Space)) {
         selection.toggle(rows.key(at));
-        reply.selection_changed = true;
     }
 }

@@ -78,7 +78,8 @@ pub(crate) fn picture(ui: &mut Ui) {
     let mut selection = Selection::default();
     selection.select([2, 3]);
     let grid = Grid::new("sample", &COLUMNS).fill().several();
-    grid.sorted_by(&sort).show(ui, &mut rows, &mut selection);
+    let grid = grid.ordered_by("density", true);
+    grid.show(ui, &mut rows, &mut selection);
 }
 
 /// The table's owner.
