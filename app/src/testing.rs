@@ -441,6 +441,11 @@ pub(crate) fn demo(folder: &Path) -> Desk {
     desk
 }
 
+/// Prepares the demo so that `view` shows its typical content.
+pub(crate) fn prepare(desk: &mut Desk, view: ViewId) {
+    pictures::typical(desk, view);
+}
+
 #[test]
 fn every_view_draws_an_empty_a_typical_and_a_huge_state() {
     for view in ViewId::ALL {

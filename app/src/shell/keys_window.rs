@@ -29,7 +29,9 @@ pub(super) fn keys_ui(ui: &Ui, commands: &mut Commands) {
         .resizable(false)
         .anchor(Align2::CENTER_TOP, (0.0, 48.0))
         .show(ui.ctx(), |ui| {
-            let scroll = ScrollArea::vertical().max_height(room.y);
+            let scroll = ScrollArea::vertical()
+                .max_height(room.y)
+                .min_scrolled_height(room.y);
             scroll.show(ui, |ui| halves_ui(ui, columns));
         });
     if !open {

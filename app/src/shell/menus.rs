@@ -84,7 +84,7 @@ pub(super) fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 
 /// Dictionary: choose, open, evaluate, index, export, report, remove.
 pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    ui.set_min_width(WIDE);
+    ui.set_width(WIDE);
     ui.spacing_mut().item_spacing.y = 2.0;
     for dictionary in &state.catalogue.dictionaries {
         let chosen = state.selection.dictionary == Some(dictionary.id);

@@ -5,6 +5,8 @@ mod device_chip;
 mod guide_window;
 mod inspector;
 mod job_strip;
+#[cfg(test)]
+mod keyboard_tests;
 mod keys_window;
 mod link_window;
 mod menus;

@@ -535,7 +535,7 @@ mod tests {
         first("#12", "#12 animals that talk");
         first("13", "#13 [ rabbit]");
         first("talk anim", "#12 animals that talk");
-        first("theme", "Switch between dark and light theme");
+        first("theme", "Dark or light theme");
         first("dark m", "Dark matter");
         first("build", "Build index…");
         first("animals", "#12 animals that talk");

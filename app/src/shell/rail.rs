@@ -9,6 +9,7 @@ use crate::state::requests::{Commands, navigation, shell};
 use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
 use crate::widgets::anchor::Anchor;
+use crate::widgets::menu;
 
 const WIDE: f32 = 160.0;
 const NARROW: f32 = 48.0;
@@ -69,7 +70,7 @@ fn screen_ui(ui: &mut Ui, view: ViewId, hint: &str, shown: Shown, commands: &mut
     } else if response.clicked_by(PointerButton::Middle) {
         commands.send(navigation::Command::Beside(view));
     }
-    response.context_menu(|ui| {
+    menu::context(&response, |ui| {
         if ui.button("Open").clicked() {
             commands.send(navigation::Command::Go(view));
             ui.close();

@@ -133,7 +133,7 @@ shortcuts! {
     Work "Ctrl+Z" "Undo" Does::Undo, [ctrl(Key::Z)] yields;
     Window "F1" "Guide to this screen" Does::Guide, [plain(Key::F1)];
     Window "?" "Keyboard shortcuts" Does::Keys, [plain(Key::Questionmark), key(Modifiers::SHIFT, Key::Slash)] yields;
-    Window "Ctrl+Shift+T" "Switch between dark and light theme" Does::Theme, [ctrl_shift(Key::T)];
+    Window "Ctrl+Shift+T" "Dark or light theme" Does::Theme, [ctrl_shift(Key::T)];
     Window "Ctrl+I" "Show or hide the inspector" Does::Inspector, [ctrl(Key::I)];
     Window "Ctrl+B" "Show or hide the rail's labels" Does::Rail, [ctrl(Key::B)];
     Window "Ctrl+," "Settings" Does::Settings, [ctrl(Key::Comma)];
@@ -291,7 +291,15 @@ mod tests {
         let mut known = BTreeSet::new();
         for shortcut in SHORTCUTS {
             let first = shortcut.keys[0].format(&ModifierNames::NAMES, false);
-            let named = first.replace('⏴', "Left").replace('⏵', "Right");
+            let mut named = first;
+            for (name, sign) in [
+                ("Plus", "+"),
+                ("Minus", "−"),
+                ("Comma", ","),
+                ("Questionmark", "?"),
+            ] {
+                named = named.replace(name, sign);
+            }
             assert_eq!(named, shortcut.shown);
             for key in shortcut.keys {
                 let key = key.format(&ModifierNames::NAMES, false);

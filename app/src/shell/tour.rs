@@ -1,6 +1,8 @@
 //! The panel of the tour: beside the thing it speaks of, never over it. It notices when a step is done and goes on by itself.
 
-use egui::{Area, Context, Frame, Id, Order, Pos2, Rect, Stroke, StrokeKind, Ui, Vec2, vec2};
+use egui::{
+    Area, Context, Frame, Id, LayerId, Order, Pos2, Rect, Stroke, StrokeKind, Ui, Vec2, vec2,
+};
 
 use crate::state::layout::{Keys, Layout};
 use crate::state::prompt::PromptState;
@@ -14,6 +16,12 @@ use crate::widgets::parts::icon_button;
 
 /// Width of the panel.
 const WIDTH: f32 = 268.0;
+
+/// Height of the panel before it is known.
+const HIGH: f32 = 180.0;
+
+/// Height of the panel without its words, for where there is no room beside the thing.
+const LOW: f32 = 56.0;
 
 /// Distance from the thing it speaks of.
 const GAP: f32 = 12.0;
@@ -30,6 +38,8 @@ pub(super) struct TourPanel {
     praised: Option<Step>,
     /// Whether a head was chosen during the step.
     chose_head: bool,
+    /// Height of the panel with all words, in the last frame.
+    height: Option<f32>,
 }
 
 impl TourPanel {
@@ -58,20 +68,20 @@ impl TourPanel {
         let window = ui.ctx().content_rect().shrink(MARGIN);
         let id = Id::unique("tour");
         let width = WIDTH.min(window.width());
-        let last = ui.ctx().memory(|memory| memory.area_rect(id));
-        let size = last.map_or(vec2(width, 150.0), |rect| rect.size());
+        let size = vec2(width, self.height.unwrap_or(HIGH));
         let notices = ui
             .ctx()
             .memory(|memory| memory.area_rect(super::notices::id()));
         let notices = notices.filter(|_| !state.log.notices.is_empty());
-        let avoid: Vec<Rect> = notices.into_iter().collect();
+        let mut avoid = controls(ui.ctx());
+        avoid.extend(notices);
         let full = place(anchor, size, window, &avoid);
-        let at = full.or_else(|| place(anchor, vec2(size.x, 40.0), window, &avoid));
+        let at = full.or_else(|| place(anchor, vec2(size.x, LOW), window, &avoid));
         let Some(at) = at else {
             return;
         };
         outline(ui.ctx(), anchor, Theme::from_ui(ui));
-        Area::new(id)
+        let drawn = Area::new(id)
             .order(Order::Middle)
             .fixed_pos(at)
             .constrain(false)
@@ -88,6 +98,11 @@ impl TourPanel {
                         self.panel_ui(ui, step, (is_shown, full.is_some()), commands);
                     });
             });
+        let height = drawn.response.rect.height();
+        if full.is_some() && self.height != Some(height) {
+            self.height = Some(height);
+            ui.request_repaint();
+        }
     }
 
     /// Notices that `step` is done and goes on to the next one.
@@ -260,7 +275,7 @@ fn entry_title(view: ViewId) -> &'static str {
 }
 
 fn outline(ctx: &Context, anchor: Rect, theme: &Theme) {
-    let layer = egui::LayerId::new(Order::Middle, Id::unique("tour outline"));
+    let layer = LayerId::new(Order::Middle, Id::unique("tour outline"));
     let around = anchor.expand(3.0).intersect(ctx.content_rect().shrink(1.0));
     ctx.layer_painter(layer).rect_stroke(
         around,
@@ -270,37 +285,53 @@ fn outline(ctx: &Context, anchor: Rect, theme: &Theme) {
     );
 }
 
-/// Returns where a panel of `size` stands beside `anchor` within `window`: it never covers `anchor`, and nothing of `avoid` if there is a choice.
+/// Controls of the screens in this frame that the panel had better not cover; tables and other large areas are left out.
+fn controls(ctx: &Context) -> Vec<Rect> {
+    const SMALL: Vec2 = vec2(400.0, 48.0);
+    let is_small = |rect: &Rect| rect.is_positive() && rect.size().max(SMALL) == SMALL;
+    ctx.viewport(|viewport| {
+        let widgets = viewport.this_pass.widgets.get_layer(LayerId::background());
+        let controls = widgets.filter(|widget| widget.enabled && widget.sense.interactive());
+        let places = controls.map(|widget| widget.interact_rect);
+        places.filter(is_small).collect()
+    })
+}
+
+/// Returns where a panel of `size` stands beside `anchor` within `window`: it never covers `anchor`, and as little of `avoid` as there is a choice.
 fn place(anchor: Rect, size: Vec2, window: Rect, avoid: &[Rect]) -> Option<Pos2> {
     let (across, down) = (anchor.center().x, anchor.center().y);
     let x_of = |x: f32| x.clamp(window.left(), (window.right() - size.x).max(window.left()));
     let y_of = |y: f32| y.clamp(window.top(), (window.bottom() - size.y).max(window.top()));
-    let beside = [
-        egui::pos2(x_of(anchor.left()), anchor.bottom() + GAP),
-        egui::pos2(x_of(across - size.x / 2.0), anchor.bottom() + GAP),
-        egui::pos2(anchor.right() + GAP, y_of(anchor.top())),
-        egui::pos2(anchor.right() + GAP, y_of(down - size.y / 2.0)),
-        egui::pos2(anchor.left() - GAP - size.x, y_of(anchor.top())),
-        egui::pos2(x_of(anchor.left()), anchor.top() - GAP - size.y),
-        egui::pos2(x_of(anchor.right() - size.x), anchor.top() - GAP - size.y),
-    ];
-    let corners = [
+    let (left, right) = (anchor.left() - GAP - size.x, anchor.right() + GAP);
+    let (above, below) = (anchor.top() - GAP - size.y, anchor.bottom() + GAP);
+    let all = [
+        egui::pos2(x_of(anchor.left()), below),
+        egui::pos2(x_of(across - size.x / 2.0), below),
+        egui::pos2(x_of(anchor.right() - size.x), below),
+        egui::pos2(right, y_of(anchor.top())),
+        egui::pos2(right, y_of(down - size.y / 2.0)),
+        egui::pos2(right, y_of(anchor.bottom() - size.y)),
+        egui::pos2(left, y_of(anchor.top())),
+        egui::pos2(left, y_of(down - size.y / 2.0)),
+        egui::pos2(left, y_of(anchor.bottom() - size.y)),
+        egui::pos2(x_of(anchor.left()), above),
+        egui::pos2(x_of(anchor.right() - size.x), above),
         window.right_bottom() - size,
         egui::pos2(window.left(), window.bottom() - size.y),
         egui::pos2(window.right() - size.x, window.top()),
         window.left_top(),
     ];
-    let all = || beside.into_iter().chain(corners);
     let fits = |at: &Pos2| {
         let panel = Rect::from_min_size(*at, size);
         window.expand(0.5).contains_rect(panel) && !panel.intersects(anchor.expand(3.0))
     };
-    let is_free = |at: &Pos2| {
+    let covered = |at: &Pos2| -> u32 {
         let panel = Rect::from_min_size(*at, size);
-        !avoid.iter().any(|other| panel.intersects(*other))
+        let shared = avoid.iter().map(|other| panel.intersect(*other));
+        let areas = shared.filter(Rect::is_positive).map(|rect| rect.area());
+        areas.sum::<f32>() as u32
     };
-    let free = all().find(|at| fits(at) && is_free(at));
-    free.or_else(|| all().find(fits))
+    all.into_iter().filter(fits).min_by_key(covered)
 }
 
 #[cfg(test)]
@@ -318,7 +349,10 @@ mod tests {
                     let room = window.size() - anchor_size;
                     let corner = window.min + vec2(room.x * x, room.y * y);
                     let anchor = Rect::from_min_size(corner, anchor_size);
-                    let at = place(anchor, size, window, &[]).unwrap();
+                    let low = vec2(WIDTH, LOW);
+                    let full = place(anchor, size, window, &[]).map(|at| (at, size));
+                    let low = || place(anchor, low, window, &[]).map(|at| (at, low));
+                    let (at, size) = full.or_else(low).unwrap();
                     let panel = Rect::from_min_size(at, size);
                     assert!(!panel.intersects(anchor), "{anchor:?} {panel:?}");
                     assert!(window.expand(1.0).contains_rect(panel), "{panel:?}");

@@ -1,12 +1,11 @@
-//! The keyboard's focus: a ring around whatever holds it, scrolling to it, the menu key, and where it goes when a screen opens or is searched.
+//! The keyboard's focus: a ring around whatever holds it, scrolling to it, and where it goes when a screen opens or is searched.
 //!
 //! A screen says by [`main`] which of its widgets is the main thing (table, strip, grid, first field) and by [`search`] which one filters it. Without a
 //! main thing, the first widget of the screen gets the focus.
 
 use egui::accesskit::{Action, ActionRequest, TreeId};
 use egui::{
-    Context, Event, Id, Key, Modifiers, Plugin, PointerButton, RawInput, Rect, Response, Stroke,
-    StrokeKind, Ui, WidgetRect,
+    Context, Event, Id, Key, Plugin, RawInput, Rect, Response, Stroke, StrokeKind, Ui, WidgetRect,
 };
 
 use crate::theme::{Theme, space};
@@ -162,18 +161,12 @@ impl Plugin for Keyboard {
     }
 
     fn input_hook(&mut self, ctx: &Context, input: &mut RawInput) {
-        let mut asked_for_menu = false;
         for event in &input.events {
             match event {
                 Event::Key {
-                    key,
-                    pressed: true,
-                    modifiers,
-                    ..
+                    key, pressed: true, ..
                 } => {
                     self.by_keys = true;
-                    let f10 = *key == Key::F10 && modifiers.shift_only();
-                    asked_for_menu |= f10 || *key == Key::Menu;
                     if *key == Key::Tab {
                         self.wish = None;
                     }
@@ -191,9 +184,6 @@ impl Plugin for Keyboard {
         };
         if moved && is_out_of_view(&focused) {
             input.events.push(scroll_to(&focused));
-        }
-        if asked_for_menu && focused.interact_rect.is_positive() {
-            input.events.extend(secondary_click(&focused));
         }
     }
 
@@ -228,18 +218,6 @@ fn scroll_to(response: &Response) -> Event {
         target_node: response.id.accesskit_id(),
         data: None,
     })
-}
-
-/// A click of the right button in the middle of what has the focus opens its menu.
-fn secondary_click(response: &Response) -> [Event; 3] {
-    let pos = response.interact_rect.center();
-    let button = |pressed| Event::PointerButton {
-        pos,
-        button: PointerButton::Secondary,
-        pressed,
-        modifiers: Modifiers::NONE,
-    };
-    [Event::PointerMoved(pos), button(true), button(false)]
 }
 
 /// Draws the ring around what is seen of the widget with the focus.
@@ -288,16 +266,14 @@ mod tests {
     }
 
     /// A screen with a button, a field to search and, if `main`, a main thing.
-    fn stage(with_main: bool) -> Harness<'static, (bool, Vec<&'static str>)> {
+    fn stage(with_main: bool) -> Harness<'static, bool> {
         staged(
-            |ui, (with_main, chosen): &mut (bool, Vec<&'static str>)| {
+            |ui, with_main: &mut bool| {
                 begin(ui.ctx(), screen());
                 let body = ui.max_rect();
-                ui.button("First").context_menu(|ui| {
-                    if ui.button("Copy value").clicked() {
-                        chosen.push("copied");
-                    }
-                });
+                if ui.button("First").clicked() {
+                    *with_main = false;
+                }
                 search(&ui.button("Search"));
                 if *with_main {
                     main(&ui.button("Main"));
@@ -309,7 +285,7 @@ mod tests {
                 });
                 end(ui, body);
             },
-            (with_main, vec![]),
+            with_main,
         )
     }
 
@@ -369,20 +345,5 @@ mod tests {
         }
         focused_is(&harness, last);
         assert!(harness.get_by_label(last).rect().bottom() <= bottom + 1.0);
-    }
-
-    #[test]
-    fn the_menu_key_opens_the_menu_of_what_has_the_focus() {
-        for (modifiers, key) in [(Modifiers::NONE, Key::Menu), (Modifiers::SHIFT, Key::F10)] {
-            let mut harness = stage(false);
-            harness.key_press(Key::Tab);
-            harness.run();
-            focused_is(&harness, "First");
-            harness.key_press_modifiers(modifiers, key);
-            harness.run();
-            harness.get_by_label("Copy value").click();
-            harness.run();
-            assert_eq!(harness.state().1, ["copied"]);
-        }
     }
 }

@@ -8,6 +8,7 @@ use crate::memo::Memo;
 use crate::state::training::{Browsed, Fired, Member};
 use crate::theme::{Hue, Theme, caption, panel_title, size, space};
 use crate::widgets::csv::Value;
+use crate::widgets::focus;
 use crate::widgets::grid::{self, Column, Grid, Rows, Selection};
 use crate::widgets::number;
 use crate::widgets::token_strip::{Scale, TokenStrip};
@@ -53,7 +54,7 @@ impl Browsing {
             let edit = TextEdit::singleline(&mut self.filter)
                 .hint_text("a token, or #1234")
                 .desired_width(200.0);
-            ui.add(edit).labelled_by(label.id);
+            focus::search(&ui.add(edit).labelled_by(label.id));
         });
         let key = (member.name.clone(), browsed.seen, self.filter.clone());
         let found = self.found.get(key, |(_, _, word)| browsed.found(word));

@@ -9,6 +9,7 @@ use umbra_core::train::{Range, Setting};
 use crate::state::AppState;
 use crate::state::training::Draft;
 use crate::state::training::plan::{self, Planned};
+use crate::widgets::focus;
 use crate::widgets::form::Row;
 use crate::widgets::hook_picker::{HookPicker, Picked};
 use crate::widgets::settings_form::{Field, Kind};
@@ -41,6 +42,7 @@ pub(super) fn hook_ui(
             default: None,
         };
         let (response, chosen) = picker.ui(ui, width, || plan::hooks(state));
+        focus::main(&response);
         picked = chosen;
         response
     });

@@ -30,7 +30,7 @@ use egui::{Id, Rect, Response, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
 use self::arrangement::{Arrangement, Sort};
 use super::csv::Value;
-use super::number;
+use super::{focus, number};
 use crate::theme::space;
 
 pub(crate) use column::Column;
@@ -226,6 +226,7 @@ impl<'a> Grid<'a> {
         let response = ui.interact(rect, id, Sense::FOCUSABLE);
         let name = format!("{}, {} rows", self.title, number::count(count as u64));
         response.widget_info(|| WidgetInfo::labeled(Role::Table, true, &name));
+        focus::main(&response);
         response
     }
 }

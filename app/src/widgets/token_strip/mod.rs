@@ -19,6 +19,7 @@ use umbra_core::features::Summary;
 use self::layout::{Glyphs, LINE, Layout, Measure, Piece, lay_out};
 use crate::theme::{Hue, Theme, Tinted, size, space};
 use crate::widgets::csv;
+use crate::widgets::focus;
 use crate::widgets::meaning::{self, Meaning};
 
 /// Meaning of the tints.
@@ -184,6 +185,7 @@ impl<'a> TokenStrip<'a> {
         let response = ui.interact(rect, id, Sense::FOCUSABLE);
         let name = self.name;
         response.widget_info(|| WidgetInfo::labeled(Role::Paragraph, true, name));
+        focus::main(&response);
         let mut reply = StripReply {
             response,
             selected: None,
