@@ -211,12 +211,14 @@ impl Editor {
             let piece = |(t, span)| {
                 let tints = tints.filter(|_| lit);
                 let value = tints.and_then(|tints| tints.values.get(t)).copied();
-                let scale = tints.map(|tints| tints.scale).unwrap_or_default();
-                let value = value.unwrap_or(0.0);
+                let share = tints
+                    .zip(value)
+                    .map_or(0.0, |(tints, value)| tints.share(value));
+                let signed = tints.is_some_and(|tints| tints.scale.signed);
                 Piece {
                     span,
-                    tint: tinted(theme, value, scale),
-                    negative: value < -0.02 * scale.most,
+                    tint: shaded(theme, share, signed),
+                    negative: share < -0.02,
                     marks: marks.next().unwrap_or_default(),
                 }
             };
@@ -238,13 +240,16 @@ impl Editor {
             ColourBy::Surprise if state.rarity().is_some() => "surprise (bits)",
             _ => "activation",
         };
-        let scale = self.tints(state, &reading).scale;
+        let tints = self.tints(state, &reading);
+        let (scale, from) = (tints.scale, tints.from);
         ui.horizontal_wrapped(|ui| {
             self.colour_ui(ui, state);
             ui.add_space(space::CONTROL);
             let most = f64::from(scale.most);
             if scale.signed {
                 legend::diverging(ui, what, most);
+            } else if from > 0.0 {
+                legend::between(ui, what, Hue::Activation, (from, scale.most));
             } else {
                 legend::sequential(ui, what, Hue::Activation, most);
             }
@@ -348,10 +353,14 @@ impl Editor {
     }
 }
 
-/// Tint of a token; none where its value is 0.
+/// Tint of a token by its value; none where that is 0.
 pub(crate) fn tinted(theme: &Theme, value: f32, scale: Scale) -> Option<Tinted> {
-    let share = value / scale.most;
-    match scale.signed {
+    shaded(theme, value / scale.most, scale.signed)
+}
+
+/// Tint of a token by its share of the scale; none where that is 0.
+fn shaded(theme: &Theme, share: f32, signed: bool) -> Option<Tinted> {
+    match signed {
         true if share != 0.0 => Some(theme.diverging_tint(share)),
         false if share > 0.0 => Some(theme.tint(Hue::Activation, share)),
         _ => None,

@@ -23,7 +23,27 @@ pub(super) enum ColourBy {
 pub(super) struct Tints {
     pub(super) values: Vec<f32>,
     pub(super) scale: Scale,
+    /// The value that is the faintest tint; 0 but for surprise, which is nowhere near it.
+    pub(super) from: f32,
 }
+
+impl Tints {
+    /// Returns how strong the tint of a value is, −1 to 1.
+    pub(super) fn share(&self, value: f32) -> f32 {
+        if self.from == 0.0 {
+            return value / self.scale.most;
+        }
+        let part = (value - self.from) / (self.scale.most - self.from).max(f32::MIN_POSITIVE);
+        if value > 0.0 {
+            FAINT + (1.0 - FAINT) * part
+        } else {
+            0.0
+        }
+    }
+}
+
+/// The faintest tint of a scale that does not begin at 0.
+const FAINT: f32 = 0.08;
 
 /// Values and scale of the tints: one feature on the scale of the index, or the strongest of each token. Row starts and special tokens are left out of
 /// the scale, since dictionaries are trained without them.
@@ -43,10 +63,21 @@ pub(super) fn tints(
     scaled(values, most, signed)
 }
 
-/// Surprise of each token in bits, on the scale of the sentence.
+/// Surprise of each token that counts, in bits, on the scale of the sentence: from its least to its most surprising token.
 pub(super) fn surprise(reading: &Reading, survey: &Survey) -> Tints {
-    let most = largest(reading, &survey.tokens);
-    scaled(survey.tokens.clone(), most, false)
+    let bits = |(t, bits): (usize, &f32)| {
+        let counts = reading.counts.get(t) == Some(&true);
+        if counts { *bits } else { 0.0 }
+    };
+    let values: Vec<f32> = survey.tokens.iter().enumerate().map(bits).collect();
+    let most = largest(reading, &values);
+    let some = values.iter().copied().filter(|bits| *bits > 0.0);
+    let least = some.fold(most, f32::min);
+    let from = if least < most { least } else { 0.0 };
+    Tints {
+        from,
+        ..scaled(values, most, false)
+    }
 }
 
 /// The largest size among the tokens that count.
@@ -59,7 +90,11 @@ fn largest(reading: &Reading, values: &[f32]) -> f32 {
 fn scaled(values: Vec<f32>, most: f32, signed: bool) -> Tints {
     let most = if most > 0.0 { most } else { 1.0 };
     let scale = Scale { most, signed };
-    Tints { values, scale }
+    Tints {
+        values,
+        scale,
+        from: 0.0,
+    }
 }
 
 /// For each token that counts, the numbers of the `marked` features that are active on it.

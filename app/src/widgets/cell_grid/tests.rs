@@ -35,6 +35,9 @@ impl Rows for Thirds {
 
 type Chosen = (Option<usize>, Option<usize>);
 
+/// Frames during which the chosen column is brought into view.
+const REVEALED: u64 = 3;
+
 fn harness(rows: usize, columns: usize, selected: Chosen) -> Harness<'static, Chosen> {
     let tokens: Vec<String> = (0..columns).map(|i| format!(" w{i}")).collect();
     let mut harness = staged(
@@ -46,7 +49,7 @@ fn harness(rows: usize, columns: usize, selected: Chosen) -> Harness<'static, Ch
                 columns: &tokens,
                 selected: *chosen,
                 pointed: None,
-                reveal: true,
+                reveal: ui.ctx().cumulative_frame_nr() < REVEALED,
                 signed: true,
                 gutter: 90.0,
                 height: 300.0,

@@ -25,6 +25,9 @@ use crate::theme::{Theme, Tinted, size, space};
 /// Height of a line: the tint, and marks below it.
 const LINE: f32 = 32.0;
 
+/// Air around the text.
+const MARGIN: egui::Margin = egui::Margin::symmetric(10, 6);
+
 /// Font of the text.
 fn font() -> FontId {
     FontId::monospace(size::PANEL)
@@ -95,17 +98,11 @@ impl TokenEditor<'_> {
         if focused {
             reply.chosen = self.walked(ui);
         }
-        let line = if focused {
-            theme.ink.secondary
-        } else {
-            theme.line.strong
-        };
         let height = self.height;
         egui::Frame::new()
             .fill(theme.surface.window)
-            .stroke(Stroke::new(1.0, line))
+            .stroke(Stroke::new(1.0, theme.line.strong))
             .corner_radius(space::CORNER)
-            .inner_margin(egui::Margin::symmetric(10, 6))
             .show(ui, |ui| {
                 ScrollArea::vertical()
                     .id_salt((self.name, "scroll"))
@@ -144,8 +141,7 @@ impl TokenEditor<'_> {
         let shown = TextEdit::multiline(&mut text)
             .id(id)
             .font(font())
-            .frame(egui::Frame::NONE)
-            .margin(egui::Margin::ZERO)
+            .frame(egui::Frame::new().inner_margin(MARGIN))
             .hint_text("Type a sentence…")
             .desired_rows(1)
             .desired_width(f32::INFINITY)

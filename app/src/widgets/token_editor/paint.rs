@@ -58,7 +58,7 @@ impl TokenEditor<'_> {
             };
             let chip = chips.get(place.token);
             let fill = piece.tint.map(|tint| tint.fill);
-            let fill = fill.or_else(|| chip.map(|_| theme.surface.hover));
+            let fill = chip.map(|_| theme.surface.hover).or(fill);
             if let Some(fill) = fill {
                 shapes.push(Shape::rect_filled(rect, space::CORNER, fill));
             }
