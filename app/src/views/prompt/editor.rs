@@ -24,6 +24,9 @@ use crate::widgets::{csv, feature_name, legend};
 /// Share of the screen's height that the text takes at most, and its bounds.
 const TALL: (f32, f32, f32) = (0.35, 64.0, 240.0);
 
+/// Room for the scale of the tints.
+const LEGEND: f32 = 250.0;
+
 /// Widths of the name in a mark's legend.
 const NAME: (f32, f32) = (84.0, 200.0);
 
@@ -230,32 +233,36 @@ impl Editor {
         })
     }
 
-    /// Draws the choice of tints, and the legend of the marks with the scale.
-    pub(super) fn legend_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    /// Draws the choice of tints with their scale.
+    pub(super) fn colours_ui(&mut self, ui: &mut Ui, state: &AppState) {
         let Some(reading) = state.reading().filter(|_| state.sae().is_some()) else {
             return;
         };
-        let reading = Arc::clone(reading);
         let what = match self.by {
             ColourBy::Surprise if state.rarity().is_some() => "surprise (bits)",
             _ => "activation",
         };
-        let tints = self.tints(state, &reading);
+        let tints = self.tints(state, reading);
         let (scale, from) = (tints.scale, tints.from);
-        ui.horizontal_wrapped(|ui| {
-            self.colour_ui(ui, state);
-            ui.add_space(space::CONTROL);
-            let most = f64::from(scale.most);
-            if scale.signed {
-                legend::diverging(ui, what, most);
-            } else if from > 0.0 {
-                legend::between(ui, what, Hue::Activation, (from, scale.most));
-            } else {
-                legend::sequential(ui, what, Hue::Activation, most);
-            }
-        });
+        ui.add_space(space::GROUP);
+        self.colour_ui(ui, state);
+        if ui.available_size_before_wrap().x < LEGEND {
+            ui.end_row(); // a scale does not break by itself
+        }
+        let most = f64::from(scale.most);
+        if scale.signed {
+            legend::diverging(ui, what, most);
+        } else if from > 0.0 {
+            legend::between(ui, what, Hue::Activation, (from, scale.most));
+        } else {
+            legend::sequential(ui, what, Hue::Activation, most);
+        }
+    }
+
+    /// Draws the legend of the marks.
+    pub(super) fn marks_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let marked = marked(state);
-        if marked.is_empty() {
+        if marked.is_empty() || state.reading().is_none() {
             return;
         }
         ui.horizontal_wrapped(|ui| {

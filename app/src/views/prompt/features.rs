@@ -98,8 +98,7 @@ impl FeaturesSide {
                 .layout(Layout::top_down(Align::Min))
         };
         ui.scope_builder(column(left), |ui| {
-            let height = ui.available_height() - 60.0;
-            self.grid_ui(ui, state, (reading, hovered, height), commands);
+            self.grid_ui(ui, state, (reading, hovered, f32::INFINITY), commands);
         });
         let line = egui::Stroke::new(1.0, Theme::from_ui(ui).line.hair);
         let x = left.right() + space::GROUP / 2.0;
@@ -173,7 +172,7 @@ impl FeaturesSide {
             reveal: selected.is_some() && self.revealed != selected,
             signed,
             gutter: (ui.available_width() * 0.36).clamp(110.0, 240.0),
-            height,
+            height: height.min(ui.available_height()),
         };
         self.revealed = selected;
         let reply = grid.show(ui, &mut shown);

@@ -53,7 +53,14 @@ impl View for PromptView {
             next_ui(ui, reading, position(state, reading));
         }
         ways::ways_ui(ui, state, commands);
-        sides_ui(ui, state, commands);
+        let lit = state.prompt.side == Side::Features && input.is_some();
+        ui.horizontal_wrapped(|ui| {
+            sides_ui(ui, state, commands);
+            if lit {
+                self.editor.colours_ui(ui, state);
+            }
+        });
+        ui.add_space(space::CHIP);
         if input.is_none() {
             let sentence = match state.prompt.side {
                 Side::Features => "Type a sentence above to see which features fire on its tokens.",
@@ -69,7 +76,7 @@ impl View for PromptView {
         }
         match state.prompt.side {
             Side::Features => {
-                self.editor.legend_ui(ui, state, commands);
+                self.editor.marks_ui(ui, state, commands);
                 let hovered = self.editor.hovered;
                 self.features.ui(ui, state, hovered, commands);
             }
@@ -110,15 +117,12 @@ fn without_model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     }
 }
 
-/// Panel shown for the sentence.
+/// The choice of the panel that is shown for the sentence.
 fn sides_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    ui.horizontal(|ui| {
-        for side in Side::ALL {
-            let chosen = state.prompt.side == side;
-            if ui.selectable_label(chosen, side.title()).clicked() {
-                commands.send(prompt::Command::Show(side));
-            }
+    for side in Side::ALL {
+        let chosen = state.prompt.side == side;
+        if ui.selectable_label(chosen, side.title()).clicked() {
+            commands.send(prompt::Command::Show(side));
         }
-    });
-    ui.add_space(space::CONTROL);
+    }
 }

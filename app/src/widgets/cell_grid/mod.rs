@@ -323,9 +323,10 @@ impl CellGrid<'_> {
             } else {
                 theme.ink.secondary
             };
-            let text = self.columns[column].trim().replace('\n', "⏎");
+            let text = self.columns[column].replace('\n', "⏎");
+            let text = text.trim().to_owned();
             let text = if text.is_empty() {
-                "⏎".to_owned()
+                "·".to_owned()
             } else {
                 text
             };
