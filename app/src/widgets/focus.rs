@@ -323,7 +323,7 @@ mod tests {
             if by_keys {
                 harness.key_press(Key::F5);
             } else {
-                harness.get_by_label("First").click();
+                harness.get_by_label("Search").click();
             }
             harness.run();
             activate(&harness.ctx, screen());
