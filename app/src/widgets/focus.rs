@@ -278,7 +278,8 @@ mod tests {
                 if *with_main {
                     main(&ui.button("Main"));
                 }
-                ScrollArea::vertical().max_height(60.0).show(ui, |ui| {
+                let low = ScrollArea::vertical().max_height(60.0);
+                low.min_scrolled_height(60.0).show(ui, |ui| {
                     for i in 0..8 {
                         ui.add(Button::new(format!("Row {i}")));
                     }
