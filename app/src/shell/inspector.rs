@@ -64,6 +64,9 @@ pub(super) fn subject(state: &AppState, view: ViewId) -> Option<Subject> {
             two.is_some_and(|(a, b)| of == Some(a) || of == Some(b))
         }
         (ViewId::DarkMatter, Subject::Token(_)) | (ViewId::Steering, Subject::Edit(_)) => true,
+        (ViewId::Prompt, Subject::Feature(_)) => {
+            state.misfit().is_none() && state.prompt.side == Side::Features
+        }
         (ViewId::Prompt, Subject::Token(_)) => state.prompt.side != Side::Features,
         (ViewId::Prompt, Subject::Head(..)) => state.prompt.side == Side::Attention,
         _ => false,

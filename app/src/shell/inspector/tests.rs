@@ -37,7 +37,12 @@ fn it_follows_the_selection_where_the_screen_does_not_say_the_same() {
     let mut state = read();
     let feature = FeatureId(3);
     select(&mut state, selection::Event::Feature(Some(feature)));
-    let want = [ViewId::Features, ViewId::Heads, ViewId::Steering];
+    let want = [
+        ViewId::Features,
+        ViewId::Prompt,
+        ViewId::Heads,
+        ViewId::Steering,
+    ];
     assert_eq!(shown_on(&state), want);
     let shown = subject(&state, ViewId::Features);
     assert_eq!(shown, Some(Subject::Feature(feature)));
@@ -109,4 +114,25 @@ fn the_card_leads_to_the_page_and_an_edit_is_told_in_words() {
     harness.get_by_label_contains("This edit adds a decoder row");
     harness.get_by_label("1 of 1");
     harness.get_by_label("add feature=0 strength=8");
+}
+
+#[test]
+fn prompt_opens_with_the_card_of_its_most_surprising_feature() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Harness::builder().with_size((1440.0, 900.0));
+    let mut harness = Window::build(builder, testing::demo(folder.path()));
+    harness.state_mut().go(ViewId::Prompt);
+    Window::settle(&mut harness);
+    let state = &harness.state().desk.state;
+    let first = state
+        .most_surprising()
+        .expect("the demo's sentence is read");
+    assert_eq!(state.selection.feature, Some(first.feature));
+    harness.get_by_label(OPEN);
+    // A person may select nothing.
+    let nothing = crate::state::requests::navigation::Command::SelectFeature(None);
+    harness.state_mut().desk.run(nothing);
+    Window::settle(&mut harness);
+    assert_eq!(harness.state().desk.state.selection.feature, None);
+    assert!(harness.query_by_label(OPEN).is_none());
 }

@@ -16,6 +16,9 @@ use crate::widgets::token_strip::{Scale, TokenStrip};
 /// Width of the activation before each example.
 const ACT: f32 = 44.0;
 
+/// Height of the line with the name of the document.
+const CAPTION: f32 = 16.0;
+
 /// Strongest places shown before "Show all", in a wide and in a narrow window.
 const FEW: [usize; 2] = [10, 5];
 
@@ -182,15 +185,14 @@ fn example_ui(
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             strip_ui(ui, name, example, scale, commands);
+            ui.spacing_mut().interact_size.y = CAPTION;
             ui.horizontal_wrapped(|ui| {
-                ui.spacing_mut().interact_size.y = 16.0;
                 ui.add(Label::new(caption(example.title()).color(secondary)).truncate())
                     .on_hover_text(&example.document);
                 more(ui);
             });
         });
     });
-    ui.add_space(space::CHIP);
     let over = ui.rect_contains_pointer(row.response.rect);
     over.then(|| f64::from(example.act()))
 }

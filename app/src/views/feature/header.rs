@@ -22,6 +22,12 @@ const ACTIONS: [f32; 2] = [220.0, 380.0];
 /// Width from which the actions stand right of the title.
 const BESIDE: f32 = 720.0;
 
+/// Height of the line of figures.
+const FIGURES: f32 = 18.0;
+
+/// Least width of the label beside the actions.
+const LEAST: f32 = 160.0;
+
 /// Widest label.
 const LABEL: f32 = 560.0;
 
@@ -34,10 +40,10 @@ pub(super) fn header_ui(
 ) {
     let Page { state, feature, .. } = page;
     let beside = ui.available_width() >= BESIDE;
+    let linked = state.sae().and_then(|sae| neuronpedia(sae)).is_some();
     ui.horizontal(|ui| {
         steps_ui(ui, state, feature, commands);
         ui.label(page_title(format!("#{feature}")));
-        let linked = state.sae().and_then(|sae| neuronpedia(sae)).is_some();
         let actions = if beside {
             ACTIONS[usize::from(linked)]
         } else {
@@ -51,12 +57,22 @@ pub(super) fn header_ui(
             });
         }
     });
-    let width = ui.available_width().min(LABEL);
-    label.ui(ui, width, state, feature, commands);
-    ui.horizontal_wrapped(|ui| figures_ui(ui, page));
-    if !beside {
-        ui.horizontal_wrapped(|ui| actions_ui(ui, page, commands));
+    if beside {
+        let width = ui.available_width().min(LABEL);
+        label.ui(ui, width, state, feature, commands);
+    } else {
+        ui.horizontal_wrapped(|ui| {
+            let actions = ACTIONS[usize::from(linked)];
+            let width = (ui.available_width() - actions).max(LEAST);
+            label.ui(ui, width, state, feature, commands);
+            actions_ui(ui, page, commands);
+        });
     }
+    ui.scope(|ui| {
+        ui.spacing_mut().interact_size.y = FIGURES;
+        ui.spacing_mut().item_spacing.y = space::CHIP;
+        ui.horizontal_wrapped(|ui| figures_ui(ui, page));
+    });
 }
 
 /// The token it peaks on, lit, in its context; the label has a line of its own.

@@ -13,7 +13,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder};
+use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, vec2};
 use umbra_core::features::Detail;
 use umbra_core::ids::FeatureId;
 
@@ -85,26 +85,43 @@ impl View for FeatureView {
             detail: detail.as_deref(),
             mark,
         };
-        header::header_ui(ui, page, &mut self.label, commands);
-        ui.add_space(space::CONTROL);
-        if let Some(why) = state.misfit() {
-            misfit_ui(ui, state, &format!("{why}."), commands);
-            if page.detail.is_none() {
-                return;
+        if ui.available_width() >= COLUMNS[0] {
+            if self.head_ui(ui, page, commands) {
+                self.columns_ui(ui, page, commands);
             }
-            ui.add_space(space::CONTROL);
+            return;
         }
-        self.body_ui(ui, page, commands);
+        let width = ui.available_width() - space::CONTROL;
+        let area = ScrollArea::vertical().auto_shrink(false);
+        area.id_salt(feature).show(ui, |ui| {
+            ui.set_width(width);
+            if self.head_ui(ui, page, commands) {
+                self.single_ui(ui, page, commands);
+            }
+        });
+    }
+
+    fn least(&self) -> egui::Vec2 {
+        vec2(400.0, 200.0)
     }
 }
 
 impl FeatureView {
-    fn body_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
+    /// Draws the head, and what is wrong with the dictionary; answers whether more can be shown.
+    fn head_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) -> bool {
+        header::header_ui(ui, page, &mut self.label, commands);
+        ui.add_space(space::CONTROL);
+        let Some(why) = page.state.misfit() else {
+            return true;
+        };
+        misfit_ui(ui, page.state, &format!("{why}."), commands);
+        ui.add_space(space::CONTROL);
+        page.detail.is_some()
+    }
+
+    fn columns_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
         let width = ui.available_width();
         let area = ui.available_rect_before_wrap();
-        if width < COLUMNS[0] {
-            return self.single_ui(ui, page, commands);
-        }
         let facts = area.with_max_x(area.left() + FACTS + space::CONTROL);
         let rest = area.with_min_x(facts.right() + space::GROUP);
         if width < COLUMNS[1] {
@@ -135,22 +152,18 @@ impl FeatureView {
 
     /// Everything under one another: examples first, then a sentence, steering, the facts.
     fn single_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
-        let width = ui.available_width() - space::CONTROL;
-        let area = ScrollArea::vertical().auto_shrink(false);
-        area.id_salt(page.feature).show(ui, |ui| {
-            ui.set_width(width);
-            match page.detail.filter(|detail| !detail.top.is_empty()) {
-                Some(detail) => self.examples.few_ui(ui, detail, commands),
-                None => unknown_ui(ui, page, commands),
-            }
+        let detail = page.detail.filter(|detail| !detail.top.is_empty());
+        match detail {
+            Some(detail) => self.examples.few_ui(ui, detail, commands),
+            None => unknown_ui(ui, page, commands),
+        }
+        ui.add_space(space::GROUP);
+        self.bench_ui(ui, page, commands);
+        facts_ui(ui, page, commands);
+        if let Some(detail) = detail {
             ui.add_space(space::GROUP);
-            self.bench_ui(ui, page, commands);
-            facts_ui(ui, page, commands);
-            if let Some(detail) = page.detail.filter(|detail| !detail.top.is_empty()) {
-                ui.add_space(space::GROUP);
-                self.examples.intervals_ui(ui, detail, commands);
-            }
-        });
+            self.examples.intervals_ui(ui, detail, commands);
+        }
     }
 
     fn examples_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {

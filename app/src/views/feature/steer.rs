@@ -74,6 +74,10 @@ impl Trial {
         };
         let is_stale = asked.as_ref() != Ok(&run.request);
         ui.add_space(space::CHIP);
+        if is_stale {
+            let words = "Written for another sentence or strength";
+            ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
+        }
         ui.scope(|ui| {
             ui.multiply_opacity(if is_stale { STALE } else { 1.0 });
             trial_ui(ui, run);

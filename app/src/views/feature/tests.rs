@@ -85,6 +85,7 @@ fn page_of(detail: Detail) -> AppState {
 
 fn harness() -> Harness<'static, Stage> {
     let mut harness = testing::harness(ViewId::Feature, page());
+    harness.set_size(egui::vec2(1000.0, 2400.0)); // a click needs its target in view
     harness.run();
     harness
 }
@@ -344,7 +345,7 @@ fn an_own_sentence_is_coloured_in_two_actions() {
     assert_eq!(harness.state().desk.view(), ViewId::Feature);
     assert!(harness.query_by_label_contains("more, token ").is_some());
     harness.get_by_label("“ more”");
-    harness.get_by_label_contains("of its largest, 20.7");
+    harness.get_by_label_contains("of the feature's maximum, 20.7");
     // The same sentence stands in Prompt.
     assert_eq!(
         harness.state().desk.state.prompt.text,
