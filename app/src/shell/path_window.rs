@@ -210,7 +210,7 @@ fn answer_ui(ui: &mut Ui, field: &Field, verdict: &Verdict, commands: &mut Comma
         (Ask::Folder(_), _) => "Choose this folder",
         (Ask::File(..), _) => "Choose",
     };
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let can = !matches!(verdict, Verdict::Bad(_));
         if form::main_button(ui, can, "", words).clicked() {
             commands.send(match verdict {

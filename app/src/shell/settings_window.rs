@@ -15,7 +15,7 @@ const WIDTH: f32 = 440.0;
 const AROUND: f32 = 140.0;
 
 /// Width of the number beside the slider.
-const NUMBER: f32 = 64.0;
+const NUMBER: f32 = 80.0;
 
 /// Draws the settings window.
 pub(super) fn settings_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {

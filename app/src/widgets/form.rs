@@ -23,6 +23,9 @@ pub(crate) const WIDTH: f32 = LABEL + CONTROL[1] + TAIL + 2.0 * space::CONTROL;
 /// Height of a footer before it was drawn.
 const FOOTER: f32 = 48.0;
 
+/// Least width of a sentence beside the buttons; in less, it stands below them.
+const REASON: f32 = 180.0;
+
 /// Height of a form's main button.
 const MAIN: f32 = 32.0;
 
@@ -275,8 +278,8 @@ fn footer_ui(ui: &mut Ui, footer: impl FnOnce(&mut Ui)) {
     let (line, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), egui::Sense::hover());
     ui.painter()
         .hline(line.x_range(), line.center().y, (1.0, hair));
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = space::CONTROL;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(space::CONTROL, space::CHIP);
         footer(ui);
     });
 }
@@ -319,6 +322,9 @@ pub(crate) fn side_button(ui: &mut Ui, enabled: bool, words: &str) -> Response {
 /// Draws a sentence beside the buttons: why the main one is disabled, or what it would do.
 pub(crate) fn reason(ui: &mut Ui, words: &str) {
     let secondary = Theme::from_ui(ui).ink.secondary;
+    if ui.available_size_before_wrap().x < REASON {
+        ui.end_row();
+    }
     ui.add(Label::new(caption(words).color(secondary)).wrap());
 }
 

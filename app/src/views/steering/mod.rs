@@ -23,7 +23,7 @@ use crate::widgets::form::{Part, with_footer};
 const STALE: f32 = 0.35;
 
 /// Smallest place in which the screen is laid out.
-const LEAST: Vec2 = vec2(440.0, 160.0);
+const LEAST: Vec2 = vec2(472.0, 160.0);
 
 /// The steering lab: the model's text with and without edits.
 #[derive(Debug, Default)]
