@@ -1,12 +1,15 @@
 //! The dialog that asks for a link to a feature.
 
-use egui::{Key, RichText, TextEdit, Ui, Window};
+use egui::{Key, TextEdit, Ui, Window};
 use umbra_core::workbench::link::{BEGIN, Link};
 
 use crate::state::requests::{Commands, navigation};
-use crate::theme::{Theme, space};
+use crate::widgets::form::{self, Part, Row};
 
-const WIDTH: f32 = 480.0;
+const WIDTH: f32 = form::WIDTH;
+
+/// Height of the title and the margins, and the distance from the top and the bottom of the window.
+const AROUND: f32 = 180.0;
 
 /// The link as it is written.
 #[derive(Debug, Default)]
@@ -34,8 +37,12 @@ impl LinkWindow {
             .resizable(false)
             .anchor(egui::Align2::CENTER_TOP, (0.0, 96.0))
             .show(ui.ctx(), |ui| {
-                ui.set_width(width);
-                self.inner_ui(ui, first, commands);
+                let room = ui.ctx().content_rect().height() - AROUND;
+                let mut entered = false;
+                form::dialog(ui, ("link", width, room), |ui, part| match part {
+                    Part::Content => entered = self.field_ui(ui, first),
+                    Part::Footer => self.buttons_ui(ui, entered, commands),
+                });
             });
         let escaped = ui.input(|input| input.key_pressed(Key::Escape));
         if !shown || escaped {
@@ -43,43 +50,45 @@ impl LinkWindow {
         }
     }
 
-    fn inner_ui(&mut self, ui: &mut Ui, first: bool, commands: &mut Commands) {
-        let theme = Theme::from_ui(ui);
-        let name = ui.label("Link to a feature");
-        let field = TextEdit::singleline(&mut self.text)
-            .hint_text(format!("{BEGIN}…"))
-            .desired_width(f32::INFINITY);
-        let field = ui.add(field).labelled_by(name.id);
-        if first {
-            field.request_focus();
-        }
-        let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    /// Draws the field; whether Enter was pressed in it.
+    fn field_ui(&mut self, ui: &mut Ui, first: bool) -> bool {
         let link = self.text.parse::<Link>();
-        let written = !self.text.trim().is_empty();
-        match &link {
-            Err(why) if written => {
-                ui.label(
-                    RichText::new(format!("{} {why}", crate::theme::icons::WARNING))
-                        .color(theme.failure),
-                );
+        let wrong = link.err().map(|why| why.to_string());
+        let row = Row {
+            label: "Link to a feature",
+            help: "Copy link in a feature's menu makes one",
+            error: wrong.as_deref().filter(|_| !self.text.trim().is_empty()),
+            wide: true,
+            ..Row::default()
+        };
+        let mut entered = false;
+        row.ui(ui, |ui, width| {
+            let field = TextEdit::singleline(&mut self.text)
+                .hint_text(format!("{BEGIN}…"))
+                .desired_width(width - 8.0);
+            let field = ui.add(field);
+            if first {
+                field.request_focus();
             }
-            _ => {
-                let hint = "Copy link in a feature's menu makes one.";
-                ui.label(RichText::new(hint).color(theme.ink.secondary));
-            }
-        }
-        ui.add_space(space::CONTROL);
-        let good = link.ok();
-        ui.horizontal(|ui| {
-            let button = egui::Button::new("Open link");
-            let clicked = ui.add_enabled(good.is_some(), button).clicked();
-            if let Some(link) = good.filter(|_| clicked || entered) {
-                commands.send(navigation::Command::OpenLink(link));
-            }
-            if ui.button("Cancel").clicked() {
-                commands.send(navigation::Command::AskLink(false));
-            }
+            entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+            field
         });
+        entered
+    }
+
+    fn buttons_ui(&self, ui: &mut Ui, entered: bool, commands: &mut Commands) {
+        let good = self.text.parse::<Link>().ok();
+        let clicked = form::main_button(ui, good.is_some(), "", "Open link").clicked();
+        let is_empty = self.text.trim().is_empty();
+        if let Some(link) = good.filter(|_| clicked || entered) {
+            commands.send(navigation::Command::OpenLink(link));
+        }
+        if form::side_button(ui, true, "Cancel").clicked() {
+            commands.send(navigation::Command::AskLink(false));
+        }
+        if is_empty {
+            form::reason(ui, "Copy link in a feature's menu makes one");
+        }
     }
 }
 
@@ -100,7 +109,13 @@ mod tests {
             .get_by_role(field())
             .type_text("umbra://feature?project=/p");
         harness.run();
-        harness.get_by_label_contains("`dictionary` is missing");
+        let missing = "`dictionary` is missing";
+        assert!(harness.query_by_label_contains(missing).is_none());
+        harness.key_press(Key::Enter);
+        harness.run();
+        harness.get_by_label_contains(missing);
+        harness.get_by_role(field()).focus();
+        harness.run();
         let rest = format!("&dictionary=d&fingerprint={}&feature=3", "a".repeat(64));
         harness.get_by_role(field()).type_text(&rest);
         harness.run();

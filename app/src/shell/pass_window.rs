@@ -1,6 +1,6 @@
 //! The question before an evaluation or an index: how much held-out text it reads, and how long that is expected to take.
 
-use egui::{Align2, Button, Id, Key, Label, Modifiers, RichText, TextEdit, Ui};
+use egui::{Align2, Id, Key, Label, Modifiers, TextEdit, Ui};
 use umbra_core::workbench::passes::{self, Amount, Pass};
 
 use crate::state::catalogue::Dictionary;
@@ -9,9 +9,13 @@ use crate::state::requests::passes::Command;
 use crate::state::requests::{Commands, library};
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, caption, icons, space};
+use crate::widgets::form::{self, Part, Row};
 use crate::widgets::number;
 
-const WIDTH: f32 = 440.0;
+const WIDTH: f32 = form::WIDTH;
+
+/// Height of the title and the margins, and the distance from the top and the bottom of the window.
+const AROUND: f32 = 140.0;
 
 /// Draws the question, if there is one.
 pub(super) fn pass_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
@@ -35,28 +39,36 @@ pub(super) fn pass_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
         .order(egui::Order::Foreground)
         .anchor(Align2::CENTER_CENTER, (0.0, -40.0))
         .show(ui.ctx(), |ui| {
-            ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 4.0 * space::GROUP));
-            ui.spacing_mut().item_spacing.y = space::CONTROL;
-            content_ui(ui, state, (asked, dictionary), commands);
+            let window = ui.ctx().content_rect();
+            let width = WIDTH.min(window.width() - 4.0 * space::GROUP);
+            let room = window.height() - AROUND;
+            let mut amount = None;
+            form::dialog(ui, ("pass", width, room), |ui, part| match part {
+                Part::Content => amount = content_ui(ui, state, (asked, dictionary), commands),
+                Part::Footer => buttons_ui(ui, asked, amount, commands),
+            });
         });
     if !open {
         commands.send(Command::Close);
     }
 }
 
+/// Draws the question; the amount that is chosen, if it is one.
 fn content_ui(
     ui: &mut Ui,
     state: &AppState,
     (asked, dictionary): (&Asked, &Dictionary),
     commands: &mut Commands,
-) {
+) -> Option<Amount> {
     ui.add(Label::new(purpose(asked.pass)).wrap());
-    let Some(project) = state.project.open() else {
-        return;
-    };
+    ui.add_space(space::CHIP);
+    let project = state.project.open()?;
     let request = match passes::held_out(project, Amount::All) {
         Ok(request) => request,
-        Err(why) => return no_text_ui(ui, &crate::words::error(&why), commands),
+        Err(why) => {
+            no_text_ui(ui, &crate::words::error(&why), commands);
+            return None;
+        }
     };
     let source = passes::source(&request);
     let of = TextOf {
@@ -68,7 +80,7 @@ fn content_ui(
     let amount = amount_ui(ui, asked, &available, commands);
     expected_ui(ui, state, asked, (&amount, &available));
     replaced_ui(ui, asked.pass, dictionary);
-    buttons_ui(ui, asked, amount.ok(), commands);
+    amount.ok()
 }
 
 /// Says what a pass is for.
@@ -102,9 +114,18 @@ fn text_ui(ui: &mut Ui, source: &str, available: &Load<u64>) {
         Load::Failed(why) => why.clone(),
         Load::Absent | Load::Loading => "counting its tokens…".to_owned(),
     };
-    let words = caption(format!("Reads {source}: {size}"));
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    ui.add(Label::new(words.color(secondary)).wrap());
+    let words = format!("Reads {source}: {size}");
+    row("Text").ui(ui, |ui, _| {
+        ui.add(Label::new(&words).truncate()).on_hover_text(&words)
+    });
+}
+
+fn row(label: &str) -> Row<'_> {
+    Row {
+        label,
+        wide: true,
+        ..Row::default()
+    }
 }
 
 /// Draws the two answers; returns the chosen amount, or why what is typed is none.
@@ -115,42 +136,46 @@ fn amount_ui(
     commands: &mut Commands,
 ) -> Result<Amount, String> {
     let mut answer = asked.clone();
-    ui.horizontal(|ui| {
+    let default = Asked::new(asked.pass, asked.dictionary).typed;
+    let typed = asked.amount().err().filter(|_| !asked.all);
+    let amount = Row {
+        label: "Amount",
+        help: asked.pass.default_reason(),
+        unit: "tokens",
+        reset: (!asked.all && asked.typed != default).then_some(default.as_str()),
+        error: typed.as_deref(),
+        ..Row::default()
+    };
+    let reset = amount.ui(ui, |ui, _| {
         let choice = ui.radio(!asked.all, "Tokens");
-        let choice = choice.on_hover_text(asked.pass.default_reason());
         let edit = TextEdit::singleline(&mut answer.typed)
             .font(egui::TextStyle::Monospace)
-            .desired_width(96.0);
-        let edit = ui.add_enabled(!asked.all, edit).labelled_by(choice.id);
+            .align(egui::Align2::RIGHT_CENTER)
+            .desired_width(ui.available_width() - 8.0);
+        let edit = ui.add_enabled(!asked.all, edit);
         if choice.clicked() || edit.gained_focus() {
             answer.all = false;
         }
-        let default = Asked::new(asked.pass, asked.dictionary).typed;
-        if !asked.all && asked.typed != default {
-            let reset = ui
-                .button("Default")
-                .on_hover_text(format!("{default} tokens. {}", asked.pass.default_reason()));
-            if reset.clicked() {
-                answer.typed = default;
-            }
-        }
+        edit
     });
+    if reset {
+        answer.typed = default;
+    }
     let all = match available {
         Load::Ready(tokens) => format!("All of it ({} tokens)", number::count(*tokens)),
         _ => "All of it".to_owned(),
     };
-    if ui.radio(asked.all, all).clicked() {
-        answer.all = true;
-    }
+    row("").ui(ui, |ui, _| {
+        let choice = ui.radio(asked.all, all);
+        if choice.clicked() {
+            answer.all = true;
+        }
+        choice
+    });
     if answer != *asked {
         commands.send(Command::Answer(answer.clone()));
     }
-    let amount = answer.amount();
-    if let Err(why) = &amount {
-        let failure = Theme::from_ui(ui).failure;
-        ui.add(Label::new(caption(why).color(failure)).wrap());
-    }
-    amount
+    answer.amount()
 }
 
 /// Says how long the pass is expected to take, or that this is not known.
@@ -174,15 +199,16 @@ fn expected_ui(
     let wish = state.settings.device;
     let expected = state.passes.speeds.expected(asked.pass, pair, wish);
     let words = match (expected, tokens) {
-        (Some(ran), Some(tokens)) => format!("Expected time: {}", ran.said(tokens)),
-        (Some(_), None) => "Expected time: known once the tokens are counted".to_owned(),
+        (Some(ran), Some(tokens)) => ran.said(tokens),
+        (Some(_), None) => "known once the tokens are counted".to_owned(),
         (None, _) => format!(
-            "Expected time: unknown until the first {} of a dictionary like this on this machine",
+            "unknown until the first {} of a dictionary like this on this machine",
             asked.pass.name()
         ),
     };
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
+    row("Expected time").ui(ui, |ui, _| {
+        ui.add(Label::new(&words).truncate()).on_hover_text(&words)
+    });
 }
 
 /// Says what the pass replaces.
@@ -208,24 +234,21 @@ fn buttons_ui(ui: &mut Ui, asked: &Asked, amount: Option<Amount>, commands: &mut
         Pass::Evaluation => "Evaluate",
         Pass::Index => "Build index",
     };
-    ui.horizontal(|ui| {
-        let size = egui::vec2(0.0, space::CONTROL_ROW);
-        let start = ui.add_enabled(amount.is_some(), Button::new(words).min_size(size));
-        let layer = ui.layer_id();
-        if !ui.memory(|memory| memory.areas().visible_last_frame(&layer)) {
-            start.request_focus();
-        }
-        let start = start.on_hover_text("Enter");
-        let entered = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
-        let cancel = ui.add(Button::new("Cancel").min_size(size));
-        if cancel.clicked() || (entered && cancel.has_focus()) {
-            commands.send(Command::Close);
-        } else if (start.clicked() || entered)
-            && let Some(amount) = amount
-        {
-            commands.send(Command::Run(asked.dictionary, asked.pass, amount));
-        }
-    });
+    let start = form::main_button(ui, amount.is_some(), "", words);
+    let layer = ui.layer_id();
+    if !ui.memory(|memory| memory.areas().visible_last_frame(&layer)) {
+        start.request_focus();
+    }
+    let start = start.on_hover_text("Enter");
+    let entered = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
+    let cancel = form::side_button(ui, true, "Cancel");
+    if cancel.clicked() || (entered && cancel.has_focus()) {
+        commands.send(Command::Close);
+    } else if (start.clicked() || entered)
+        && let Some(amount) = amount
+    {
+        commands.send(Command::Run(asked.dictionary, asked.pass, amount));
+    }
 }
 
 #[cfg(test)]
@@ -286,7 +309,7 @@ mod tests {
         answer(&mut harness, "many");
         harness.get_by_label_contains("`many` is not a whole number");
         assert_eq!(entered(&mut harness), []);
-        harness.get_by_label("Default").click();
+        harness.get_by_label_contains("Reset Amount to ").click();
         harness.run();
         let default = Asked::new(Pass::Evaluation, id);
         assert_eq!(

@@ -55,6 +55,11 @@ pub(crate) struct Row<'a> {
 impl Row<'_> {
     /// Draws the row; `control` draws the control as wide as it is told. Whether the reset button was pressed.
     pub(crate) fn ui(&self, ui: &mut Ui, control: impl FnOnce(&mut Ui, f32) -> Response) -> bool {
+        // An error that appears leaves the ids of the rows below as they are.
+        ui.scope(|ui| self.row_ui(ui, control)).inner
+    }
+
+    fn row_ui(&self, ui: &mut Ui, control: impl FnOnce(&mut Ui, f32) -> Response) -> bool {
         let mut width = control_width(ui);
         if self.wide {
             width += space::CONTROL + TAIL;
@@ -73,7 +78,10 @@ impl Row<'_> {
                 if !self.wide {
                     reset = self.tail_ui(ui);
                 }
-                let response = response.inner.labelled_by(label.id);
+                let mut response = response.inner;
+                if !self.label.is_empty() {
+                    response = response.labelled_by(label.id);
+                }
                 if self.help.is_empty() {
                     response
                 } else {

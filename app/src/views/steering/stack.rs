@@ -14,7 +14,7 @@ use crate::widgets::form;
 use crate::widgets::parts::icon_button;
 
 /// Width of the column of numbers and of that of check marks.
-const MARK: f32 = 24.0;
+const MARK: f32 = 28.0;
 
 /// Width of the column of actions.
 const ACTION: f32 = 124.0;
@@ -22,8 +22,8 @@ const ACTION: f32 = 124.0;
 /// Width of the column of amounts.
 const AMOUNT: f32 = 336.0;
 
-/// Least width of the column of targets beside the amounts.
-const TARGET: f32 = 168.0;
+/// Least and greatest width of the column of targets beside the amounts.
+const TARGET: [f32; 2] = [168.0, 360.0];
 
 /// Width of the buttons at the end of a row.
 const BUTTONS: f32 = 3.0 * space::CONTROL_ROW + 2.0 * space::CHIP;
@@ -125,9 +125,9 @@ fn edit_ui(
     let before = 2.0 * MARK + ACTION + 3.0 * space::CONTROL;
     let middle = ui.available_width() - before - BUTTONS - space::CONTROL;
     let amount = edit.has_amount();
-    let is_one_line = amount && middle >= TARGET + space::CONTROL + AMOUNT;
+    let is_one_line = amount && middle >= TARGET[0] + space::CONTROL + AMOUNT;
     let target = if is_one_line {
-        middle - space::CONTROL - AMOUNT
+        (middle - space::CONTROL - AMOUNT).min(TARGET[1])
     } else {
         middle
     };
@@ -139,6 +139,8 @@ fn edit_ui(
         cell(ui, target, |ui| target_ui(ui, edit, i, state, commands));
         if is_one_line {
             cell(ui, AMOUNT, |ui| amount_ui(ui, edit));
+            let rest = middle - target - space::CONTROL - AMOUNT;
+            ui.add_space(rest.max(0.0));
         }
         cell(ui, BUTTONS, |ui| moved = buttons_ui(ui, (i, many)));
     });
@@ -167,7 +169,9 @@ fn on_ui(ui: &mut Ui, edit: &mut EditDraft, i: usize) {
 fn select_ui(ui: &mut Ui, i: usize, state: &AppState, commands: &mut Commands) {
     let selection = &state.selection;
     let selected = selection.focus == Focus::Edit && selection.edit == Some(i);
-    let number = ui.selectable_label(selected, (i + 1).to_string());
+    ui.spacing_mut().button_padding.x = 4.0;
+    let words = Button::selectable(selected, (i + 1).to_string());
+    let number = ui.add(words.min_size(vec2(MARK, space::CONTROL_ROW)));
     let name = format!("Select edit {}", i + 1);
     number.widget_info(|| {
         egui::WidgetInfo::selected(egui::Role::Button, true, selected, name.as_str())
