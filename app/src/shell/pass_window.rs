@@ -150,7 +150,7 @@ fn amount_ui(
         let choice = ui.radio(!asked.all, "Tokens");
         let edit = TextEdit::singleline(&mut answer.typed)
             .font(egui::TextStyle::Monospace)
-            .align(egui::Align2::RIGHT_CENTER)
+            .align(Align2::RIGHT_CENTER)
             .desired_width(ui.available_width() - 8.0);
         let edit = ui.add_enabled(!asked.all, edit);
         if choice.clicked() || edit.gained_focus() {

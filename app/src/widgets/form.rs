@@ -17,6 +17,9 @@ const CONTROL: [f32; 2] = [120.0, 232.0];
 /// Width of the column of units and reset buttons.
 const TAIL: f32 = 100.0;
 
+/// Greatest width of a control that also takes the column of units.
+const WIDE: f32 = 420.0;
+
 /// Width of a form whose controls are as wide as they get.
 pub(crate) const WIDTH: f32 = LABEL + CONTROL[1] + TAIL + 2.0 * space::CONTROL;
 
@@ -62,7 +65,8 @@ impl Row<'_> {
     fn row_ui(&self, ui: &mut Ui, control: impl FnOnce(&mut Ui, f32) -> Response) -> bool {
         let mut width = control_width(ui);
         if self.wide {
-            width += space::CONTROL + TAIL;
+            let room = ui.available_width() - LABEL - space::CONTROL;
+            width = room.clamp(width + space::CONTROL + TAIL, WIDE);
         }
         let mut reset = false;
         let response = ui

@@ -11,7 +11,7 @@ use crate::theme::{Theme, caption, mono, space};
 const LIST: f32 = 264.0;
 
 /// Least width of the list, which holds the longest names.
-const WIDTH: f32 = 248.0;
+const WIDTH: f32 = 288.0;
 
 /// A list of hooks behind the chosen one.
 #[derive(Debug)]
@@ -51,13 +51,15 @@ impl HookPicker<'_> {
             .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
             .show_ui(ui, |ui| picked = self.list_ui(ui, typed, hooks()));
         if drawn.inner.is_none() {
-            ui.data_mut(|data| data.remove_temp::<String>(typed));
+            ui.data_mut(|data| {
+                data.remove_temp::<String>(typed);
+                data.remove_temp::<bool>(typed.with("focused"));
+            });
         }
         (drawn.response, picked)
     }
 
     fn list_ui(&self, ui: &mut Ui, typed: egui::Id, hooks: Vec<HookPoint>) -> Option<Picked> {
-        let opens = ui.data(|data| data.get_temp::<String>(typed)).is_none();
         let mut text = ui
             .data(|data| data.get_temp::<String>(typed))
             .unwrap_or_default();
@@ -71,9 +73,7 @@ impl HookPicker<'_> {
             info.current_text_value = Some(text.clone());
             info
         });
-        if opens {
-            field.request_focus();
-        }
+        focus(ui, &field, typed.with("focused"));
         let names = hooks.into_iter().map(|hook| (hook, hook.to_string()));
         let found: Vec<_> = names.filter(|(_, name)| matches(name, &text)).collect();
         let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
@@ -125,6 +125,19 @@ impl HookPicker<'_> {
     }
 }
 
+/// Gives the field the focus as the list opens: the click that opens it would take the focus away again.
+fn focus(ui: &Ui, field: &Response, had: egui::Id) {
+    if ui.data(|data| data.get_temp(had)).unwrap_or(false) {
+        return;
+    }
+    if field.has_focus() && !ui.input(|input| input.pointer.any_click()) {
+        ui.data_mut(|data| data.insert_temp(had, true));
+    } else {
+        field.request_focus();
+        ui.ctx().request_repaint();
+    }
+}
+
 /// Whether `name` contains every word of `text`.
 fn matches(name: &str, text: &str) -> bool {
     let text = text.to_lowercase();
@@ -170,7 +183,8 @@ mod tests {
             .get_by_role_and_label(egui::Role::ComboBox, "Hook")
             .click();
         harness.run();
-        harness.get_by_label("Find a hook").type_text("11 resid");
+        assert!(harness.get_by_label("Find a hook").is_focused());
+        harness.event(egui::Event::Text("11 resid".to_owned()));
         harness.run();
         assert!(harness.query_by_label("blocks.0.attn.hook_z").is_none());
         harness.get_by_label("blocks.11.hook_resid_post");

@@ -15,11 +15,13 @@ const LABEL: f32 = 72.0;
 /// Draws the table.
 pub(super) fn preflight_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let theme = Theme::from_ui(ui);
-    ui.horizontal_wrapped(|ui| {
+    ui.scope(|ui| {
         ui.spacing_mut().interact_size.y = size::PANEL; // as high as a title alone
-        ui.label(panel_title("Preflight"));
-        let words = "What this run will need, before it starts";
-        ui.label(caption(words).color(theme.ink.secondary));
+        ui.horizontal_wrapped(|ui| {
+            ui.label(panel_title("Preflight"));
+            let words = "What this run will need, before it starts";
+            ui.label(caption(words).color(theme.ink.secondary));
+        });
     });
     ui.add_space(space::CHIP);
     ui.scope(|ui| {
