@@ -8,13 +8,15 @@ use umbra_core::device::Gpu;
 use crate::commands::{self, Context};
 use crate::dialogs::Dialogs;
 use crate::jobs::Jobs;
+use crate::persist::Keeper;
 use crate::shell::{self, Copies, Views};
 use crate::state::layout::Layout;
 use crate::state::requests::{self, Command, Commands, library};
 use crate::state::settings::ThemeChoice;
 use crate::state::{AppState, Event, devices, log, prompt};
+use crate::theme;
 use crate::widgets::focus::Keyboard;
-use crate::{persist, theme};
+use crate::widgets::scroll;
 
 /// The window.
 #[derive(Debug)]
@@ -23,7 +25,9 @@ pub(crate) struct App {
     pub(crate) state: AppState,
     jobs: Jobs,
     views: Views,
-    layout: Layout,
+    /// Has what changes written, for the next start.
+    keeper: Keeper,
+    pub(crate) layout: Layout,
     commands: Commands,
     dialogs: Arc<dyn Dialogs>,
     /// Text of the window's title bar.
@@ -47,15 +51,19 @@ impl App {
     ) -> Self {
         install(ctx);
         let waker = Arc::new(Mutex::new(ctx.clone()));
-        let woken = Arc::clone(&waker);
+        let wake = || {
+            let woken = Arc::clone(&waker);
+            move || {
+                let ctx = woken.lock().unwrap_or_else(PoisonError::into_inner);
+                ctx.request_repaint();
+            }
+        };
         let mut commands = Commands::default();
         commands.send(first);
         Self {
             state,
-            jobs: Jobs::new(move || {
-                let ctx = woken.lock().unwrap_or_else(PoisonError::into_inner);
-                ctx.request_repaint();
-            }),
+            jobs: Jobs::new(wake()),
+            keeper: Keeper::new(wake()),
             views: Views::default(),
             layout,
             commands,
@@ -125,6 +133,10 @@ impl App {
             self.state.apply(Event::Log(log::Event::Tick));
             ctx.request_repaint_after(std::time::Duration::from_millis(500));
         }
+        for why in self.keeper.failures() {
+            let notice = log::Notice::failure(why);
+            self.state.apply(Event::Log(log::Event::Show(notice)));
+        }
         self.follow_settings(ctx);
         self.follow_title(ctx);
         commands::follow(&self.state, &mut self.commands);
@@ -153,15 +165,22 @@ impl App {
             self.run_commands();
             ui.ctx().request_repaint();
         }
+        self.keep(ui.ctx());
     }
 
-    fn save(&self, storage: &mut dyn eframe::Storage) {
-        persist::save(storage, &self.state.settings, &self.layout);
+    /// Hands over what changed, to be written.
+    fn keep(&mut self, ctx: &egui::Context) {
+        if let Some(wanted) = self.layout.to_scroll.take() {
+            scroll::restore(ctx, wanted);
+        }
+        self.layout.scrolls = scroll::positions(ctx);
+        self.keeper.see(&self.state, &self.layout);
     }
 
     fn on_exit(&mut self) {
         if self.lost.is_none() {
             self.jobs.close();
+            self.keeper.close();
         }
     }
 
@@ -255,10 +274,6 @@ impl eframe::App for Shown<'_> {
         self.with(|app| app.ui(ui));
     }
 
-    fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        self.with(|app| app.save(storage));
-    }
-
     fn persist_egui_memory(&self) -> bool {
         false // places of panels and menus follow from settings and tiles
     }
@@ -270,6 +285,25 @@ impl eframe::App for Shown<'_> {
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
         self.with(App::on_exit);
+    }
+}
+
+#[cfg(test)]
+impl App {
+    /// Draws a frame, as eframe does.
+    pub(crate) fn frame(&mut self, ui: &mut egui::Ui) {
+        self.logic(ui.ctx());
+        self.ui(ui);
+    }
+
+    /// Asks for something before the next frame.
+    pub(crate) fn ask(&mut self, command: impl Into<Command>) {
+        self.commands.send(command);
+    }
+
+    /// Whether a job runs or something is yet to be carried out.
+    pub(crate) fn is_busy(&mut self) -> bool {
+        self.jobs.is_busy() || !self.commands.is_empty()
     }
 }
 

@@ -31,6 +31,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
+use umbra_core::device::give_back;
 use umbra_core::error::{Notes, Result};
 use umbra_core::progress::{Flow, Progress};
 use umbra_core::workbench::pair::Pair;
@@ -331,6 +332,9 @@ impl Jobs {
             .spawn(move || {
                 let _at_work = at_work;
                 work_through(&worker, work, failed, shown);
+                if shown {
+                    give_back(); // large work frees much
+                }
             });
         match spawned {
             Ok(thread) => self.running.push(Running {

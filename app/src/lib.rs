@@ -11,11 +11,11 @@
 //! | `dialogs` | the system's file dialogs |
 //! | `widgets` | the pieces that screens are made of |
 //! | `state` | everything that views read, and the requests they send; `apply(event)` is the only writer |
+//! | `persist` | what survives a restart and a crash |
 //! | `jobs` | long work on named threads |
 //! | `commands` | carries out requests, one file per area |
 //! | `views` | the screens |
 //! | `shell` | the frame around the screens |
-//! | `persist` | what survives a restart |
 //! | `app` | the four steps of a frame |
 //! | `arguments` | the window's command-line arguments |
 //! | `typist` | types into the window without a screen, for the benchmark |

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupExisting, wgpu};
 use umbra_core::device::{Adapter, AdapterKind, Gpu};
+use umbra_core::project::Project;
 use umbra_core::workbench::devices::Devices;
 use umbra_core::workbench::passes::Speeds;
 
@@ -15,11 +16,12 @@ use crate::app::{App, Shown};
 use crate::arguments::{Arguments, Renderer};
 use crate::dialogs::SystemDialogs;
 use crate::persist;
-use crate::state::AppState;
 use crate::state::devices::DevicesState;
+use crate::state::layout::Layout;
 use crate::state::passes::PassesState;
 use crate::state::places::Places;
 use crate::state::requests::{library, navigation};
+use crate::state::{AppState, Event, log};
 use crate::theme;
 
 /// Smallest size at which nothing overlaps or is cut.
@@ -179,15 +181,19 @@ fn existing(gpu: &Gpu) -> WgpuSetupExisting {
 /// The window at the start of the program.
 fn begin(arguments: &Arguments, creation: &eframe::CreationContext<'_>, drawing: &Drawing) -> App {
     let gpu = drawing.gpu().cloned();
-    let (mut settings, layout) = persist::load(creation.storage);
-    settings.theme = arguments.theme.unwrap_or(settings.theme);
     let places = Places::of_system();
+    let (mut settings, said) = persist::settings(places.data.as_deref());
+    settings.theme = arguments.theme.unwrap_or(settings.theme);
+    let last = settings
+        .last
+        .clone()
+        .filter(|folder| Project::is_in(folder));
     let mut devices = Devices::new(places.data.as_deref());
     let speeds = Speeds::new(places.data.as_deref());
     if let Some(gpu) = &gpu {
         devices = devices.with(gpu.clone());
     }
-    let state = AppState {
+    let mut state = AppState {
         settings,
         places,
         devices: DevicesState {
@@ -200,13 +206,20 @@ fn begin(arguments: &Arguments, creation: &eframe::CreationContext<'_>, drawing:
         },
         ..AppState::default()
     };
+    if let Some(said) = said {
+        let notice = log::Notice::info(said);
+        state.apply(Event::Log(log::Event::Show(notice)));
+    }
     let first = match (&arguments.link, &arguments.project) {
         (Some(link), _) => navigation::Command::FollowLink(link.clone()).into(),
         (None, Some(folder)) => library::Command::OpenProject(folder.clone()).into(),
-        (None, None) => library::Command::OpenDemo.into(),
+        (None, None) => match last {
+            Some(folder) => library::Command::OpenProject(folder).into(),
+            None => library::Command::OpenDemo.into(),
+        },
     };
     let dialogs = Arc::new(SystemDialogs);
-    let app = App::new(&creation.egui_ctx, state, layout, dialogs, first);
+    let app = App::new(&creation.egui_ctx, state, Layout::default(), dialogs, first);
     app.drawn_with(drawing.to_string(), gpu)
 }
 

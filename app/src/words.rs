@@ -31,14 +31,31 @@ fn control(key: Key) -> Cow<'static, str> {
     label.into()
 }
 
-/// `sentence` with the window's words for the settings that it names.
+/// `sentence` with the window's words for the settings that it names, and with quotes for the backticks of the core.
 pub(crate) fn said(sentence: &str) -> Cow<'_, str> {
-    error::worded(sentence, control)
+    quoted(error::worded(sentence, control))
 }
 
-/// The sentence of `error` with the window's words for the settings that it names.
+/// Puts quotes in the place of pairs of backticks.
+fn quoted(sentence: Cow<'_, str>) -> Cow<'_, str> {
+    let ticks = sentence.matches('`').count();
+    if ticks == 0 || ticks % 2 == 1 {
+        return sentence;
+    }
+    let mut quotes = ["“", "”"].into_iter().cycle();
+    let mut out = String::with_capacity(sentence.len() + 2 * ticks);
+    for (at, part) in sentence.split('`').enumerate() {
+        if at > 0 {
+            out.extend(quotes.next());
+        }
+        out.push_str(part);
+    }
+    out.into()
+}
+
+/// The sentence of `error`, worded like [`said`].
 pub(crate) fn error(error: &Error) -> String {
-    error.worded(control)
+    quoted(error.worded(control).into()).into_owned()
 }
 
 #[cfg(test)]
@@ -46,6 +63,14 @@ mod tests {
     use umbra_core::train::SETTINGS;
 
     use super::*;
+
+    #[test]
+    fn backticks_of_the_core_are_quotes_of_the_window() {
+        assert_eq!(said("`a` is not `b`"), "“a” is not “b”");
+        assert_eq!(said("an odd ` stays"), "an odd ` stays");
+        let error = Error::setting("text", "`x` is not a number");
+        assert_eq!(super::error(&error), "text: “x” is not a number");
+    }
 
     #[test]
     fn a_setting_reads_as_its_control() {

@@ -27,7 +27,7 @@ pub(crate) use gpu::{Access, Buffer, Call, Kernel, Recorder, Table, with_placed}
 #[cfg(feature = "gpu")]
 pub use gpu::{Adapter, Gpu};
 pub(crate) use memory::check_room;
-pub use memory::{free_memory, machine_memory, processor};
+pub use memory::{free_memory, give_back, machine_memory, processor};
 #[cfg(not(feature = "gpu"))]
 use no_gpu::Placed;
 #[cfg(not(feature = "gpu"))]

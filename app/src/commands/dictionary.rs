@@ -22,6 +22,7 @@ use crate::state::log::Notice;
 use crate::state::requests::dictionary::{Command, Out};
 use crate::state::requests::shell;
 use crate::state::{Event, log};
+use crate::widgets::number;
 
 /// Features in one of Neuronpedia's batches.
 const FEATURES_OF_A_FILE: usize = 128;
@@ -177,8 +178,8 @@ fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, out: 
         if let Ended::Done(written) = written {
             claim.release()?;
             let said = format!(
-                "{} features written to {}; {} features are never active",
-                written.features,
+                "{} written to {}; never active: {}",
+                number::counted(written.features as u64, "feature"),
                 folder.display(),
                 written.never_active
             );

@@ -12,8 +12,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use umbra_core::corpus;
+use umbra_core::device;
 use umbra_core::error::{Error, Result};
 use umbra_core::features::Index;
 use umbra_core::fit::Fit;
@@ -32,10 +34,13 @@ use crate::state::opening::Kind as What;
 use crate::state::project::Kind;
 use crate::state::requests::library::{Command, Missing, Pick};
 use crate::state::requests::{Command as AnyCommand, Commands};
-use crate::state::{AppState, Event, Load, project, settings};
+use crate::state::{AppState, Event, Load, log, project, settings};
 
 /// Files of this many bytes take long enough to read that what they take is shown first.
 const WORTH_SHOWING: u64 = 256 << 20;
+
+/// Longest wait for work on a model that is no longer open; work that takes longer gives memory back at its own end.
+const IN_USE: Duration = Duration::from_secs(5);
 
 impl Command {
     /// Carries it out.
@@ -65,6 +70,7 @@ impl Command {
                 }
             }
             Self::Load(missing) => load(context, missing),
+            Self::GiveBack => give_back(context),
             Self::Keep => keep(context),
         }
     }
@@ -86,6 +92,9 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
         if can_be_judged(catalogue, dictionary) {
             commands.send(Command::Load(Missing::IndexFit(dictionary.id)));
         }
+    }
+    if !catalogue.former.is_empty() {
+        commands.send(Command::GiveBack);
     }
     if let Some(project) = state.project.open()
         && !state.project.unwritable
@@ -130,6 +139,22 @@ fn with_loaded(project: &Project, state: &AppState) -> Project {
         }
     }
     project
+}
+
+/// Waits until nothing uses the models and dictionaries that are no longer open, and gives their memory back.
+fn give_back(context: &mut Context<'_>) {
+    let former = context.state.catalogue.former.clone();
+    context.apply(Event::Catalogue(catalogue::Event::GivingBack));
+    let why = |why| Event::Log(log::Event::Line(why));
+    context.jobs.start_quiet(why, move |worker| {
+        let until = Instant::now() + IN_USE;
+        let used = || former.iter().any(|it| it.strong_count() > 0);
+        while used() && !worker.stopped() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        device::give_back();
+        Ok(())
+    });
 }
 
 fn keep(context: &mut Context<'_>) {

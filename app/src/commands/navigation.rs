@@ -2,13 +2,16 @@
 
 mod link;
 
+use umbra_core::ids::FeatureId;
+
 use super::context::Context;
 use crate::state::catalogue::DictionaryId;
 use crate::state::log::Notice;
 use crate::state::requests::Command as Any;
+use crate::state::requests::Commands;
 use crate::state::requests::navigation::Command;
 use crate::state::view::ViewId;
-use crate::state::{Event, log, prompt, selection, settings};
+use crate::state::{AppState, Event, log, prompt, resume, selection, settings};
 
 impl Command {
     /// Carries it out.
@@ -35,6 +38,7 @@ impl Command {
             Self::AskLink(open) => context.layout.link_open = open,
             Self::OpenLink(link) => link::open(context, link),
             Self::FollowLink(link) => link::follow_link(context, link),
+            Self::Resume => resume(context),
             Self::Arrive => link::arrive(context),
             Self::SelectToken(token) => context.apply(select(selection::Event::Token(token))),
             Self::SelectHead(layer, head) => {
@@ -47,7 +51,24 @@ impl Command {
     }
 }
 
-pub(super) use self::link::follow;
+/// Asks for what the layout has to take, and to show the feature of a link as soon as it can be judged.
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
+    if state.resume.is_for_layout() {
+        commands.send(Command::Resume);
+    }
+    link::follow(state, commands);
+}
+
+/// Puts tiles, places and scroll positions of the last time in place.
+fn resume(context: &mut Context<'_>) {
+    let waits = &context.state.resume;
+    if let Some(around) = waits.around.clone() {
+        context.layout.resume(around);
+    }
+    context.layout.forget_features(&waits.foreign);
+    context.apply(Event::Resume(resume::Event::LaidOut));
+}
+
 /// Shows `view`; a way that was taken is offered no longer.
 fn go(context: &mut Context<'_>, view: ViewId) {
     context.layout.go(view, &context.state.selection);
@@ -111,7 +132,9 @@ fn walk(context: &mut Context<'_>, forward: bool) {
     if let Some(dictionary) = place.dictionary {
         context.apply(Event::Selection(selection::Event::Dictionary(dictionary)));
     }
-    if place.feature.is_some() {
+    let features = context.state.sae().map(|sae| sae.features());
+    let exists = |feature: FeatureId| features.is_none_or(|all| feature.index() < all);
+    if place.feature.is_some_and(exists) {
         context.apply(Event::Selection(selection::Event::Feature(place.feature)));
     }
 }

@@ -369,8 +369,10 @@ fn found_ui(ui: &mut Ui, found: &Found) {
         (
             "Family",
             format!(
-                "{} · {} layers of width {}",
-                config.family, config.layers, config.d_model
+                "{} · {} of width {}",
+                config.family,
+                number::counted(config.layers as u64, "layer"),
+                config.d_model
             ),
             "Architecture named in its config, and its shape",
         ),

@@ -3,6 +3,7 @@
 mod catalogue;
 mod project;
 mod prompt;
+mod resume;
 
 use super::{AppState, Event};
 
@@ -15,7 +16,10 @@ impl AppState {
             Event::Opening(event) => self.opening.apply(event),
             Event::Passes(event) => self.passes.apply(event),
             Event::Path(event) => self.path.apply(event, self.places.home.as_deref()),
-            Event::Selection(event) => self.selection.apply(event),
+            Event::Selection(event) => {
+                resume::gives_way(&mut self.resume, &event);
+                self.selection.apply(event);
+            }
             Event::Resume(event) => self.resume.apply(event),
             Event::Features(event) => self.features.apply(event),
             Event::Prompt(event) => prompt::apply(self, event),
@@ -25,7 +29,12 @@ impl AppState {
             Event::Compare(event) => self.compare.apply(event),
             Event::DarkMatter(event) => self.dark_matter.apply(event),
             Event::Heads(event) => self.heads.apply(event),
-            Event::Steering(event) => self.steering.apply(event),
+            Event::Steering(event) => {
+                if matches!(event, super::steering::Event::Draft(_)) {
+                    self.resume.draft = None;
+                }
+                self.steering.apply(event);
+            }
             Event::Devices(event) => {
                 if let Some(line) = self.devices.apply(event) {
                     self.log.line(&line);

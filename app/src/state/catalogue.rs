@@ -1,7 +1,8 @@
 //! Model, dictionaries and indexes of the open project, and how loading each of them went.
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use umbra_core::error::Notes;
 use umbra_core::eval::Figures;
@@ -117,6 +118,9 @@ impl Dictionary {
     }
 }
 
+/// A model or a dictionary that is no longer open.
+pub(crate) type Former = Weak<dyn Any + Send + Sync>;
+
 /// Everything the project has loaded.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
@@ -132,6 +136,8 @@ pub(crate) struct Catalogue {
     pub(crate) dictionaries: Vec<Dictionary>,
     /// Number of changes; a key for memos.
     pub(crate) revision: u64,
+    /// Models and dictionaries that are no longer open, whose memory is to be given back once nothing uses them.
+    pub(crate) former: Vec<Former>,
     /// The id that the next dictionary gets.
     pub(super) next: u32,
 }
@@ -150,6 +156,23 @@ impl Catalogue {
     /// A dictionary by name.
     pub(crate) fn named(&self, name: &str) -> Option<&Dictionary> {
         self.dictionaries.iter().find(|d| d.name == name)
+    }
+
+    /// Remembers the model as no longer open.
+    pub(super) fn leave_model(&mut self) {
+        if let Load::Ready(loaded) = &self.model {
+            let model: Weak<Model> = Arc::downgrade(&loaded.model);
+            self.former.push(model);
+        }
+    }
+
+    /// Remembers a dictionary as no longer open.
+    pub(super) fn leave(&mut self, id: DictionaryId) {
+        let loaded = self.get(id).and_then(|dictionary| dictionary.load.ready());
+        if let Some(loaded) = loaded {
+            let sae: Weak<Sae> = Arc::downgrade(&loaded.sae);
+            self.former.push(sae);
+        }
     }
 
     /// Decides which dictionaries belong to the model; what was decided of indexes is decided anew.
@@ -202,4 +225,6 @@ pub(crate) enum Event {
     Evaluation(DictionaryId, Load<Evaluation>),
     /// A dictionary was taken off the project.
     Removed(DictionaryId),
+    /// The memory of what is no longer open is being given back.
+    GivingBack,
 }

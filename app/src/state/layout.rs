@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use umbra_core::ids::FeatureId;
 
 use crate::state::catalogue::DictionaryId;
+use crate::state::kept::{Around, Scrolls};
 use crate::state::prompt::Written;
 use crate::state::requests::shell::Question;
 use crate::state::selection::Selection;
@@ -22,7 +23,7 @@ pub(crate) struct Place {
     pub(crate) feature: Option<FeatureId>,
     /// The other sentence, where the way here replaced the sentence in Prompt: going back restores it, going forward
     /// exchanges it again.
-    aside: Option<Written>,
+    pub(crate) aside: Option<Written>,
 }
 
 /// Places remembered.
@@ -53,6 +54,10 @@ pub(crate) struct Layout {
     pub(crate) guide: Option<&'static str>,
     /// Whether a link is asked for.
     pub(crate) link_open: bool,
+    /// Scroll positions of the screens, by the name of what is scrolled.
+    pub(crate) scrolls: Scrolls,
+    /// Scroll positions on their way to the screens.
+    pub(crate) to_scroll: Option<Scrolls>,
     /// Text on its way to the clipboard.
     pub(crate) to_copy: Option<String>,
     /// The list of shortcuts.
@@ -93,6 +98,8 @@ impl Layout {
             settings_open: false,
             guide: None,
             link_open: false,
+            scrolls: Scrolls::default(),
+            to_scroll: None,
             to_copy: None,
             keys: Keys::default(),
             focus: None,
@@ -156,6 +163,30 @@ impl Layout {
             }
             _ if !forward => self.open_guide(None),
             _ => {}
+        }
+    }
+
+    /// The back and forward list, and the present place in it.
+    pub(crate) fn places(&self) -> (&[Place], usize) {
+        (&self.places, self.at)
+    }
+
+    /// The tiles, the list of places and the scroll positions of the last time. This is where undo begins.
+    pub(crate) fn resume(&mut self, around: Around) {
+        if let Some(tiles) = around.tiles {
+            self.put(tiles);
+        }
+        self.places = around.places;
+        self.at = around.at.min(self.places.len().saturating_sub(1));
+        self.to_scroll = Some(around.scrolls);
+    }
+
+    /// No place names a feature of these dictionaries any longer: they are others than before.
+    pub(crate) fn forget_features(&mut self, of: &[DictionaryId]) {
+        for place in &mut self.places {
+            if place.dictionary.is_some_and(|id| of.contains(&id)) {
+                place.feature = None;
+            }
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod fit;
 pub(crate) mod heads;
 pub(crate) mod history;
 pub(crate) mod jobs;
+pub(crate) mod kept;
 pub(crate) mod layout;
 pub(crate) mod lens;
 mod load;
@@ -54,7 +55,7 @@ pub(crate) struct AppState {
     pub(crate) path: path::PathState,
     /// The selection, shared by all screens.
     pub(crate) selection: selection::Selection,
-    /// What waits for its dictionary.
+    /// State that waits for its dictionary.
     pub(crate) resume: resume::ResumeState,
     /// Table and pages of the selected dictionary's features.
     pub(crate) features: features::FeaturesState,

@@ -9,6 +9,7 @@ use umbra_core::ids::FeatureId;
 use umbra_core::project::{Label, Project};
 
 use super::catalogue::Evaluation;
+use super::kept::Kept;
 use super::load::Load;
 
 /// A label that was set, so that it can be taken back.
@@ -100,8 +101,10 @@ pub(crate) struct Opened {
     pub(crate) notes: Notes,
     /// Its origin.
     pub(crate) kind: Kind,
-    /// The sentence in Prompt; none for the first that the project keeps.
+    /// The sentence in Prompt; none for the one that was in it last, or the first that the project keeps.
     pub(crate) sentence: Option<String>,
+    /// State of the screens when the project was open last.
+    pub(crate) kept: Option<Box<Kept>>,
 }
 
 /// Changes of this area.

@@ -6,6 +6,7 @@ mod survey;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use umbra_core::ids::TokenId;
 use umbra_core::models::Model;
 use umbra_core::prompt::{Input, Reading};
@@ -51,7 +52,7 @@ impl Sentence {
 pub(crate) type Reader = Option<DictionaryId>;
 
 /// The panel that Prompt shows for the sentence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Side {
     /// Features of the dictionary on its tokens.
     #[default]

@@ -1,11 +1,12 @@
 //! The selection, shared by all screens: dictionary, feature, token, head, edit. It survives switching screens; the inspector follows it.
 
+use serde::{Deserialize, Serialize};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::catalogue::DictionaryId;
 
 /// The kind of thing selected last; the inspector shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Focus {
     /// Nothing yet.
     #[default]

@@ -113,6 +113,8 @@ pub(crate) struct Settings {
     pub(crate) unsaved: BTreeSet<PathBuf>,
     /// Recent models, latest first.
     pub(crate) recent_models: Vec<RecentModel>,
+    /// Folder of the project that was open last; none: the demo.
+    pub(crate) last: Option<PathBuf>,
     /// Device that jobs are given.
     #[serde(serialize_with = "write_device", deserialize_with = "read_device")]
     pub(crate) device: DeviceWish,
@@ -148,6 +150,7 @@ impl Default for Settings {
             recent: vec![],
             unsaved: BTreeSet::new(),
             recent_models: vec![],
+            last: None,
             device: DeviceWish::default(),
             tables: Arrangements::new(),
             ranking: Ranking::default(),
@@ -179,6 +182,8 @@ pub(crate) enum Event {
     WaysTaken(Vec<ViewId>),
     /// A project was opened; whether it is yet to be saved.
     Opened(PathBuf, bool),
+    /// The demo was opened.
+    DemoOpened,
     /// A recent project or model that is no more.
     Forgotten(PathBuf),
     /// A model was loaded.
@@ -216,7 +221,9 @@ impl Settings {
             Event::PurposesRestored => settings.purposes_dismissed.clear(),
             Event::Tour(tour) => settings.tour = tour,
             Event::WaysTaken(views) => settings.ways_taken.extend(views),
+            Event::DemoOpened => settings.last = None,
             Event::Opened(folder, unsaved) => {
+                settings.last = Some(folder.clone());
                 settings.recent.retain(|recent| *recent != folder);
                 settings.unsaved.remove(&folder);
                 if unsaved {

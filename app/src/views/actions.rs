@@ -8,6 +8,7 @@ use umbra_core::sae::Sae;
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, LoadedSae, name_of};
 use crate::state::requests::{Command, Commands, compare, dictionary, library};
+use crate::widgets::number::counted;
 
 /// A recent project or model: its name, where it is, what opens it.
 pub(crate) type Recent = (String, String, library::Command);
@@ -96,10 +97,8 @@ pub(crate) fn dictionary_actions(
         ));
         let labelled: Vec<_> = state.project.labels(&dictionary.name).collect();
         if !labelled.is_empty() {
-            let words = format!(
-                "Write a report of the {} labelled features…",
-                labelled.len()
-            );
+            let features = counted(labelled.len() as u64, "labelled feature");
+            let words = format!("Write a report of {features}…");
             let these = labelled.into_iter().map(|(feature, _)| feature).collect();
             list.push((words, Do::PickReport(id, Choice::Listed(these)).into()));
         }

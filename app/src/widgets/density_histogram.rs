@@ -4,7 +4,7 @@ use egui::{Painter, Rangef, Rect, Response, Role, Sense, Ui, Vec2, WidgetInfo, v
 
 use super::csv::{self, Value};
 use super::meaning::{self, Meaning};
-use super::number::{count, percent};
+use super::number::{count, counted, percent};
 use super::plot::{self, Axes};
 use crate::theme::Theme;
 
@@ -190,8 +190,7 @@ impl DensityHistogram {
 const DEFINITION: &str = "Features counted by density: the share of tokens on which each is active, on a logarithmic axis; those that never fire stand apart";
 
 fn features(n: u64) -> String {
-    let ending = if n == 1 { "" } else { "s" };
-    format!("{} feature{ending}", count(n))
+    counted(n, "feature")
 }
 
 /// Positions of the two parts.

@@ -46,10 +46,19 @@ pub(crate) fn count(value: u64) -> String {
     grouped(value)
 }
 
+/// A whole number of things, `1 token` or `2 tokens`; `one` names one of them.
+pub(crate) fn counted(value: u64, one: &str) -> String {
+    match (value, one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (_, Some(stem)) => format!("{} {stem}ies", grouped(value)),
+        (_, None) => format!("{} {one}s", grouped(value)),
+    }
+}
+
 /// A share as percent: `0.012 %`.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    if percent != 0.0 && percent.abs() < 0.000_999_5 {
+    if percent.abs() >= 0.000_005 && percent.abs() < 0.000_999_5 {
         return format!("{percent:.5}{THIN}%");
     }
     format!("{}{THIN}%", number(percent))
@@ -160,6 +169,23 @@ mod tests {
     }
 
     #[test]
+    fn one_thing_is_not_several() {
+        let said = [0, 1, 2, 12_000].map(|n| counted(n, "labelled feature"));
+        let said = said.map(|said| said.replace(THIN, " "));
+        assert_eq!(
+            said,
+            [
+                "0 labelled features",
+                "1 labelled feature",
+                "2 labelled features",
+                "12 000 labelled features"
+            ]
+        );
+        assert_eq!(counted(2, "dictionary"), "2 dictionaries");
+        assert_eq!(counted(1, "dictionary"), "1 dictionary");
+    }
+
+    #[test]
     fn work_says_how_far_how_fast_how_long() {
         assert_eq!(
             [span(5.4), span(200.2), span(7_500.0)],
@@ -180,6 +206,7 @@ mod tests {
         assert_eq!(percent(0.5).replace(THIN, " "), "50.0 %");
         assert_eq!(percent(0.0).replace(THIN, " "), "0 %");
         assert_eq!(percent(1e-7).replace(THIN, " "), "0.00001 %");
+        assert_eq!(percent(2e-9).replace(THIN, " "), "2.00e−7 %");
         assert_eq!(signed(0.5), "+0.500");
         assert_eq!(signed(-0.5), "−0.500");
         assert_eq!(bytes(45_300_000).replace(THIN, " "), "45.3 MB");

@@ -84,7 +84,7 @@ impl Project {
     pub fn restore(&self, user_folder: &Path) -> Result<Overlaid> {
         let user_folder = absolute(user_folder)?;
         let mut notes = Notes::default();
-        for name in [file::NAME, "kept"] {
+        for name in [file::NAME, "kept", super::WINDOW] {
             if let Some(aside) = set_aside(&user_folder.join(name))? {
                 notes.add(format!("The former {name} is kept as {}", aside.display()));
             }

@@ -18,6 +18,9 @@ pub use copies::Overlaid;
 pub use kept::KeptFigures;
 pub use labels::{Label, Labels};
 
+/// Name of the file in which the window keeps what is on its screens. The core neither reads nor writes it.
+pub const WINDOW: &str = "window.json";
+
 /// Name of the file of labels.
 const LABELS: &str = "labels.sqlite";
 

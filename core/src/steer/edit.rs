@@ -71,6 +71,16 @@ pub enum Attend {
     Itself,
 }
 
+impl Attend {
+    /// All of them with their written names.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Uniform, "uniform"),
+        (Self::Previous, "previous"),
+        (Self::First, "first"),
+        (Self::Itself, "itself"),
+    ];
+}
+
 /// Changes to the latents of a token, applied one after another and then decoded.
 #[derive(Debug, Clone)]
 pub struct DictionaryEdit {

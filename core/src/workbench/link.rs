@@ -338,10 +338,10 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_link_is_written_in_one_order_with_every_other_byte_encoded() {
-        let written = link("/home/a b/Umbra & co/100%", "größe+1=2").to_string();
+        let written = link("/data/a b/Umbra & co/100%", "größe+1=2").to_string();
         let print = "0123456789abcdef".repeat(4);
         let want = format!(
-            "umbra://feature?project=/home/a%20b/Umbra%20%26%20co/100%25&dictionary=gr%C3%B6%C3%9Fe%2B1%3D2&fingerprint={print}&feature=12"
+            "umbra://feature?project=/data/a%20b/Umbra%20%26%20co/100%25&dictionary=gr%C3%B6%C3%9Fe%2B1%3D2&fingerprint={print}&feature=12"
         );
         assert_eq!(written, want);
     }

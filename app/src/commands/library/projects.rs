@@ -10,6 +10,7 @@ use umbra_core::project::{Overlaid, Project};
 
 use crate::commands::context::Context;
 use crate::jobs::Worker;
+use crate::persist;
 use crate::state::catalogue::{self, Evaluation};
 use crate::state::log::Notice;
 use crate::state::project::{Kind, Opened};
@@ -67,7 +68,7 @@ fn demo_opened(worker: &Worker, overlaid: Overlaid, mut notes: Notes) -> Result<
         worker.send(show(Notice::info(words).with("Open the other model", open)));
     }
     notes.extend(overlaid.notes);
-    opened(overlaid.project, notes, Kind::Demo)
+    opened(worker, overlaid.project, notes, Kind::Demo)
 }
 
 /// Opens the project in `folder`; one that lies over another is brought up to date with it.
@@ -92,7 +93,7 @@ pub(super) fn open_project(context: &mut Context<'_>, folder: PathBuf) {
             Ok(unsaved) if project.folder.starts_with(&unsaved) => Kind::Unsaved,
             _ => Kind::Own,
         };
-        opened(project, notes, kind)
+        opened(worker, project, notes, kind)
     });
 }
 
@@ -154,7 +155,7 @@ fn open_model_apart(
             };
             (project.model, project.opening) = (Some(path), opening);
             project.save()?;
-            let mut opened = opened(project, Notes::default(), Kind::Unsaved)?;
+            let mut opened = opened(worker, project, Notes::default(), Kind::Unsaved)?;
             opened.sentence = Some(sentence);
             worker.send(Event::Project(project::Event::Opened(Box::new(opened))));
             let words = format!("{name} was opened in a new project, which is not saved yet.");
@@ -194,8 +195,12 @@ pub(super) fn save_as(context: &mut Context<'_>, folder: PathBuf) {
     });
 }
 
-/// Reads labels and kept figures beside the project itself.
-fn opened(project: Project, mut notes: Notes, kind: Kind) -> Result<Opened> {
+/// Reads labels, kept figures and what was on the screens beside the project itself.
+fn opened(worker: &Worker, project: Project, mut notes: Notes, kind: Kind) -> Result<Opened> {
+    let (kept, said) = persist::project(&project.folder);
+    if let Some(said) = said {
+        worker.send(show(Notice::info(said)));
+    }
     let store = project.labels_there()?;
     let mut labels = vec![];
     let mut evaluations = vec![];
@@ -224,6 +229,7 @@ fn opened(project: Project, mut notes: Notes, kind: Kind) -> Result<Opened> {
         notes,
         kind,
         sentence: None,
+        kept: kept.map(Box::new),
     })
 }
 

@@ -527,3 +527,37 @@ fn an_index_of_other_weights_is_named_and_not_shown() {
     assert_eq!(verdict(&again), Verdict::Proven);
     assert!(table(&again));
 }
+
+#[test]
+fn nothing_holds_the_model_and_the_dictionaries_of_a_project_that_is_left() {
+    use crate::state::requests::{heads, lens, navigation};
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(&folder.path().join("data"));
+    let id = desk.state.dictionary().unwrap().id;
+    let mut edits = crate::state::steering::Draft::default();
+    edits.edits[0].feature = Some(FeatureId(3));
+    let commands: [crate::state::requests::Command; 7] = [
+        prompt::Command::Text("The fox saw the king.".to_owned()).into(),
+        prompt::Command::Read.into(),
+        lens::Command::Read.into(),
+        heads::Command::Measure(id).into(),
+        navigation::Command::SelectFeature(Some(FeatureId(3))).into(),
+        crate::state::requests::steering::Command::Draft(Box::new(edits)).into(),
+        features::Command::ShowPage(FeatureId(3)).into(),
+    ];
+    for command in commands {
+        desk.run(command);
+    }
+    assert!(desk.state.prompt.reading.ready().is_some() && !desk.state.history.done.is_empty());
+    let model = Arc::downgrade(&desk.state.model().unwrap().model);
+    let loaded = desk.state.catalogue.dictionaries.iter();
+    let saes: Vec<_> = loaded
+        .filter_map(|dictionary| Some(Arc::downgrade(&dictionary.load.ready()?.sae)))
+        .collect();
+    assert!(saes.len() >= 4);
+    let other = Project::create(&folder.path().join("other"), "other").unwrap();
+    desk.run(Command::OpenProject(other.folder));
+    assert_eq!(model.strong_count(), 0);
+    assert!(saes.iter().all(|sae| sae.strong_count() == 0));
+    assert!(desk.state.catalogue.former.is_empty());
+}

@@ -63,7 +63,7 @@ pub(super) fn follow_link(context: &mut Context<'_>, link: Link) {
 }
 
 /// Asks to show the feature of a link as soon as it can be judged.
-pub(in crate::commands) fn follow(state: &AppState, commands: &mut Commands) {
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     let link = state.resume.link.as_ref();
     if link.is_some_and(|link| is_open(state, link) && judged(state, link).is_some()) {
         commands.send(Command::Arrive);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use umbra_core::fit::Fit;
 use umbra_core::project::Project;
 
+use super::resume;
 use crate::state::catalogue::{Catalogue, Dictionary, DictionaryId, Evaluation, Event, name_of};
 use crate::state::load::Load;
 use crate::state::settings::RecentModel;
@@ -17,6 +18,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
     catalogue.revision += 1;
     match event {
         Event::ModelNamed(path, opening) => {
+            catalogue.leave_model();
             catalogue.model_path = Some(path);
             catalogue.model_opening = opening;
             catalogue.model = Load::Absent;
@@ -34,6 +36,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             if catalogue.model_path.as_ref() == Some(&path) {
                 catalogue.model = *load;
                 catalogue.judge();
+                resume::model(state);
                 remember(state, path);
             }
         }
@@ -49,6 +52,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             if let Some(dictionary) = catalogue.get_mut(id) {
                 dictionary.load = load;
                 catalogue.judge();
+                resume::dictionary(state, id);
             }
         }
         Event::Index(id, load) => {
@@ -79,7 +83,9 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 dictionary.evaluation = load;
             }
         }
+        Event::GivingBack => catalogue.former.clear(),
         Event::Removed(id) => {
+            catalogue.leave(id);
             catalogue.dictionaries.retain(|d| d.id != id);
             state.steering.stock = Arc::default();
             if state.selection.dictionary == Some(id) {
@@ -96,7 +102,13 @@ pub(super) fn open(
     project: &Project,
     evaluations: Vec<(PathBuf, Evaluation)>,
 ) {
+    let former = &mut state.catalogue;
+    former.leave_model();
+    for id in former.dictionaries.iter().map(|d| d.id).collect::<Vec<_>>() {
+        former.leave(id);
+    }
     state.catalogue = Catalogue {
+        former: std::mem::take(&mut former.former),
         model_path: project.model.clone(),
         model_opening: project.opening,
         next: state.catalogue.next,

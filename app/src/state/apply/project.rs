@@ -7,9 +7,10 @@ use umbra_core::ids::FeatureId;
 use umbra_core::project::Project;
 use umbra_core::workbench::link::Link;
 
-use super::catalogue;
+use super::{catalogue, resume};
 use crate::state::load::Load;
 use crate::state::project::{Event, Kind, Opened, ProjectState};
+use crate::state::resume::ResumeState;
 use crate::state::{
     AppState, attention, dark_matter, features, heads, history, lens, prompt, settings, steering,
 };
@@ -42,18 +43,22 @@ fn open(state: &mut AppState, opened: Opened) {
     for note in opened.notes.iter() {
         state.log.line(note);
     }
-    if opened.kind != Kind::Demo {
+    let event = if opened.kind == Kind::Demo {
+        settings::Event::DemoOpened
+    } else {
         let folder = opened.project.folder.clone();
-        let unsaved = opened.kind == Kind::Unsaved;
-        state
-            .settings
-            .apply(settings::Event::Opened(folder, unsaved));
-    }
+        settings::Event::Opened(folder, opened.kind == Kind::Unsaved)
+    };
+    state.settings.apply(event);
     let leads_here = |link: &Link| {
         link.project == opened.project.folder
             || Some(&link.project) == opened.project.origin.as_ref()
     };
-    state.resume.link = state.resume.link.take().filter(leads_here);
+    let link = state.resume.link.take().filter(leads_here);
+    state.resume = ResumeState {
+        link,
+        ..ResumeState::default()
+    };
     state.features = features::FeaturesState::default();
     state.prompt = prompt::PromptState::default();
     state.lens = lens::LensState::default();
@@ -62,8 +67,16 @@ fn open(state: &mut AppState, opened: Opened) {
     state.heads = heads::HeadsState::default();
     state.steering = steering::SteeringState::default();
     state.history = history::HistoryState::default();
-    if let Some(text) = opened.sentence.as_ref().or(opened.project.prompts.first()) {
+    let first = opened.project.prompts.first();
+    if let Some(text) = first {
         state.prompt.text.clone_from(text);
+    }
+    if let Some(kept) = opened.kept {
+        resume::begin(state, *kept);
+    }
+    if let Some(text) = opened.sentence {
+        state.prompt.text = text;
+        state.prompt.tokens = None;
     }
     let project = &mut state.project;
     *project = ProjectState {

@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Dropped(Vec<PathBuf>),
     /// Load what is named and absent.
     Load(Missing),
+    /// Give the memory of models and dictionaries that are no longer open back to the system.
+    GiveBack,
     /// Write what is loaded into `umbra.toml`.
     Keep,
 }

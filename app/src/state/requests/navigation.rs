@@ -36,6 +36,8 @@ pub(crate) enum Command {
     FollowLink(Link),
     /// The dictionary of a link is loaded: select the feature and show its page, or say why not.
     Arrive,
+    /// The tiles, places and scroll positions of the last time are put in place.
+    Resume,
     /// Select a token of the prompt.
     SelectToken(Option<usize>),
     /// Select a head.

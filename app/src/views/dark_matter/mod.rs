@@ -19,6 +19,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{Theme, body_strong, caption, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::grid::Selection;
+use crate::widgets::scroll::scroll_ui;
 
 /// Width from which the table of the largest errors stands beside the text.
 const BESIDE: f32 = 1000.0;
@@ -67,7 +68,8 @@ impl View for DarkMatterView {
             return;
         }
         ask(state, dictionary, commands);
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        let area = ScrollArea::vertical().auto_shrink(false);
+        scroll_ui(ui, "dark matter", area, |ui| {
             probe_ui(ui, state, dictionary, commands);
             ui.add_space(space::GROUP);
             text::text_ui(ui, state, commands);

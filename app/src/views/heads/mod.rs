@@ -20,6 +20,7 @@ use crate::views::missing::misfit_ui;
 use crate::widgets::anchor::Anchor;
 use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
 use crate::widgets::heat_map::{HeatMap, Side};
+use crate::widgets::scroll::scroll_ui;
 
 /// Width from which the head's features stand beside the grid.
 const BESIDE: f32 = 720.0;
@@ -72,7 +73,8 @@ impl View for HeadsView {
             by: state.selection.head.is_none().then_some(figure),
         };
         let drawn = (figure, &grid, shown.head);
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        let area = ScrollArea::vertical().auto_shrink(false);
+        scroll_ui(ui, "heads", area, |ui| {
             if ui.available_width() >= BESIDE {
                 ui.columns_const(|[left, right]| {
                     left.vertical(|ui| self.grid_ui(ui, state, drawn, commands));

@@ -48,7 +48,7 @@ impl Figure {
         match self {
             Self::Spread => "Spread",
             Self::Cosine => "Cosine",
-            Self::Jaccard => "Shared tokens",
+            Self::Jaccard => "Jaccard index",
             Self::Previous => "Previous token",
             Self::First => "First token",
             Self::Entropy => "Entropy",

@@ -76,7 +76,7 @@ fn the_colouring_is_toggled_and_asks_for_an_index_where_it_needs_one() {
             .is_none()
     );
     harness.get_by_label("Spread (heads)");
-    harness.get_by_label_contains("Shared tokens").click();
+    harness.get_by_label_contains("Jaccard index").click();
     harness.run();
     harness.get_by_label("Jaccard index");
     harness.get_by_label("Build the index of z0…");

@@ -234,11 +234,9 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
         (_, 0) => "Its files state no figures".to_owned(),
         (eval::Verdict::Agrees, _) => "Agrees with the figures in its files".to_owned(),
         (eval::Verdict::Differs, _) => "Differs from the figures in its files".to_owned(),
-        (eval::Verdict::CannotTell, 1) => {
-            "1 figure stated in its files, not compared yet".to_owned()
-        }
         (eval::Verdict::CannotTell, n) => {
-            format!("{n} figures stated in its files, not compared yet")
+            let figures = number::counted(n as u64, "figure");
+            format!("{figures} stated in its files, not compared yet")
         }
     };
     let each: Vec<String> = judged

@@ -22,6 +22,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
 use crate::views::actions::{Recent, recent_models, recent_projects};
 use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::widgets::scroll::scroll_ui;
 use crate::words;
 
 /// Narrowest part of model or project.
@@ -84,7 +85,8 @@ impl LibraryView {
         self.follow(state);
         let shown = self.shown.and_then(|id| state.catalogue.get(id));
         let Some(dictionary) = shown.filter(|_| ui.available_width() >= BESIDE) else {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            let area = ScrollArea::vertical().auto_shrink(false);
+            scroll_ui(ui, "library", area, |ui| {
                 let bottom = ui.clip_rect().bottom();
                 self.main_ui(ui, state, bottom, commands);
                 if let Some(dictionary) = shown {
@@ -99,12 +101,10 @@ impl LibraryView {
         let left = Rect::from_min_max(all.min, pos2(edge - space::GROUP, all.bottom()));
         let right = Rect::from_min_max(pos2(edge, all.top()), all.max);
         ui.scope_builder(UiBuilder::new().max_rect(left).id_salt("main"), |ui| {
-            ScrollArea::vertical()
-                .id_salt("main")
-                .auto_shrink(false)
-                .show(ui, |ui| {
-                    self.main_ui(ui, state, left.bottom(), commands);
-                });
+            let area = ScrollArea::vertical().id_salt("main").auto_shrink(false);
+            scroll_ui(ui, "library", area, |ui| {
+                self.main_ui(ui, state, left.bottom(), commands);
+            });
         });
         ui.scope_builder(UiBuilder::new().max_rect(right).id_salt("drawer"), |ui| {
             ScrollArea::vertical()

@@ -31,6 +31,7 @@ fn open_project(state: &mut AppState) {
         notes: Notes::default(),
         kind: project::Kind::Own,
         sentence: None,
+        kept: None,
     };
     state.apply(Event::Project(project::Event::Opened(Box::new(opened))));
 }

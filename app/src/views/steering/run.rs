@@ -249,8 +249,8 @@ fn shift_ui(ui: &mut Ui, run: &Run) {
         ui.add_space(space::GROUP);
         ui.label(panel_title("Along the steered text"));
         let words = format!(
-            "Change of mean probabilities at the positions of its {} tokens; the model without edits reads the same text",
-            generated.kl_by_token.len()
+            "Change of mean probabilities at the positions of its {}; the model without edits reads the same text",
+            number::counted(generated.kl_by_token.len() as u64, "token")
         );
         kl_ui(ui, &words, Some(generated.kl), GENERATED_KL);
         let name = "Change of mean probabilities along the steered text";

@@ -155,7 +155,11 @@ fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         Load::Ready(loaded) => {
             let config = loaded.model.config();
             let name = ui.add(Label::new(body_strong(loaded.model.name())).truncate());
-            let shape = format!("{} layers, width {}", config.layers, config.d_model);
+            let shape = format!(
+                "{}, width {}",
+                number::counted(config.layers as u64, "layer"),
+                config.d_model
+            );
             ui.add(Label::new(caption(shape).color(theme.ink.secondary)).truncate());
             name
         }

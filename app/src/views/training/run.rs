@@ -332,7 +332,7 @@ fn notes_ui(ui: &mut Ui, which: usize, notes: &[String]) {
         note_ui(ui, note);
     }
     if !earlier.is_empty() {
-        let words = format!("{} earlier notes", earlier.len());
+        let words = number::counted(earlier.len() as u64, "earlier note");
         CollapsingHeader::new(caption(words).color(secondary))
             .id_salt(("notes", which))
             .show_unindented(ui, |ui| {

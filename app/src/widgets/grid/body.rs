@@ -12,6 +12,7 @@ use super::selection::Pick;
 use super::{Frame, Height, Reply, Rows, Selection, head};
 use crate::theme::{Theme, size, space};
 use crate::widgets::menu::{self, Ask};
+use crate::widgets::scroll;
 
 /// A cell of which the menu was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,7 @@ pub(super) fn table_ui(
     let top = ui.cursor().min;
     let outer = ui.clip_rect();
     let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing, vec2(0.0, 0.0));
+    let kept = scroll::wanted(ui, frame.grid.name);
     let mut builder = TableBuilder::new(ui)
         .id_salt(frame.grid.name)
         .striped(false)
@@ -45,6 +47,8 @@ pub(super) fn table_ui(
     };
     if let Some(row) = frame.reveal.filter(|row| *row < rows.count()) {
         builder = builder.scroll_to_row(row, None);
+    } else if let Some(offset) = kept {
+        builder = builder.vertical_scroll_offset(offset);
     }
     for shown in frame.shown {
         builder = builder.column(Width::exact(shown.width + GAP));
@@ -66,6 +70,7 @@ pub(super) fn table_ui(
             row_ui(&mut row, frame, rows, (selection, reply), &mut drawn);
         });
     });
+    scroll::seen(ui, frame.grid.name, &output);
     let inner = output.inner_rect;
     let page = (inner.height() / space::TABLE_ROW).floor() as usize;
     let whole = Rect::from_min_max(top, inner.max).intersect(outer);

@@ -224,7 +224,7 @@ impl<'a> Grid<'a> {
         let rect = Rect::from_min_size(ui.cursor().min, vec2(ui.available_width(), 0.0));
         let rect = kept.map_or(rect, |kept| Rect::from_min_size(rect.min, kept.size()));
         let response = ui.interact(rect, id, Sense::FOCUSABLE);
-        let name = format!("{}, {} rows", self.title, number::count(count as u64));
+        let name = format!("{}, {}", self.title, number::counted(count as u64, "row"));
         response.widget_info(|| WidgetInfo::labeled(Role::Table, true, &name));
         focus::main(&response);
         response

@@ -186,14 +186,6 @@ impl ErrorName {
     }
 }
 
-/// Names of [`Attend`].
-const ATTEND: [(Attend, &str); 4] = [
-    (Attend::Uniform, "uniform"),
-    (Attend::Previous, "previous"),
-    (Attend::First, "first"),
-    (Attend::Itself, "itself"),
-];
-
 /// Written form of an edit. Omitted parts get their defaults when it is resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EditSpec {

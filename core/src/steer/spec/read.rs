@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ACTIONS, ATTEND, EditSpec, ErrorName, Vector, What};
+use super::{ACTIONS, Attend, EditSpec, ErrorName, Vector, What};
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, Head};
 use crate::steer::LatentChange;
@@ -89,7 +89,7 @@ fn what(action: &str, keys: &mut Keys) -> Result<What> {
             }
         }
         "attend" => {
-            let to = keys.named("to", ATTEND)?;
+            let to = keys.named("to", Attend::ALL)?;
             What::Attend(to.ok_or_else(|| keys.missing("to"))?)
         }
         _ => {

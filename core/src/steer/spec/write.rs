@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ATTEND, EditSpec, ErrorName, Vector, What};
+use super::{Attend, EditSpec, ErrorName, Vector, What};
 use crate::ids::Head;
 use crate::steer::LatentChange;
 
@@ -33,7 +33,7 @@ impl fmt::Display for EditSpec {
                 write!(f, "patch file={} key={}", quoted(&path), quoted(key))?;
             }
             What::Attend(attend) => {
-                let name = ATTEND.iter().find(|(other, _)| other == attend);
+                let name = Attend::ALL.iter().find(|(other, _)| other == attend);
                 write!(f, "attend to={}", name.map_or("", |(_, name)| name))?;
             }
         }

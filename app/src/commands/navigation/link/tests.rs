@@ -26,6 +26,7 @@ fn desk() -> Desk {
         notes: Notes::default(),
         kind: Kind::Own,
         sentence: None,
+        kept: None,
     };
     state.apply(Event::Project(project::Event::Opened(Box::new(opened))));
     for (at, features) in [(0, 64), (1, 32)] {
@@ -57,16 +58,11 @@ fn the_link_copied_leads_back_to_its_feature_and_dictionary() {
     let other = Command::SelectDictionary(DictionaryId(1));
     desk.run(other);
     desk.run(Command::OpenLink(link));
-    let mut asked = Commands::default();
-    follow(&desk.state, &mut asked);
-    assert_eq!(asked.take(), [Command::Arrive.into()]);
-    desk.run(Command::Arrive);
     let selection = &desk.state.selection;
     assert_eq!(selection.dictionary, Some(DictionaryId(0)));
     assert_eq!(selection.feature, Some(FeatureId(12)));
     assert_eq!(desk.layout.view(), ViewId::Feature);
-    follow(&desk.state, &mut asked);
-    assert!(asked.is_empty(), "it is followed once");
+    assert!(desk.state.resume.link.is_none(), "it is followed once");
 }
 
 #[test]

@@ -177,7 +177,11 @@ fn of_past(state: &AppState, spec: &Spec) -> Option<f64> {
 fn data(needs: &Needs) -> Option<Need> {
     let there = number::count(needs.there?);
     let read = needs.readings();
-    let read = read.map_or_else(String::new, |times| format!(", read {times:.1} times"));
+    let read = match read {
+        None => String::new(),
+        Some(times) if times < 1.0 => format!(", of which {} are read", number::percent(times)),
+        Some(times) => format!(", read {} times", number::number(times)),
+    };
     Some(Need {
         label: "Data",
         value: format!("{there} activations{read}"),

@@ -1,0 +1,57 @@
+//! Gathers the state of a project's screens.
+
+use crate::state::AppState;
+use crate::state::catalogue::{Dictionary, DictionaryId};
+use crate::state::kept::{Edits, Kept, Named, Place, Sentence};
+use crate::state::layout::{self, Layout};
+
+/// Takes the state of the screens; a thing that waits for its dictionary counts as there.
+pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
+    let waits = &state.resume;
+    let all = &state.catalogue.dictionaries;
+    let at = |id: Option<DictionaryId>| all.iter().position(|d| Some(d.id) == id);
+    let fingerprint = |dictionary: &Dictionary| match dictionary.load.ready() {
+        Some(loaded) => loaded.fingerprint.clone(),
+        None => waits
+            .claims
+            .get(&dictionary.id)
+            .cloned()
+            .unwrap_or_default(),
+    };
+    let named = |dictionary: &Dictionary| Named {
+        name: dictionary.name.clone(),
+        fingerprint: fingerprint(dictionary),
+    };
+    let (selection, model) = (&state.selection, state.model());
+    let feature = waits.feature.or(selection.feature);
+    let head = waits.head.or(selection.head);
+    let draft = waits.draft.as_ref().unwrap_or(&state.steering.draft);
+    let (places, present) = layout.places();
+    let place = |place: &layout::Place| Place {
+        view: place.view,
+        dictionary: at(place.dictionary),
+        feature: place.feature.map(|feature| feature.0),
+        aside: place.aside.as_ref().map(Sentence::new),
+    };
+    Kept {
+        sentence: Sentence::new(&state.prompt.written()),
+        side: state.prompt.side,
+        filter: state.features.filter.clone(),
+        sort: state.features.sort,
+        dictionaries: all.iter().map(named).collect(),
+        dictionary: at(selection.dictionary),
+        feature: feature.map(|feature| feature.0),
+        token: selection.token,
+        head: head.map(|(layer, head)| (layer.0, head.0)),
+        focus: selection.focus,
+        model: model.map_or_else(
+            || waits.model.clone().unwrap_or_default(),
+            |loaded| loaded.model.fingerprint().to_owned(),
+        ),
+        edits: Edits::new(draft),
+        tiles: Some(layout.saved()),
+        places: places.iter().map(place).collect(),
+        at: present,
+        scrolls: layout.scrolls.clone(),
+    }
+}
