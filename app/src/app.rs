@@ -296,13 +296,8 @@ impl App {
         self.ui(ui);
     }
 
-    /// Asks for something before the next frame.
-    pub(crate) fn ask(&mut self, command: impl Into<Command>) {
-        self.commands.send(command);
-    }
-
     /// Whether a job runs or something is yet to be carried out.
-    pub(crate) fn is_busy(&mut self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.jobs.is_busy() || !self.commands.is_empty()
     }
 }

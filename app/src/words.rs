@@ -31,13 +31,19 @@ fn control(key: Key) -> Cow<'static, str> {
     label.into()
 }
 
-/// `sentence` with the window's words for the settings that it names, and with quotes for the backticks of the core.
+/// `sentence` with the window's words for the settings that it names, with quotes for the backticks of the core, and `||` for a double bar, which the window's
+/// font draws as one thick stroke.
 pub(crate) fn said(sentence: &str) -> Cow<'_, str> {
     quoted(error::worded(sentence, control))
 }
 
-/// Puts quotes in the place of pairs of backticks.
+/// Puts in place what the window's font and readers expect.
 fn quoted(sentence: Cow<'_, str>) -> Cow<'_, str> {
+    let sentence = if sentence.contains('‖') {
+        Cow::Owned(sentence.replace('‖', "||"))
+    } else {
+        sentence
+    };
     let ticks = sentence.matches('`').count();
     if ticks == 0 || ticks % 2 == 1 {
         return sentence;
@@ -68,6 +74,7 @@ mod tests {
     fn backticks_of_the_core_are_quotes_of_the_window() {
         assert_eq!(said("`a` is not `b`"), "“a” is not “b”");
         assert_eq!(said("an odd ` stays"), "an odd ` stays");
+        assert_eq!(said("KL(`a` ‖ b)"), "KL(“a” || b)");
         let error = Error::setting("text", "`x` is not a number");
         assert_eq!(super::error(&error), "text: “x” is not a number");
     }

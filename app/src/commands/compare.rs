@@ -12,6 +12,7 @@ use crate::state::requests::compare::Command;
 use crate::state::requests::{Commands, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
+use crate::words;
 
 impl Command {
     /// Carries it out.
@@ -117,7 +118,7 @@ fn together(context: &mut Context<'_>, two: Two) {
                     text: format!(
                         "{}, {}",
                         text.phrase,
-                        rows.mask().rule.said(Some(rows.left_out() as u64))
+                        words::said(&rows.mask().rule.said(Some(rows.left_out() as u64)))
                     ),
                 }))
             });

@@ -37,7 +37,6 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
         sentence: Sentence::new(&state.prompt.written()),
         side: state.prompt.side,
         filter: state.features.filter.clone(),
-        sort: state.features.sort,
         dictionaries: all.iter().map(named).collect(),
         dictionary: at(selection.dictionary),
         feature: feature.map(|feature| feature.0),

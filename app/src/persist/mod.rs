@@ -35,6 +35,8 @@ struct Shared {
 struct Waiting {
     /// Latest content of each file that is not written yet.
     files: BTreeMap<PathBuf, Content>,
+    /// Whether they are written without waiting for more.
+    hurry: bool,
     /// Whether nothing more will come.
     closed: bool,
     /// Sentences on what could not be written.
@@ -50,10 +52,11 @@ impl Shared {
     fn next(&self) -> Option<BTreeMap<PathBuf, Content>> {
         let idle = |waiting: &mut Waiting| waiting.files.is_empty() && !waiting.closed;
         let waiting = self.changed.wait_while(self.lock(), idle);
-        let open = |waiting: &mut Waiting| !waiting.closed;
+        let open = |waiting: &mut Waiting| !waiting.closed && !waiting.hurry;
         let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(waiting, SOON, open);
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        waiting.hurry = false;
         let files = std::mem::take(&mut waiting.files);
         (!files.is_empty()).then_some(files)
     }
@@ -93,6 +96,9 @@ impl Keeper {
             }
         }
         let folder = state.project.folder().map(Path::to_path_buf);
+        if self.project.as_ref().map(|(of, _)| of) != folder.as_ref() {
+            self.hurry(); // a project that is left may be opened again at once
+        }
         let Some(folder) = folder.filter(|_| !state.resume.is_for_layout()) else {
             return;
         };
@@ -121,6 +127,13 @@ impl Keeper {
         if let Some(thread) = self.thread.take() {
             drop(thread.join()); // it panicked: nothing is left to write
         }
+    }
+
+    fn hurry(&self) {
+        let mut waiting = self.shared.lock();
+        waiting.hurry = !waiting.files.is_empty();
+        drop(waiting);
+        self.shared.changed.notify_one();
     }
 
     fn hand_over(&self, path: PathBuf, content: Content) {

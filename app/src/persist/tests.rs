@@ -10,7 +10,6 @@ use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 use umbra_core::project::{Entry, Project};
 
 use crate::app::App;
-use crate::state::features::{Column, Sort};
 use crate::state::layout::Layout;
 use crate::state::places::Places;
 use crate::state::prompt::{self, Side, Tokens};
@@ -36,8 +35,8 @@ fn window(folder: &Path, first: impl Into<Command>) -> Window {
     let (settings, said) = super::settings(places.data.as_deref());
     assert_eq!(said, None);
     let state = AppState {
-        settings,
         places,
+        settings,
         ..AppState::default()
     };
     let ctx = egui::Context::default();
@@ -69,7 +68,7 @@ fn rest(window: &mut Window) {
 }
 
 fn run(window: &mut Window, command: impl Into<Command>) {
-    window.state_mut().ask(command);
+    window.state_mut().ask(command.into());
     rest(window);
 }
 
@@ -119,10 +118,6 @@ fn change(window: &mut Window) {
         at: 1,
     });
     window.state_mut().state.apply(text);
-    let sort = Sort {
-        column: Column::Density,
-        descending: false,
-    };
     let mut edit = EditDraft::new("add");
     edit.feature = Some(FeatureId(9));
     let draft = Draft {
@@ -132,7 +127,6 @@ fn change(window: &mut Window) {
     for command in [
         Command::from(crate::state::requests::prompt::Command::Show(Side::Lens)),
         features::Command::Filter("king density<1%".to_owned()).into(),
-        features::Command::Sort(sort).into(),
         steering::Command::Draft(Box::new(draft)).into(),
         navigation::Command::SelectHead(Layer(1), Head(3)).into(),
         navigation::Command::Go(ViewId::Prompt).into(),
@@ -161,7 +155,6 @@ fn assert_changed(window: &mut Window) {
     );
     assert_eq!(state.prompt.side, Side::Lens);
     assert_eq!(state.features.filter, "king density<1%");
-    assert_eq!(state.features.sort.column, Column::Density);
     let selection = &state.selection;
     assert_eq!(selection.feature, Some(FeatureId(12)));
     assert_eq!(selection.token, Some(1));

@@ -1,4 +1,4 @@
-//! The state of a project's screens that survives a restart, as it is written: sentence, filter and order, selection, edits, tiles, places and scroll positions.
+//! The state of a project's screens that survives a restart, as it is written: sentence, filter, selection, edits, tiles, places and scroll positions.
 //! Dictionaries and the model stand in it by fingerprint, so that what belonged to others is dropped when it is read again (`apply/resume.rs`).
 
 mod edits;
@@ -10,7 +10,6 @@ use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 
 pub(crate) use self::edits::Edits;
 use super::catalogue::{Dictionary, DictionaryId};
-use super::features::Sort;
 use super::layout::{self, Saved};
 use super::prompt::{Side, Tokens, Written};
 use super::selection::Focus;
@@ -30,8 +29,6 @@ pub(crate) struct Kept {
     pub(crate) side: Side,
     /// Filter of the table in Features.
     pub(crate) filter: String,
-    /// Its order.
-    pub(crate) sort: Sort,
     /// Dictionaries that the rest names by their place in this list.
     pub(crate) dictionaries: Vec<Named>,
     /// The dictionary in use.
@@ -114,8 +111,6 @@ pub(crate) struct Resumed {
     pub(crate) side: Side,
     /// Filter of the table in Features.
     pub(crate) filter: String,
-    /// Its order.
-    pub(crate) sort: Sort,
     /// Fingerprints that dictionaries had.
     pub(crate) claims: BTreeMap<DictionaryId, String>,
     /// The dictionary in use.
@@ -184,7 +179,6 @@ impl Kept {
             written: self.sentence.written(),
             side: self.side,
             filter: self.filter,
-            sort: self.sort,
             claims: claims.collect(),
             dictionary,
             feature: self.feature.filter(|_| dictionary.is_some()).map(FeatureId),

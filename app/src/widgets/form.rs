@@ -6,6 +6,7 @@ use egui::{
     StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
+use super::scroll::scroll_ui;
 use crate::theme::{Theme, body_strong, caption, icon, icons, space};
 
 /// Width of the column of labels.
@@ -252,7 +253,7 @@ pub(crate) fn with_footer(ui: &mut Ui, salt: &str, mut draw: impl FnMut(&mut Ui,
     let below = Rect::from_min_max(pos2(whole.left(), split), whole.max);
     ui.scope_builder(UiBuilder::new().max_rect(above), |ui| {
         let area = ScrollArea::vertical().id_salt(salt).auto_shrink(false);
-        area.show(ui, |ui| draw(ui, Part::Content));
+        scroll_ui(ui, salt, area, |ui| draw(ui, Part::Content));
     });
     let drawn = ui.scope_builder(UiBuilder::new().max_rect(below), |ui| {
         footer_ui(ui, |ui| draw(ui, Part::Footer));

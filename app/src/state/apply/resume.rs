@@ -20,13 +20,13 @@ pub(super) fn begin(state: &mut AppState, kept: Kept) {
     state.prompt.tokens = resumed.written.tokens;
     state.prompt.side = resumed.side;
     state.features.filter = resumed.filter;
-    state.features.sort = resumed.sort;
     if resumed.dictionary.is_some() {
         state.selection.choose_dictionary(resumed.dictionary);
     }
     state.selection.token = resumed.token;
-    if resumed.token.is_some() && resumed.focus == Focus::Token {
-        state.selection.focus = Focus::Token;
+    if resumed.focus == Focus::Feature || (resumed.token.is_some() && resumed.focus == Focus::Token)
+    {
+        state.selection.focus = resumed.focus;
     }
     state.resume = ResumeState {
         link: state.resume.link.take(),

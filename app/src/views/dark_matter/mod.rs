@@ -77,6 +77,10 @@ impl View for DarkMatterView {
             self.errors_ui(ui, state, commands);
         });
     }
+
+    fn least(&self) -> egui::Vec2 {
+        egui::vec2(400.0, 160.0) // it scrolls by itself
+    }
 }
 
 impl DarkMatterView {

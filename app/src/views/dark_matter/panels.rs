@@ -5,6 +5,7 @@ use umbra_core::dark_matter::{DEFINITIONS, Probe};
 
 use crate::theme::{Hue, Theme, caption, page_title, space};
 use crate::widgets::number;
+use crate::words;
 
 /// One figure.
 struct Panel {
@@ -72,7 +73,7 @@ pub(super) fn basis(probe: &Probe) -> String {
         "Fitted on {} activations of the training text, measured on {} held out, {}",
         number::count(probe.fit_tokens),
         number::count(probe.held_out_tokens),
-        (probe.positions).said(probe.left_out.map(|(fit, held_out)| fit + held_out)),
+        words::said(&(probe.positions).said(probe.left_out.map(|(fit, held_out)| fit + held_out))),
     );
     if let Some(note) = probe.note() {
         text.push_str("; ");

@@ -153,11 +153,11 @@ pub(super) fn value(norms: &ErrorNorms, part: Part) -> f32 {
 /// Definition of the norm that a part names.
 pub(super) fn meaning(part: Part) -> &'static str {
     match part {
-        Part::Total => "‖x − x̂‖: the whole error of the dictionary",
+        Part::Total => "||x − x̂||: the whole error of the dictionary",
         Part::Linear => {
-            "‖ê‖: the part of the error that the linear probe predicts from the activation"
+            "||ê||: the part of the error that the linear probe predicts from the activation"
         }
-        Part::Nonlinear => "‖x − x̂ − ê‖: the rest after reconstruction and linear part",
+        Part::Nonlinear => "||x − x̂ − ê||: the rest after reconstruction and linear part",
     }
 }
 
@@ -197,7 +197,7 @@ fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static
     let norms = &shown.errors.norms[token];
     let figure = |value: f32| number::number(f64::from(value));
     let mut facts = vec![
-        ("‖x‖", figure(norms.activation), "Norm of the activation"),
+        ("||x||", figure(norms.activation), "Norm of the activation"),
         ("Total", figure(norms.total), meaning(Part::Total)),
     ];
     if shown.split {
@@ -208,7 +208,7 @@ fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static
     if norms.activation > 0.0 {
         let share = f64::from(norms.total / norms.activation);
         let help = "Norm of the error divided by norm of the activation";
-        facts.push(("Share of ‖x‖", number::percent(share), help));
+        facts.push(("Share of ||x||", number::percent(share), help));
     }
     facts
 }
@@ -251,6 +251,6 @@ mod tests {
             token: None,
         };
         let names: Vec<_> = facts(&shown, 1).iter().map(|fact| fact.0).collect();
-        assert_eq!(names, ["‖x‖", "Total", "Share of ‖x‖"]);
+        assert_eq!(names, ["||x||", "Total", "Share of ||x||"]);
     }
 }

@@ -15,6 +15,7 @@ use crate::views::actions::neuronpedia;
 use crate::widgets::feature_name;
 use crate::widgets::meaning;
 use crate::widgets::number::{count, number, percent};
+use crate::words;
 
 /// Room for the actions right of the title, without and with the link to Neuronpedia.
 const ACTIONS: [f32; 2] = [220.0, 380.0];
@@ -125,6 +126,7 @@ fn figures(summary: &Summary, state: &AppState) -> Vec<(&'static str, String, St
     let over = state.features.index.as_ref().map_or_else(String::new, |i| {
         let about = &i.about;
         let rule = about.positions.said(about.left_out);
+        let rule = words::said(&rule);
         format!(", over {} tokens, {rule}", count(about.tokens))
     });
     let mut figures = vec![

@@ -28,6 +28,7 @@ use crate::state::requests::{Commands, dictionary, navigation};
 use crate::state::view::ViewId;
 use crate::theme::{Theme, caption, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::widgets::scroll::scroll_ui;
 
 /// Widths from which the page has two columns and three.
 const COLUMNS: [f32; 2] = [720.0, 1080.0];
@@ -93,7 +94,7 @@ impl View for FeatureView {
         }
         let width = ui.available_width() - space::CONTROL;
         let area = ScrollArea::vertical().auto_shrink(false);
-        area.id_salt(feature).show(ui, |ui| {
+        scroll_ui(ui, "feature", area.id_salt(feature), |ui| {
             ui.set_width(width);
             if self.head_ui(ui, page, commands) {
                 self.single_ui(ui, page, commands);
@@ -199,7 +200,7 @@ fn column_ui(
         .layout(Layout::top_down(Align::Min));
     ui.scope_builder(place, |ui| {
         let area = ScrollArea::vertical().auto_shrink(false);
-        area.id_salt((name, feature)).show(ui, |ui| {
+        scroll_ui(ui, name, area.id_salt((name, feature)), |ui| {
             ui.set_width(rect.width() - space::CONTROL);
             draw(ui);
         });

@@ -32,6 +32,7 @@ use crate::widgets::empty_state::{empty_state, failure_state};
 use crate::widgets::focus as keyboard;
 use crate::widgets::grid::{self, Grid, Reply, Selection, arrangement};
 use crate::widgets::number::count;
+use crate::words;
 
 /// Height of the map.
 const MAP: f32 = 180.0;
@@ -375,7 +376,7 @@ impl FeaturesView {
                         "Measured over {} tokens of {}, {}",
                         count(index.about.tokens),
                         index.about.corpus,
-                        index.about.positions.said(index.about.left_out)
+                        words::said(&index.about.positions.said(index.about.left_out))
                     )
                 });
                 if let Some(over) = over {

@@ -89,6 +89,10 @@ impl View for HeadsView {
             attribution::attribution_ui(ui, state, shown.head, commands);
         });
     }
+
+    fn least(&self) -> egui::Vec2 {
+        egui::vec2(400.0, 160.0) // it scrolls by itself
+    }
 }
 
 fn without_model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {

@@ -289,7 +289,7 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary) {
                 "Over {} tokens of {}, {}",
                 number::count(index.about.tokens),
                 index.about.corpus,
-                index.about.positions.said(index.about.left_out)
+                words::said(&index.about.positions.said(index.about.left_out))
             );
             ui.add(egui::Label::new(theme::caption(over).color(secondary)).wrap());
             if let Some(fit) = dictionary.index_fit.ready() {

@@ -7,6 +7,7 @@ use crate::state::catalogue::Evaluation;
 use crate::theme::{self, Theme};
 use crate::widgets::number;
 use crate::widgets::parts::fact_ui;
+use crate::words;
 
 /// Draws the figures and what text they are over.
 pub(super) fn figures_ui(ui: &mut Ui, evaluation: &Evaluation) {
@@ -21,7 +22,7 @@ pub(super) fn figures_ui(ui: &mut Ui, evaluation: &Evaluation) {
         "Means over {} tokens of {}, {}{device}",
         number::count(evaluation.figures.tokens),
         evaluation.text,
-        (evaluation.figures.positions).said(evaluation.figures.left_out)
+        words::said(&(evaluation.figures.positions).said(evaluation.figures.left_out))
     );
     let secondary = Theme::from_ui(ui).ink.secondary;
     ui.add(egui::Label::new(theme::caption(over).color(secondary)).wrap());

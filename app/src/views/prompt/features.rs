@@ -17,6 +17,7 @@ use crate::widgets::csv::{self, Value};
 use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::legend;
 use crate::widgets::number::percent;
+use crate::widgets::scroll::scroll_ui;
 
 /// Width from which the token's list is at the right.
 const TWO_COLUMNS: f32 = 680.0;
@@ -71,7 +72,7 @@ impl FeaturesSide {
         };
         let at = position(state, reading);
         if ui.available_width() < TWO_COLUMNS {
-            ScrollArea::vertical().show(ui, |ui| {
+            scroll_ui(ui, "prompt", ScrollArea::vertical(), |ui| {
                 self.token_ui(ui, state, (reading, at), commands);
                 ui.add_space(space::GROUP);
                 self.grid_ui(ui, state, (reading, hovered, GRID), commands);
@@ -104,13 +105,11 @@ impl FeaturesSide {
         let x = left.right() + space::GROUP / 2.0;
         ui.painter().vline(x, area.y_range(), line);
         ui.scope_builder(column(right), |ui| {
-            ScrollArea::vertical()
-                .id_salt("token")
-                .auto_shrink(false)
-                .show(ui, |ui| {
-                    ui.set_width(side - space::CONTROL);
-                    self.token_ui(ui, state, (reading, at), commands);
-                });
+            let area = ScrollArea::vertical().id_salt("token").auto_shrink(false);
+            scroll_ui(ui, "token", area, |ui| {
+                ui.set_width(side - space::CONTROL);
+                self.token_ui(ui, state, (reading, at), commands);
+            });
         });
     }
 

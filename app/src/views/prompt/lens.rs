@@ -58,7 +58,7 @@ impl Tint {
             Self::Actual => "The layer's probability of the next token of the text",
             Self::Entropy => "−Σ p ln p of the layer's prediction: 0 where it is certain",
             Self::Kl => {
-                "KL(model ‖ layer): divergence of the layer's prediction from the model's; 0 in the last row"
+                "KL(model || layer): divergence of the layer's prediction from the model's; 0 in the last row"
             }
         }
     }

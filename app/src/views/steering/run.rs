@@ -11,6 +11,7 @@ use crate::theme::{Hue, Theme, body_strong, caption, mono, panel_title, size, sp
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::number;
+use crate::words::said;
 
 /// Changes shown.
 const CHANGES: usize = 10;
@@ -240,7 +241,7 @@ fn shift_ui(ui: &mut Ui, run: &Run) {
     };
     ui.label(panel_title("Next token"));
     let words = "Change of its probability right after the prompt, before → after";
-    kl_ui(ui, words, done.map(|(kl, ..)| kl), KL);
+    kl_ui(ui, words, done.map(|(kl, ..)| kl), &said(KL));
     if let Some((_, _, true)) = done {
         ui.label(caption("stopped").color(Theme::from_ui(ui).ink.secondary));
     }
@@ -252,7 +253,7 @@ fn shift_ui(ui: &mut Ui, run: &Run) {
             "Change of mean probabilities at the positions of its {}; the model without edits reads the same text",
             number::counted(generated.kl_by_token.len() as u64, "token")
         );
-        kl_ui(ui, &words, Some(generated.kl), GENERATED_KL);
+        kl_ui(ui, &words, Some(generated.kl), &said(GENERATED_KL));
         let name = "Change of mean probabilities along the steered text";
         bars_ui(ui, name, &generated.shift);
     }

@@ -409,7 +409,7 @@ fn evaluation_ui(ui: &mut Ui, dictionary: &Dictionary) {
         let line = format!(
             "On {} ({}): L0 {}, FVU {}, dead {}, CE recovered {}",
             evaluation.text,
-            figures.positions.said(figures.left_out),
+            words::said(&figures.positions.said(figures.left_out)),
             number::number(figures.l0),
             number::number(figures.fvu),
             number::percent(figures.dead_fraction),
