@@ -488,7 +488,11 @@ fn window_actions(state: &AppState, layout: &Layout) -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::state::Load;
+    use crate::state::features as area;
     use crate::state::project::{Event, LabelChange};
     use crate::testing;
 
@@ -528,6 +532,42 @@ mod tests {
         );
         first("copy link", "Copy link to feature #0");
         first("open a link", "Open a link…");
+    }
+
+    #[test]
+    fn features_that_the_words_are_about_follow_with_the_reason() {
+        let mut state = labelled();
+        let query = Query {
+            words: "animals Build".to_owned(),
+            labels: state.project.labels_revision,
+        };
+        let hit = |feature, peaks| Hit {
+            feature: FeatureId(feature),
+            peaks,
+            examples: 9,
+            of: 20,
+            ..Hit::default()
+        };
+        let hits = Load::Ready(Arc::new(vec![hit(7, 9), hit(5, 0)]));
+        let asked = area::Event::Asked(Seeker::Palette, query.clone());
+        state.apply(crate::state::Event::Features(asked));
+        let arrived = area::Event::Found(Seeker::Palette, query, hits);
+        state.apply(crate::state::Event::Features(arrived));
+        let layout = Layout::default();
+        let found = matching("animals build", &state, &layout);
+        let shown: Vec<_> = found
+            .iter()
+            .map(|e| (e.words.as_str(), e.hint.as_str()))
+            .collect();
+        let want = [
+            ("#7 [ Oz]", "peaks on it in 9 of 20 examples"),
+            ("#5 [ rabbit]", "in 9 of 20 examples"),
+        ];
+        assert_eq!(shown, want);
+        assert!(
+            matching("animals", &state, &layout).len() == 1,
+            "other words"
+        );
     }
 
     #[test]

@@ -201,6 +201,7 @@ fn json_names_the_same_things() {
     let text = json.to_string();
     let again: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(again, json);
+    assert_eq!(json["features"][0]["name"], "kings & queens");
     assert_eq!(json["features"][0]["label"], "kings & queens");
     assert_eq!(json["features"][0]["feature"], 12);
     assert_eq!(json["features"][0]["examples"][0]["activations"][1], 6.25);
@@ -246,4 +247,19 @@ fn numbers_have_three_digits_and_thin_spaces() {
         assert_eq!(significant(value), want);
     }
     assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
+}
+
+#[test]
+fn a_feature_without_a_label_is_named_by_its_peak() {
+    let named = |label: &str| {
+        let (label, detail) = (label.to_owned(), detail());
+        Reported { label, detail }.name()
+    };
+    assert_eq!(named("kings & queens"), "kings & queens");
+    let top = &detail().top[0];
+    let name = named("");
+    assert!(
+        name.contains(&format!("[{}]", top.tokens[top.at])),
+        "{name}"
+    );
 }

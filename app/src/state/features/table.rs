@@ -83,8 +83,10 @@ pub struct Table {
     pub(crate) top_tokens: Vec<String>,
     /// Figures by which activations are ranked.
     pub(crate) rarity: Rarity,
-    /// Ascending order by density, mean, max, norm, top token.
+    /// Ascending order by density, mean, max, norm, top token; features without a top token last.
     orders: [Vec<u32>; 5],
+    /// Number of features with a top token.
+    named: usize,
 }
 
 impl Table {
@@ -101,6 +103,7 @@ impl Table {
         let mut tokens: Vec<u32> = (0..summaries.len() as u32).collect();
         let word = |i: u32| top_tokens.get(i as usize).map_or("", |t| t.trim());
         tokens.sort_by_cached_key(|i| (word(*i).is_empty(), word(*i).to_lowercase()));
+        let named = tokens.partition_point(|i| !word(*i).is_empty());
         let orders = [
             by(|s| s.density),
             by(|s| s.mean),
@@ -114,6 +117,7 @@ impl Table {
             summaries,
             top_tokens,
             orders,
+            named,
         }
     }
 
@@ -129,9 +133,9 @@ impl Table {
         Some(&self.orders[at])
     }
 
-    /// Features by the token at which they peak; those that have none last.
-    pub(crate) fn by_token(&self) -> &[u32] {
-        &self.orders[4]
+    /// Features by the token at which they peak, and those that have none.
+    pub(crate) fn by_token(&self) -> (&[u32], &[u32]) {
+        self.orders[4].split_at(self.named)
     }
 
     /// The size of the strongest activation of a feature, 1 where nothing is known.

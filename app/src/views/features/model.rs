@@ -185,19 +185,18 @@ fn by_name(inputs: &Inputs<'_>, descending: bool) -> Vec<u32> {
     for (_, feature) in &labelled {
         is_labelled[*feature as usize] = true;
     }
-    let named = |i: &u32| {
-        let token = inputs.table.top_tokens.get(*i as usize);
-        token.is_some_and(|token| !token.trim().is_empty())
+    let others = |of: &[u32]| -> Vec<u32> {
+        let others = of.iter().filter(|i| !is_labelled[**i as usize]);
+        others.copied().collect()
     };
-    let by_token = inputs.table.by_token().iter().copied();
-    let others = by_token.filter(|i| !is_labelled[*i as usize]);
-    let (mut others, nameless): (Vec<u32>, Vec<u32>) = others.partition(named);
+    let (by_token, nameless) = inputs.table.by_token();
+    let (mut named, nameless) = (others(by_token), others(nameless));
     if descending {
         labelled.reverse();
-        others.reverse();
+        named.reverse();
     }
     let order = labelled.iter().map(|(_, feature)| *feature);
-    order.chain(others).chain(nameless).collect()
+    order.chain(named).chain(nameless).collect()
 }
 
 /// Features as the search ranks them, then those that only their label or number brings in.
