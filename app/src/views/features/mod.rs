@@ -315,9 +315,6 @@ impl FeaturesView {
             .ordered_by(first.id(), first == Column::Max)
             .reveal(reveal);
         let reply = grid.show(ui, &mut rows, selection);
-        if let Some(table) = ui.ctx().read_response(focus) {
-            keyboard::main(&table);
-        }
         if let Some((action, features)) = action {
             bar.act(action, features, (state, editor), commands);
         }
