@@ -5,7 +5,8 @@
 
 use egui::accesskit::{Action, ActionRequest, TreeId};
 use egui::{
-    Context, Event, Id, Key, Plugin, RawInput, Rect, Response, Stroke, StrokeKind, Ui, WidgetRect,
+    Context, Event, Id, Key, LayerId, Plugin, RawInput, Rect, Response, Stroke, StrokeKind, Ui,
+    WidgetRect,
 };
 
 use crate::theme::{Theme, space};
@@ -49,6 +50,8 @@ pub(crate) struct Keyboard {
     active: Option<Id>,
     /// The widget that had the focus at the end of the last pass.
     last: Option<Id>,
+    /// The frame of a field, which the ring surrounds instead of the field.
+    frame: Option<(Id, Rect)>,
     /// Whether to scroll to it.
     moved: bool,
     /// Whether the last press was a key, not a button of the mouse.
@@ -144,6 +147,15 @@ pub(crate) fn search(response: &Response) {
     fulfil(response, Target::Search);
 }
 
+/// Says that `frame` surrounds the field: the ring stands around it.
+pub(crate) fn framed(field: &Response, frame: Rect) {
+    if field.has_focus() {
+        with(&field.ctx, |keyboard| {
+            keyboard.frame = Some((field.id, frame));
+        });
+    }
+}
+
 fn fulfil(response: &Response, target: Target) {
     let wished = with(&response.ctx, |keyboard| {
         let screen = keyboard.drawn;
@@ -195,8 +207,11 @@ impl Plugin for Keyboard {
             self.moved = id.is_some();
             ui.request_repaint();
         }
+        let frame = self.frame.take();
         if let Some(focused) = focused {
-            ring(ui, &focused);
+            let frame = frame.filter(|(of, _)| *of == focused.id);
+            let seen = frame.map_or(focused.interact_rect, |(_, frame)| frame);
+            ring(ui, focused.layer_id, seen);
         }
     }
 }
@@ -221,15 +236,14 @@ fn scroll_to(response: &Response) -> Event {
 }
 
 /// Draws the ring around what is seen of the widget with the focus.
-fn ring(ui: &Ui, response: &Response) {
-    let seen = response.interact_rect;
+fn ring(ui: &Ui, layer: LayerId, seen: Rect) {
     if !seen.is_positive() {
         return;
     }
     let window = ui.ctx().content_rect().shrink(RING / 2.0);
     let around = seen.expand(GAP + RING / 2.0).intersect(window);
     let colour = Theme::from_ui(ui).ink.secondary;
-    ui.ctx().layer_painter(response.layer_id).rect_stroke(
+    ui.ctx().layer_painter(layer).rect_stroke(
         around,
         space::CORNER + 1,
         Stroke::new(RING, colour),

@@ -99,7 +99,7 @@ impl TokenEditor<'_> {
             reply.chosen = self.walked(ui);
         }
         let height = self.height;
-        egui::Frame::new()
+        let frame = egui::Frame::new()
             .fill(theme.surface.window)
             .stroke(Stroke::new(1.0, theme.line.strong))
             .corner_radius(space::CORNER)
@@ -109,6 +109,9 @@ impl TokenEditor<'_> {
                     .max_height(height)
                     .show(ui, |ui| self.field_ui(ui, id, &mut reply));
             });
+        if let Some(field) = &reply.field {
+            focus::framed(field, frame.response.rect);
+        }
         reply
     }
 
