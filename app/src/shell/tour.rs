@@ -304,7 +304,7 @@ fn place(anchor: Rect, size: Vec2, window: Rect, avoid: &[Rect]) -> Option<Pos2>
     let y_of = |y: f32| y.clamp(window.top(), (window.bottom() - size.y).max(window.top()));
     let (left, right) = (anchor.left() - GAP - size.x, anchor.right() + GAP);
     let (above, below) = (anchor.top() - GAP - size.y, anchor.bottom() + GAP);
-    let all = [
+    let beside = [
         egui::pos2(x_of(anchor.left()), below),
         egui::pos2(x_of(across - size.x / 2.0), below),
         egui::pos2(x_of(anchor.right() - size.x), below),
@@ -316,6 +316,8 @@ fn place(anchor: Rect, size: Vec2, window: Rect, avoid: &[Rect]) -> Option<Pos2>
         egui::pos2(left, y_of(anchor.bottom() - size.y)),
         egui::pos2(x_of(anchor.left()), above),
         egui::pos2(x_of(anchor.right() - size.x), above),
+    ];
+    let corners = [
         window.right_bottom() - size,
         egui::pos2(window.left(), window.bottom() - size.y),
         egui::pos2(window.right() - size.x, window.top()),
@@ -331,7 +333,8 @@ fn place(anchor: Rect, size: Vec2, window: Rect, avoid: &[Rect]) -> Option<Pos2>
         let areas = shared.filter(Rect::is_positive).map(|rect| rect.area());
         areas.sum::<f32>() as u32
     };
-    all.into_iter().filter(fits).min_by_key(covered)
+    let near = beside.into_iter().filter(fits).min_by_key(covered);
+    near.or_else(|| corners.into_iter().filter(fits).min_by_key(covered))
 }
 
 #[cfg(test)]
