@@ -10,7 +10,7 @@ use crate::state::settings::ThemeChoice;
 use crate::state::view::ViewId;
 use crate::widgets::focus::Target;
 
-/// What a shortcut does.
+/// Action of a shortcut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Does {
     /// Shows a screen.

@@ -29,7 +29,7 @@ const GAP: f32 = 12.0;
 /// Distance from the window's edges.
 const MARGIN: f32 = 8.0;
 
-/// What the panel remembers between frames.
+/// Memory of the panel between frames.
 #[derive(Debug, Default)]
 pub(super) struct TourPanel {
     /// The step in the last frame, and whether it was done.

@@ -42,9 +42,9 @@ pub(crate) enum Step {
 pub(crate) struct Words {
     /// Name of the step.
     pub(crate) title: &'static str,
-    /// What to do, and what it shows.
+    /// Task, and its point.
     pub(crate) text: &'static str,
-    /// What a person saw once it is done.
+    /// Sentence for a person who has done it.
     pub(crate) done: &'static str,
 }
 
