@@ -112,6 +112,6 @@ pub(crate) fn window_ui(
     if layout.palette_open {
         views.palette.palette_ui(ui, (state, layout), commands);
     } else {
-        views.palette.closed();
+        views.palette.closed(ui);
     }
 }

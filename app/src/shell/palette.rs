@@ -66,14 +66,20 @@ pub(crate) struct Palette {
     query: String,
     marked: usize,
     open: bool,
+    /// The widget that had the focus when it opened.
+    before: Option<Id>,
 }
 
 impl Palette {
-    /// Forgets what was typed.
-    pub(super) fn closed(&mut self) {
-        if self.open {
-            *self = Self::default();
+    /// Forgets what was typed, and returns the focus.
+    pub(super) fn closed(&mut self, ui: &Ui) {
+        if !self.open {
+            return;
         }
+        if let Some(before) = self.before {
+            ui.memory_mut(|memory| memory.request_focus(before));
+        }
+        *self = Self::default();
     }
 
     /// Draws the palette and sends what was chosen.
@@ -84,6 +90,9 @@ impl Palette {
         commands: &mut Commands,
     ) {
         let first = !std::mem::replace(&mut self.open, true);
+        if first {
+            self.before = ui.memory(|memory| memory.focused());
+        }
         let theme = Theme::from_ui(ui);
         let width = WIDTH.min(ui.ctx().content_rect().width() - 48.0);
         let area = Area::new(Id::unique("palette"))

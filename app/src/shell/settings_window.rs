@@ -26,10 +26,16 @@ pub(super) fn settings_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
         .resizable(false)
         .anchor(Align2::CENTER_CENTER, (0.0, -40.0))
         .show(ui.ctx(), |ui| {
+            let layer = ui.layer_id();
+            let appears = !ui.memory(|memory| memory.areas().visible_last_frame(&layer));
             let room = ui.ctx().content_rect().height() - AROUND;
             form::dialog(ui, ("settings", WIDTH, room), |ui, part| {
                 if part == Part::Footer {
-                    if form::main_button(ui, true, "", "Done").clicked() {
+                    let done = form::main_button(ui, true, "", "Done");
+                    if appears {
+                        done.request_focus();
+                    }
+                    if done.clicked() {
                         commands.send(shell::Command::Settings(false));
                     }
                     return form::reason(ui, &format!("Umbra {}", umbra_core::VERSION));
