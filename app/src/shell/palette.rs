@@ -91,7 +91,7 @@ impl Palette {
     ) {
         let first = !std::mem::replace(&mut self.open, true);
         if first {
-            self.before = ui.memory(|memory| memory.focused());
+            self.before = ui.memory(egui::Memory::focused);
         }
         let theme = Theme::from_ui(ui);
         let width = WIDTH.min(ui.ctx().content_rect().width() - 48.0);
