@@ -8,6 +8,7 @@
 //! ```
 
 mod arranged;
+mod flows;
 mod forms;
 mod pictures;
 

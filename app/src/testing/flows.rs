@@ -1,0 +1,172 @@
+//! The first things that a newcomer does in the demo, through the whole window, with the number of actions that each may take. A click, a drag, a
+//! shortcut or one typed text (with the Enter that ends it) is one action.
+
+use egui::{Event, Key, Modifiers, Role};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use umbra_core::ids::FeatureId;
+
+use crate::state::AppState;
+use crate::state::view::ViewId;
+use crate::testing::{self, Window};
+
+/// A person before the window who counts what they do.
+struct Newcomer {
+    harness: Harness<'static, Window>,
+    actions: usize,
+}
+
+impl Newcomer {
+    /// Sits down before the demo as it opens for the first time; changes go to `folder`.
+    fn new(folder: &std::path::Path) -> Self {
+        let builder = Harness::builder().with_size((1440.0, 900.0));
+        let mut harness = Window::build(builder, testing::demo(folder));
+        Window::settle(&mut harness);
+        Self {
+            harness,
+            actions: 0,
+        }
+    }
+
+    fn state(&self) -> &AppState {
+        &self.harness.state().desk.state
+    }
+
+    fn view(&self) -> ViewId {
+        self.harness.state().desk.view()
+    }
+
+    fn did(&mut self) {
+        self.actions += 1;
+        Window::settle(&mut self.harness);
+    }
+
+    /// Clicks the one widget of this role and name.
+    fn clicks(&mut self, role: Role, name: &str) {
+        self.harness.get_by_role_and_label(role, name).click();
+        self.did();
+    }
+
+    /// Clicks a row of the table, with these keys held down.
+    fn clicks_row(&mut self, at: usize, held: Modifiers) {
+        let rows = self.harness.get_all_by_role(Role::Row);
+        let row = rows.into_iter().nth(at).expect("a row");
+        row.click_modifiers(held);
+        self.did();
+    }
+
+    /// Presses a shortcut.
+    fn presses(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.did();
+    }
+
+    /// Types into what has the keyboard; `enter` ends it.
+    fn types(&mut self, text: &str, enter: bool) {
+        self.harness.event(Event::Text(text.to_owned()));
+        Window::settle(&mut self.harness); // what answers while one types
+        if enter {
+            self.harness.key_press(Key::Enter);
+        }
+        self.did();
+    }
+
+    /// Ends a flow that may take `most` actions.
+    #[track_caller]
+    fn within(&mut self, most: usize, flow: &str) {
+        let took = std::mem::take(&mut self.actions);
+        assert!(took <= most, "{flow}: {took} actions, {most} are allowed");
+        assert!(took > 0, "{flow}: nothing was done");
+    }
+
+    /// Finds a feature of `concept` by typing: returns it, with its page open.
+    fn finds(&mut self, concept: &str) -> FeatureId {
+        self.presses(Modifiers::COMMAND, Key::K);
+        self.types(concept, true);
+        self.within(3, "find a concept by typing");
+        assert_eq!(self.view(), ViewId::Feature);
+        self.state().selection.feature.expect("a feature")
+    }
+}
+
+#[test]
+fn a_newcomer_finds_a_concept_labels_it_and_finds_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newcomer = Newcomer::new(folder.path());
+    assert_eq!(newcomer.view(), ViewId::Prompt);
+    let feature = newcomer.finds("king");
+    let detail = newcomer.state().features.detail.ready().unwrap();
+    let reads = detail
+        .examples()
+        .filter(|example| example.tokens.iter().any(|text| text.contains("king")))
+        .count();
+    assert!(reads > 0, "feature {feature} reads something else");
+
+    newcomer.clicks(Role::TextInput, "Label");
+    newcomer.types("of royal birth", true);
+    newcomer.within(2, "label a feature");
+    assert_eq!(newcomer.state().label(feature), Some("of royal birth"));
+
+    newcomer.presses(Modifiers::COMMAND, Key::Num3);
+    newcomer.actions = 0; // elsewhere in the meantime
+    newcomer.presses(Modifiers::COMMAND, Key::K);
+    newcomer.types("royal birth", true);
+    newcomer.within(2, "find a feature by its label");
+    let place = (newcomer.view(), newcomer.state().selection.feature);
+    assert_eq!(place, (ViewId::Feature, Some(feature)));
+}
+
+#[test]
+fn a_newcomer_sees_a_feature_on_a_sentence_of_their_own_and_steers_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newcomer = Newcomer::new(folder.path());
+    let feature = newcomer.finds("king");
+
+    newcomer.clicks(Role::TextInput, "Try a sentence");
+    newcomer.types(" The king said to the queen that he was tired.", false);
+    std::thread::sleep(crate::state::prompt::PAUSE);
+    Window::settle(&mut newcomer.harness);
+    newcomer.within(2, "see a feature on an own sentence");
+    let reading = newcomer.state().prompt.reading.ready().unwrap();
+    assert!(reading.texts.iter().any(|text| text == " queen"));
+    let active = (0..reading.latents.rows()).any(|t| reading.latents.get(t, feature) != 0.0);
+    assert!(active, "feature {feature} is silent on its own concept");
+
+    newcomer.clicks(Role::Button, "Run");
+    newcomer.within(3, "steer with a feature");
+    let trial = newcomer.state().steering.trial.as_ref().unwrap();
+    assert_ne!(trial.baseline, trial.steered);
+    newcomer.harness.get_by_label("Baseline");
+}
+
+#[test]
+fn a_newcomer_reports_on_three_features() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newcomer = Newcomer::new(folder.path());
+    newcomer.presses(Modifiers::COMMAND, Key::Num2);
+    newcomer.actions = 0; // the table is on screen
+    newcomer.clicks_row(0, Modifiers::NONE);
+    newcomer.clicks_row(2, Modifiers::SHIFT);
+    newcomer.clicks(Role::Button, "Report on 3");
+    newcomer.within(4, "report on three features");
+    let written = find(folder.path(), "html");
+    let [report] = written.as_slice() else {
+        panic!("{written:?}");
+    };
+    let page = std::fs::read_to_string(report).unwrap();
+    assert_eq!(page.matches("<section class=\"feature\"").count(), 3);
+}
+
+/// Files below `folder` that end in `ending`.
+fn find(folder: &std::path::Path, ending: &str) -> Vec<std::path::PathBuf> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(find(&path, ending));
+        } else if path.extension().is_some_and(|end| end == ending) {
+            found.push(path);
+        }
+    }
+    found
+}
