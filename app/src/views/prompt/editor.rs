@@ -53,6 +53,8 @@ pub(super) struct Editor {
     by: ColourBy,
     /// The selection that the colouring followed last.
     followed: Option<FeatureId>,
+    /// The feature that a person asked to colour by, until it is the selected one.
+    asked: Option<FeatureId>,
     tints: Memo<Key, Tints>,
     drawn: Memo<(Key, String, bool, bool), Drawn>,
     /// The token under the pointer.
@@ -154,12 +156,22 @@ impl Editor {
             return;
         }
         let first = state.most_surprising().map(|firing| firing.feature);
-        let by_itself = self.followed.is_none() && feature == first;
+        let asked = self
+            .asked
+            .take()
+            .is_some_and(|asked| Some(asked) == feature);
+        let by_itself = self.followed.is_none() && feature == first && !asked;
         self.followed = feature;
         self.by = match feature {
             Some(_) if !by_itself => ColourBy::Feature,
             _ => ColourBy::Surprise,
         };
+    }
+
+    /// Colours by a feature, which is about to be selected.
+    pub(super) fn colour_by(&mut self, feature: FeatureId) {
+        self.by = ColourBy::Feature;
+        self.asked = Some(feature);
     }
 
     /// The feature that the sentence is coloured by, if it is one.
@@ -270,8 +282,7 @@ impl Editor {
             let name = (ui.available_width() / 5.0 - 84.0).clamp(NAME.0, NAME.1);
             for (number, feature) in marked.into_iter().enumerate() {
                 if self.mark_ui(ui, state, (number, feature, name), commands) {
-                    self.by = ColourBy::Feature;
-                    self.followed = Some(feature);
+                    self.colour_by(feature);
                     commands.send(navigation::Command::SelectFeature(Some(feature)));
                 }
             }

@@ -2,6 +2,7 @@
 
 use egui::{Align, Layout, ScrollArea, Ui, UiBuilder};
 use umbra_core::features::{Firing, Survey};
+use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
 use super::editor::{figures, position};
@@ -33,6 +34,8 @@ pub(super) struct FeaturesSide {
     revealed: Option<usize>,
     /// The token under the pointer in the grid.
     pub(super) pointed: Option<usize>,
+    /// The feature that was chosen in this frame.
+    pub(super) chosen: Option<FeatureId>,
 }
 
 /// The grid's rows: listed features, those without a surprise, dense ones if they are unfolded.
@@ -122,6 +125,7 @@ impl FeaturesSide {
     ) {
         let chosen = ui.scope(|ui| self.token.ui(ui, state, reading, commands));
         if let Some(feature) = chosen.inner {
+            self.chosen = Some(feature);
             commands.send(navigation::Command::SelectFeature(Some(feature)));
         }
     }
@@ -180,6 +184,7 @@ impl FeaturesSide {
             && let Some(feature) = shown.firing(row).map(|firing| firing.feature)
         {
             self.revealed = Some(column);
+            self.chosen = Some(feature);
             let commands = shown.commands;
             commands.send(navigation::Command::SelectFeature(Some(feature)));
             commands.send(navigation::Command::SelectToken(Some(column)));

@@ -79,6 +79,9 @@ impl View for PromptView {
                 self.editor.marks_ui(ui, state, commands);
                 let hovered = self.editor.hovered;
                 self.features.ui(ui, state, hovered, commands);
+                if let Some(feature) = self.features.chosen.take() {
+                    self.editor.colour_by(feature);
+                }
             }
             Side::Lens => self.lens.ui(ui, state, commands),
             Side::Attention => self.attention.ui(ui, state, commands),

@@ -312,6 +312,19 @@ fn a_mark_s_legend_colours_by_its_feature() {
 }
 
 #[test]
+fn the_feature_that_the_window_selects_at_first_leaves_surprise_until_it_is_asked_for() {
+    let mut harness = testing::harness(ViewId::Prompt, ranked());
+    harness.run();
+    let selected = crate::state::selection::Event::Feature(Some(FeatureId(8)));
+    harness.state_mut().state.apply(Event::Selection(selected));
+    harness.run();
+    harness.get_by_label("surprise (bits) from 0 to 5.00");
+    harness.get_by_label("Colour by feature 8, 4.00").click();
+    harness.run();
+    harness.get_by_label("activation from 0 to 8.00");
+}
+
+#[test]
 fn a_cell_of_the_grid_selects_feature_and_token() {
     let mut harness = testing::harness(ViewId::Prompt, ranked());
     harness.run();
