@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use umbra_core::features::Hit;
 
-use crate::state::Load;
+use crate::state::load::Load;
 
 /// Who searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

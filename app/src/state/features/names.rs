@@ -5,12 +5,12 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use umbra_core::features::{Name, Preview};
+use umbra_core::features::Preview;
 use umbra_core::ids::FeatureId;
 
 use super::{Kept, Key};
 use crate::state::catalogue::DictionaryId;
-use crate::state::{AppState, Load};
+use crate::state::load::Load;
 
 /// Previews kept at most, about 2 kB each; the oldest go first.
 const PREVIEWS: usize = 4096;
@@ -85,42 +85,5 @@ impl Previews {
     /// Forgets a dictionary's previews: its index is another.
     pub(crate) fn forget(&mut self, dictionary: DictionaryId) {
         self.kept.retain(|(of, _)| *of != dictionary);
-    }
-}
-
-impl AppState {
-    /// What lists show of a feature of any dictionary of the project; read soon if it is not known yet and the dictionary has an index.
-    pub(crate) fn preview(
-        &self,
-        dictionary: DictionaryId,
-        feature: FeatureId,
-    ) -> Option<&Arc<Preview>> {
-        self.index_of(dictionary)?;
-        self.features.previews.get(dictionary, feature)
-    }
-
-    /// The name of a feature of any dictionary of the project: its label, or the token at which it peaks. Views show features by this and by nothing else.
-    pub(crate) fn name_of(&self, dictionary: DictionaryId, feature: FeatureId) -> Name<'_> {
-        let entry = self.catalogue.get(dictionary);
-        let label = entry.and_then(|entry| self.project.label(&entry.name, feature));
-        let peak = self
-            .preview(dictionary, feature)
-            .and_then(|preview| preview.peak.as_ref());
-        let listed = || {
-            let table = self.features.table_for(dictionary)?;
-            let token = table.top_tokens.get(feature.index())?;
-            (!token.is_empty()).then_some(token.as_str())
-        };
-        Name {
-            label,
-            token: peak.map(|peak| peak.token.as_str()).or_else(listed),
-            peak,
-        }
-    }
-
-    /// The name of a feature of the selected dictionary.
-    pub(crate) fn name(&self, feature: FeatureId) -> Name<'_> {
-        let dictionary = self.selection.dictionary;
-        dictionary.map_or_else(Name::default, |id| self.name_of(id, feature))
     }
 }

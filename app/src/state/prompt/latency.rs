@@ -28,12 +28,12 @@ pub(crate) struct Figures {
 
 impl Latencies {
     /// Somebody pressed a key in the sentence.
-    pub(in crate::state) fn pressed(&mut self, at: Instant) {
+    pub(crate) fn pressed(&mut self, at: Instant) {
         self.waiting.get_or_insert(at);
     }
 
     /// Another sentence took the place of what was typed.
-    pub(in crate::state) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.waiting = None;
     }
 
@@ -43,7 +43,7 @@ impl Latencies {
     }
 
     /// The colours are drawn; figures after every [`PRESSES`] of them.
-    pub(in crate::state) fn answered(&mut self, now: Instant) -> Option<Figures> {
+    pub(crate) fn answered(&mut self, now: Instant) -> Option<Figures> {
         let began = self.waiting.take()?;
         if self.latest.len() == PRESSES {
             self.latest.pop_front();
