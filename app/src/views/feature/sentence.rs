@@ -197,10 +197,13 @@ fn largest_ui(ui: &mut Ui, state: &AppState, (read, feature): (&Read<'_>, Featur
         ui.label(mono_caption(format!("“{text}”")));
         if let Some(most) = known_most(state, feature) {
             let share = percent(f64::from(act.abs() / most));
-            let words = format!(
-                "{share} of the feature's maximum, {}",
-                number(f64::from(most))
-            );
+            let against = if read.scale.signed {
+                "largest size"
+            } else {
+                "maximum"
+            };
+            let most = number(f64::from(most));
+            let words = format!("{share} of the feature's {against}, {most}");
             let help = "Against the activation of largest size on the index's text";
             ui.label(caption(words).color(secondary))
                 .on_hover_text(help);
