@@ -84,7 +84,8 @@ impl Row<'_> {
                     reset = self.tail_ui(ui);
                 }
                 let mut response = response.inner;
-                if !self.label.is_empty() {
+                // Plain text keeps its own name.
+                if !self.label.is_empty() && response.sense.interactive() {
                     response = response.labelled_by(label.id);
                 }
                 if self.help.is_empty() {

@@ -49,6 +49,7 @@ pub(crate) fn staged<'a, S: 'a>(
 ) -> egui_kittest::Harness<'a, S> {
     egui_kittest::Harness::builder()
         .with_size((600.0, 400.0))
+        .with_max_steps(16)
         .with_context_setup(crate::theme::install)
         .build_ui_state(widget, state)
 }
