@@ -386,6 +386,9 @@ fn a_time_is_told_by_runs_of_the_same_model_alone() {
 #[test]
 fn past_runs_are_listed_and_a_click_asks_for_their_curves() {
     let mut harness = testing::harness(ViewId::Training, with_past(&[]));
+    // The middle of a row, where it is clicked, is in view.
+    harness.set_size(egui::vec2(1600.0, 900.0));
+    harness.run();
     harness.get_by_label("Past runs");
     harness.get_by_label("Run z-0, finished").click();
     harness.run();
