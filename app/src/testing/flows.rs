@@ -122,7 +122,7 @@ fn a_newcomer_sees_a_feature_on_a_sentence_of_their_own_and_steers_with_it() {
     let mut newcomer = Newcomer::new(folder.path());
     let feature = newcomer.finds("king");
 
-    newcomer.clicks(Role::TextInput, "Try a sentence");
+    newcomer.clicks(Role::MultilineTextInput, "Try a sentence");
     newcomer.types(" The king said to the queen that he was tired.", false);
     std::thread::sleep(crate::state::prompt::PAUSE);
     Window::settle(&mut newcomer.harness);
