@@ -15,7 +15,7 @@ fn control(key: Key) -> Cow<'static, str> {
         Key::MeanOf => "the project's text",
         Key::NoBos => "“Leave out BOS”",
         Key::Offline => "“Offline: fetch nothing”",
-        Key::Positions => "“Counted positions”",
+        Key::Positions => "“Positions”",
         Key::Probe => "the dictionary's probe",
         Key::Process => "“Processing”",
         Key::Recursive => "“Read sub-folders”",
