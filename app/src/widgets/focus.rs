@@ -201,7 +201,7 @@ impl Plugin for Keyboard {
 
     fn on_end_pass(&mut self, ui: &mut Ui) {
         let focused = focused(ui.ctx());
-        let id = focused.as_ref().map(|response| response.id);
+        let id = focused.map(|widget| widget.id);
         if self.last != id {
             self.last = id;
             self.moved = id.is_some();
@@ -216,21 +216,28 @@ impl Plugin for Keyboard {
     }
 }
 
-fn focused(ctx: &Context) -> Option<Response> {
-    ctx.read_response(ctx.memory(egui::Memory::focused)?)
+/// The widget with the focus. Its response is not read: that takes the focus away where something else was clicked that gave it the focus.
+fn focused(ctx: &Context) -> Option<WidgetRect> {
+    let id = ctx.memory(egui::Memory::focused)?;
+    ctx.viewport(|viewport| {
+        let drawn = viewport.this_pass.widgets.get(id);
+        drawn
+            .or_else(|| viewport.prev_pass.widgets.get(id))
+            .copied()
+    })
 }
 
-fn is_out_of_view(response: &Response) -> bool {
-    let (whole, seen) = (response.rect, response.interact_rect);
+fn is_out_of_view(widget: &WidgetRect) -> bool {
+    let (whole, seen) = (widget.rect, widget.interact_rect);
     let lost = whole.size() - seen.size().max(egui::Vec2::ZERO);
     (lost.x > 1.0 && whole.width() < LARGE) || (lost.y > 1.0 && whole.height() < LARGE)
 }
 
-fn scroll_to(response: &Response) -> Event {
+fn scroll_to(widget: &WidgetRect) -> Event {
     Event::AccessKitActionRequest(ActionRequest {
         action: Action::ScrollIntoView,
         target_tree: TreeId::ROOT,
-        target_node: response.id.accesskit_id(),
+        target_node: widget.id.accesskit_id(),
         data: None,
     })
 }
