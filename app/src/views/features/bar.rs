@@ -45,7 +45,7 @@ impl Action {
             Self::Report => "Report",
             Self::ReportTo => "Report to a file…",
             Self::Steer => "Steer",
-            Self::Compare => "Compare dictionaries",
+            Self::Compare => "Compare",
         };
         words.to_owned()
     }
@@ -100,12 +100,7 @@ impl ActionBar {
                 Action::Steer,
                 Action::Compare,
             ] {
-                let words = match action {
-                    Action::Label => "Label…",
-                    Action::Report => "Report",
-                    Action::Steer => "Steer",
-                    Action::ReportTo | Action::Compare => "Compare",
-                };
+                let words = action.words(selected.len());
                 if ui.button(words).on_hover_text(action.help()).clicked() {
                     self.act(action, selected.to_vec(), (state, editor), commands);
                 }

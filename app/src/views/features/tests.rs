@@ -86,7 +86,7 @@ fn three_rows_are_reported_on_in_four_actions() {
     command_click(&mut harness, "Row of feature 38, no label");
     harness.get_by_label("3 selected");
     taken(&mut harness);
-    harness.get_by_label("Report").click();
+    harness.get_by_label("Report on 3").click();
     harness.run();
     let three = [12, 25, 38].map(FeatureId).to_vec();
     let report = dictionary::Command::ReportHere(DictionaryId(0), three.clone());
@@ -95,7 +95,7 @@ fn three_rows_are_reported_on_in_four_actions() {
     harness.run();
     let steer = steering::Command::Steer(DictionaryId(0), three.clone());
     assert_eq!(taken(&mut harness), [steer.into()]);
-    harness.get_by_label("Label…").click();
+    harness.get_by_label("Label all 3…").click();
     harness.run();
     harness
         .get_by_label("Label of the selected features")
@@ -110,7 +110,7 @@ fn three_rows_are_reported_on_in_four_actions() {
     assert_eq!(taken(&mut harness), [label.into()]);
     harness.get_by_label("Clear selection").click();
     harness.run();
-    assert!(harness.query_by_label("Report").is_none());
+    assert!(harness.query_by_label("Report on 3").is_none());
 }
 
 #[test]
