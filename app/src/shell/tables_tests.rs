@@ -1,18 +1,21 @@
 //! Columns of a table in the whole window: from a click to the settings, and from the settings to the next window.
 
+use std::path::Path;
+
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
 use crate::state::settings::Settings;
 use crate::state::view::ViewId;
-use crate::testing::{self, Desk, Window};
+use crate::testing::{self, Window};
 
-fn library(settings: Settings) -> Harness<'static, Window> {
-    let mut state = testing::typical();
-    state.settings = settings;
+/// The library of the demo, whose changes go to `folder`.
+fn library(folder: &Path, settings: Settings) -> Harness<'static, Window> {
+    let mut desk = testing::demo(folder);
+    desk.state.settings = settings;
     let builder = Harness::builder().with_size((1440.0, 900.0));
-    let mut harness = Window::build(builder, Desk::new(state));
+    let mut harness = Window::build(builder, desk);
     harness.state_mut().go(ViewId::Library);
     Window::settle(&mut harness);
     harness
@@ -20,7 +23,9 @@ fn library(settings: Settings) -> Harness<'static, Window> {
 
 #[test]
 fn columns_that_a_person_arranged_are_kept_and_shown_by_the_next_window() {
-    let mut harness = library(Settings::default());
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut harness = library(folder, Settings::default());
     harness.get_by_label("Sort by FVU").click();
     Window::settle(&mut harness);
     harness.get_by_label("Sort by hook").click_secondary();
@@ -38,11 +43,11 @@ fn columns_that_a_person_arranged_are_kept_and_shown_by_the_next_window() {
     let text = serde_json::to_string(&settings).unwrap();
     let again: Settings = serde_json::from_str(&text).unwrap();
     assert_eq!(again, settings);
-    let harness = library(again);
+    let harness = library(folder, again);
     assert!(harness.query_by_label("Sort by hook").is_none());
     harness.get_by_label("Sort by FVU");
     // Settings of an earlier version know no tables.
     let earlier: Settings = serde_json::from_str(r#"{"text_percent":120}"#).unwrap();
     assert!(earlier.tables.is_empty() && earlier.text_percent == 120);
-    library(earlier).get_by_label("Sort by hook");
+    library(folder, earlier).get_by_label("Sort by hook");
 }

@@ -127,7 +127,11 @@ fn row_ui(
             drawn.asked = Some(asked);
         }
     }
-    let response = row.response();
+    let mut response = row.response();
+    // Of a row that is wider than its place, a screen reader and a card know what is seen.
+    if response.interact_rect.is_positive() {
+        response.rect = response.interact_rect;
+    }
     response.widget_info(|| WidgetInfo::selected(Role::Row, true, selected, rows.words(at)));
     if selection.cursor() == Some(key) {
         drawn.cursor = Some(response.rect);
