@@ -50,20 +50,20 @@ pub fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> {
     shares::head_shares(sae, heads)
 }
 
-/// Returns the feature of `features` and the token of a text at which an activation of theirs is the largest in magnitude, at token `at` alone if it is given; the
-/// first of equals. None where all of them are silent.
+/// Returns the feature of `features` and the token of a text at which an activation of theirs is the largest in magnitude, the first of equals; over the
+/// positions that count, or at token `at` alone if it is given. None where all of them are silent.
 pub fn strongest(
-    latents: &Latents,
+    (latents, counts): (&Latents, &[bool]),
     features: &[FeatureId],
     at: Option<usize>,
 ) -> Option<(FeatureId, usize)> {
-    let tokens = match at {
-        Some(at) => at..(at + 1).min(latents.rows()),
-        None => 0..latents.rows(),
-    };
     let mut best: Option<(f32, FeatureId, usize)> = None;
-    for token in tokens {
-        for (feature, act) in latents.row(token) {
+    for token in 0..latents.rows() {
+        let is_read = match at {
+            Some(at) => at == token,
+            None => counts.get(token).copied().unwrap_or(true),
+        };
+        for (feature, act) in latents.row(token).filter(|_| is_read) {
             let is_larger = best.is_none_or(|(most, ..)| act.abs() > most);
             if features.contains(&feature) && is_larger {
                 best = Some((act.abs(), feature, token));

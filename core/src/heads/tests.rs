@@ -257,16 +257,19 @@ fn dead_features_are_left_out_where_an_index_knows_them() {
 fn the_strongest_of_some_features_is_found_on_a_text_and_at_a_token() {
     let act = |feature: u32, act: f32| (FeatureId(feature), act);
     let rows = [
-        vec![act(1, 0.5), act(4, 9.0)],
+        vec![act(1, 9.5), act(4, 9.0)],
         vec![act(2, -3.0), act(1, 2.0)],
         vec![],
         vec![act(1, 3.0)],
     ];
     let latents = Latents::from_unsorted(&rows).unwrap();
+    let reading = (&latents, &[false, true, true, true][..]);
     let few = [1, 2].map(FeatureId);
-    assert_eq!(strongest(&latents, &few, None), Some((FeatureId(2), 1)));
-    assert_eq!(strongest(&latents, &few, Some(3)), Some((FeatureId(1), 3)));
-    assert_eq!(strongest(&latents, &few, Some(2)), None);
-    assert_eq!(strongest(&latents, &few, Some(9)), None);
-    assert_eq!(strongest(&latents, &[FeatureId(7)], None), None);
+    // The first position does not count, unless it is asked for.
+    assert_eq!(strongest(reading, &few, None), Some((FeatureId(2), 1)));
+    assert_eq!(strongest(reading, &few, Some(0)), Some((FeatureId(1), 0)));
+    assert_eq!(strongest(reading, &few, Some(3)), Some((FeatureId(1), 3)));
+    assert_eq!(strongest(reading, &few, Some(2)), None);
+    assert_eq!(strongest(reading, &few, Some(9)), None);
+    assert_eq!(strongest(reading, &[FeatureId(7)], None), None);
 }

@@ -116,9 +116,9 @@ fn question(state: &AppState, head: Option<(Layer, Head)>) -> Question {
             _ => Question::Read(dictionary, input),
         };
     };
-    let found = at.and_then(|at| strongest(&reading.latents, &features, Some(at)));
-    let Some((feature, token)) = found.or_else(|| strongest(&reading.latents, &features, None))
-    else {
+    let reading = (&reading.latents, reading.counts.as_slice());
+    let found = at.and_then(|at| strongest(reading, &features, Some(at)));
+    let Some((feature, token)) = found.or_else(|| strongest(reading, &features, None)) else {
         let words = if chosen {
             format!(
                 "#{} is silent on this sentence. Click a token to see the sources of its pre-activation there",

@@ -3,6 +3,7 @@
 mod drawer;
 mod figures;
 mod model_part;
+mod next;
 mod project_part;
 mod table;
 #[cfg(test)]
@@ -143,11 +144,13 @@ impl LibraryView {
             return no_dictionary_ui(ui, commands);
         }
         let least = ROWS * space::TABLE_ROW;
-        let height = bottom - ui.cursor().top() - 2.0 * space::CONTROL_ROW;
+        let steps = next::steps(state);
+        let height = bottom - ui.cursor().top() - 2.0 * space::CONTROL_ROW - next::height(&steps);
         let room = (self.shown, height.max(least));
         if let Some(id) = self.table.ui(ui, state, room, commands) {
             self.shown = Some(id);
         }
+        next::next_ui(ui, &steps, commands);
     }
 }
 
@@ -222,8 +225,10 @@ fn part(ui: &mut Ui, name: &str, height: f32, content: impl FnOnce(&mut Ui)) -> 
         let secondary = Theme::from_ui(ui).ink.secondary;
         ui.label(theme::caption(name).color(secondary));
         content(ui);
-        own = ui.min_rect().height();
-        ui.set_min_height(height);
+        let place = ui.min_rect();
+        own = place.height();
+        let all = Rect::from_min_size(place.min, vec2(place.width(), height));
+        ui.expand_to_include_rect(all);
     });
     own
 }

@@ -87,16 +87,16 @@ fn columns() -> [Column<'static>; 10] {
         let text = |least, first| Column::text(key, title).width(least, first);
         let number = |least, first| Column::number(key, title).width(least, first);
         let column = match of {
-            Of::Name => text(72.0, 108.0).always(),
+            Of::Name => text(88.0, 108.0).always().fills(),
             Of::Hook => text(112.0, 160.0),
-            Of::K => text(56.0, 72.0),
-            Of::Verdict => text(96.0, 104.0).fills(),
+            Of::K => text(56.0, 64.0),
+            Of::Verdict => text(116.0, 124.0).fills(),
             Of::Width => number(48.0, 56.0),
             Of::L0 => number(40.0, 44.0),
             Of::Fvu => number(60.0, 60.0),
-            Of::CeRecovered => number(84.0, 84.0),
+            Of::CeRecovered => number(76.0, 76.0),
             Of::Dead => number(52.0, 56.0),
-            Of::Index => number(80.0, 84.0),
+            Of::Index => number(76.0, 76.0),
         };
         column.unit(of.unit()).definition(of.definition())
     })
@@ -235,9 +235,42 @@ fn name_ui(ui: &mut Ui, line: &Line, in_use: bool) {
         let mark = ui.label(theme::icon(icons::CHECK).color(theme.ink.primary));
         mark.on_hover_text("In use: the screens show this dictionary");
     }
-    let name = RichText::new(&line.row.name);
+    let shown = middle_cut(ui, &line.row.name);
+    let name = RichText::new(shown);
     let name = if in_use { name.strong() } else { name };
-    ui.add(egui::Label::new(name).truncate().selectable(false));
+    let name = ui.add(egui::Label::new(name).truncate().selectable(false));
+    name.on_hover_text(&line.row.name);
+}
+
+/// Returns as much of both ends of `name` as there is room for: names of runs tell most at their end.
+fn middle_cut(ui: &Ui, name: &str) -> String {
+    let room = ui.available_width();
+    let font = egui::TextStyle::Body.resolve(ui.style());
+    let ink = Theme::from_ui(ui).ink.primary;
+    let fits = |text: &str| {
+        let galley = (ui.painter()).layout_no_wrap(text.to_owned(), font.clone(), ink);
+        galley.size().x <= room
+    };
+    if fits(name) {
+        return name.to_owned();
+    }
+    let letters: Vec<char> = name.chars().collect();
+    let cut = |kept: usize| {
+        let (head, tail) = (kept.div_ceil(2), kept / 2);
+        let head: String = letters[..head].iter().collect();
+        let tail: String = letters[letters.len() - tail..].iter().collect();
+        format!("{head}…{tail}")
+    };
+    let (mut least, mut most) = (2, letters.len());
+    while least + 1 < most {
+        let middle = usize::midpoint(least, most);
+        if fits(&cut(middle)) {
+            least = middle;
+        } else {
+            most = middle;
+        }
+    }
+    cut(least)
 }
 
 /// Draws the verdict: its sign as an icon, its words, and the reason on hover.

@@ -172,6 +172,8 @@ fn fifty_dictionaries_with_long_names_are_drawn_as_they_are_seen() {
     };
     harness.get_by_label(&row(0));
     assert!(harness.query_by_label(&row(49)).is_none());
+    // Both ends of a name are shown: as the row's name and as the text in it.
+    assert_eq!(harness.get_all_by_label_contains("g-07").count(), 2);
 }
 
 #[test]
