@@ -94,9 +94,8 @@ fn columns() -> [Column<'static>; 10] {
             Of::Width => number(48.0, 56.0),
             Of::L0 => number(40.0, 44.0),
             Of::Fvu => number(60.0, 60.0),
-            Of::CeRecovered => number(76.0, 76.0),
+            Of::CeRecovered | Of::Index => number(76.0, 76.0),
             Of::Dead => number(52.0, 56.0),
-            Of::Index => number(76.0, 76.0),
         };
         column.unit(of.unit()).definition(of.definition())
     })
