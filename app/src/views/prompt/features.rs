@@ -75,7 +75,9 @@ impl FeaturesSide {
         };
         let at = position(state, reading);
         if ui.available_width() < TWO_COLUMNS {
+            let width = ui.available_width() - space::CONTROL; // the bar's room
             scroll_ui(ui, "prompt", ScrollArea::vertical(), |ui| {
+                ui.set_max_width(width);
                 self.token_ui(ui, state, (reading, at), commands);
                 ui.add_space(space::GROUP);
                 self.grid_ui(ui, state, (reading, hovered, GRID), commands);

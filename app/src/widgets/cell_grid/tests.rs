@@ -36,7 +36,7 @@ impl Rows for Thirds {
 type Chosen = (Option<usize>, Option<usize>);
 
 /// Frames during which the chosen column is brought into view.
-const REVEALED: u64 = 3;
+const REVEALED: u64 = 20;
 
 fn harness(rows: usize, columns: usize, selected: Chosen) -> Harness<'static, Chosen> {
     let tokens: Vec<String> = (0..columns).map(|i| format!(" w{i}")).collect();
