@@ -84,8 +84,10 @@ impl Row<'_> {
                     reset = self.tail_ui(ui);
                 }
                 let mut response = response.inner;
-                // Plain text keeps its own name.
-                if !self.label.is_empty() && response.sense.interactive() {
+                // Plain text, and buttons and check marks with words, keep their own names; what is dragged in, such as a text field, has none.
+                let sense = response.sense;
+                let is_nameless = sense.interactive() && (!self.wide || sense.senses_drag());
+                if !self.label.is_empty() && is_nameless {
                     response = response.labelled_by(label.id);
                 }
                 if self.help.is_empty() {
