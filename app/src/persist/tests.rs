@@ -164,8 +164,7 @@ fn assert_changed(window: &mut Window) {
     assert_eq!(edits[0].feature, Some(FeatureId(9)));
     assert!(state.history.done.is_empty(), "undo begins here");
     let layout = &app.layout;
-    assert_eq!(layout.panes(), 2);
-    assert!(layout.shows(ViewId::Feature) && layout.shows(ViewId::Steering));
+    assert_eq!((layout.panes(), layout.view()), (2, ViewId::Steering));
     assert!(layout.can_go_back());
     let (places, at) = layout.places();
     assert_eq!(places[at].view, ViewId::Steering);
@@ -187,6 +186,7 @@ fn everything_comes_back_after_a_restart() {
     assert_changed(&mut second);
     run(&mut second, navigation::Command::Back);
     assert_eq!(second.state_mut().layout.view(), ViewId::Feature);
+    run(&mut second, navigation::Command::Forward);
     // Each project has its own, and the demo's lies in the person's folder.
     drop(second);
     let mut other = window(folder.path(), library::Command::OpenDemo);
