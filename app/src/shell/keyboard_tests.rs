@@ -29,17 +29,18 @@ fn open(desk: Desk, size: Vec2) -> Harness<'static, Window> {
 
 /// The widget that has the focus, by its accessibility node, with its name and place.
 fn focused(harness: &Harness<'_, Window>) -> Option<(NodeId, String, Rect)> {
-    let response = harness
+    let focused = harness.ctx.memory(egui::Memory::focused)?;
+    let widget = harness
         .ctx
-        .read_response(harness.ctx.memory(egui::Memory::focused)?)?;
-    let id = response.id.accesskit_id();
+        .viewport(|viewport| viewport.prev_pass.widgets.get(focused).copied())?;
+    let id = widget.id.accesskit_id();
     let mut all = harness.root().children_recursive();
     let node = all.find(|node| node.accesskit_node().locate().0 == id);
     let name = node.and_then(|node| {
         let node = node.accesskit_node();
         node.label().or_else(|| node.value())
     });
-    Some((id, name.unwrap_or_default(), response.interact_rect))
+    Some((id, name.unwrap_or_default(), widget.interact_rect))
 }
 
 /// Controls on screen that a person can use, with their names.

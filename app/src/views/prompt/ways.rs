@@ -1,6 +1,6 @@
 //! Ways on from the first screen: three buttons that stand under the sentence until each was taken once, or until they are closed.
 
-use egui::{Button, Ui};
+use egui::{Button, Role, Ui, WidgetInfo};
 
 use crate::state::AppState;
 use crate::state::requests::{Commands, navigation, shell};
@@ -19,7 +19,9 @@ pub(super) fn ways_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         for (view, words) in ViewId::WAYS {
             let icon = theme::icon(view.about().icon).color(secondary);
             let button = Button::new((icon, words)).gap(6.0);
-            if ui.add(button).on_hover_text(view.about().purpose).clicked() {
+            let response = ui.add(button).on_hover_text(view.about().purpose);
+            response.widget_info(|| WidgetInfo::labeled(Role::Button, true, words));
+            if response.clicked() {
                 commands.send(navigation::Command::Go(view));
             }
         }
