@@ -38,6 +38,8 @@ struct Wish {
     screen: Id,
     target: Target,
     waited: u32,
+    /// The widget that has the focus until the main thing is there.
+    stand_in: Option<Id>,
 }
 
 /// Follows the focus; a plugin of egui.
@@ -72,6 +74,7 @@ pub(crate) fn wish(ctx: &Context, screen: Id, target: Target) {
             screen,
             target,
             waited,
+            stand_in: None,
         });
     });
 }
@@ -100,23 +103,28 @@ pub(crate) fn end(ui: &Ui, body: Rect) {
         if Some(wish.screen) != screen {
             return None;
         }
-        wish.waited += 1;
-        let target = wish.target;
+        wish.waited = wish.waited.saturating_add(1);
+        let (target, stands_in) = (wish.target, wish.stand_in.is_some());
         if wish.waited < PASSES {
             return Some(None);
         }
         if target == Target::Search {
             keyboard.wish = None;
         }
-        Some(Some(target))
+        Some(Some((target, stands_in)))
     });
     match late {
         Some(None) => ui.request_repaint(),
-        Some(Some(Target::Main)) => {
-            // While the screen loads there is nothing to focus yet.
-            if let Some(first) = first_in(ui, body) {
+        Some(Some((Target::Main, stands_in))) => {
+            // While the screen loads, its first widget has the focus, until the main thing is there.
+            let is_due = !stands_in || ui.memory(|memory| memory.focused().is_none());
+            if let Some(first) = first_in(ui, body).filter(|_| is_due) {
                 ui.memory_mut(|memory| memory.request_focus(first));
-                with(ui.ctx(), |keyboard| keyboard.wish = None);
+                with(ui.ctx(), |keyboard| {
+                    if let Some(wish) = &mut keyboard.wish {
+                        wish.stand_in = Some(first);
+                    }
+                });
             }
         }
         _ => {}
@@ -157,9 +165,14 @@ pub(crate) fn framed(field: &Response, frame: Rect) {
 }
 
 fn fulfil(response: &Response, target: Target) {
+    let focused = response.ctx.memory(egui::Memory::focused);
     let wished = with(&response.ctx, |keyboard| {
         let screen = keyboard.drawn;
-        let fits = |wish: &mut Wish| Some(wish.screen) == screen && wish.target == target;
+        // A person who has moved on since keeps the focus.
+        let is_free =
+            |wish: &Wish| wish.stand_in.is_none() || focused.is_none() || focused == wish.stand_in;
+        let fits =
+            |wish: &mut Wish| Some(wish.screen) == screen && wish.target == target && is_free(wish);
         keyboard.wish.take_if(fits).is_some()
     });
     if wished {
@@ -179,7 +192,7 @@ impl Plugin for Keyboard {
                     key, pressed: true, ..
                 } => {
                     self.by_keys = true;
-                    if *key == Key::Tab {
+                    if matches!(key, Key::Tab | Key::Escape) {
                         self.wish = None;
                     }
                 }
