@@ -210,6 +210,7 @@ fn a_chosen_feature_is_attributed_where_it_is_strongest() {
     let reading = Arc::clone(desk.state.prompt.reading.ready().unwrap());
     let (feature, _) = reading.latents.row(5).next().unwrap();
     desk.run(navigation::Command::SelectFeature(Some(feature)));
+    desk.run(navigation::Command::SelectToken(None));
     let acts = (0..reading.latents.rows()).map(|at| reading.latents.get(at, feature));
     let most = acts
         .enumerate()
