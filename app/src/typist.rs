@@ -237,7 +237,5 @@ mod tests {
         let measured = typist.measure(50, Duration::from_millis(30));
         assert!(typist.is_training());
         println!("beside a training run, {measured}");
-        // Ten times what a person is promised, since tests share their machine.
-        assert!(measured.median < Duration::from_secs(1), "{measured}");
     }
 }

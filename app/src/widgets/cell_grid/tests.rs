@@ -1,7 +1,5 @@
 //! Points, clicks and walks in a grid; only what is in view exists.
 
-use std::time::Instant;
-
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
@@ -117,12 +115,10 @@ fn arrow_keys_walk_and_stop_at_the_edges() {
 
 #[test]
 fn the_chosen_column_is_brought_into_view_and_only_what_is_seen_is_drawn() {
-    let before = Instant::now();
     let harness = harness(2000, 2000, (Some(0), Some(999)));
-    let per_frame = before.elapsed() / 32;
     harness.get_by_label("row 0 column 999");
     assert!(harness.query_by_label("row 0 column 0").is_none());
     assert!(harness.query_by_label("name 100").is_none());
-    println!("2,000 × 2,000 cells: {per_frame:?} a frame");
-    assert!(per_frame.as_millis() < 50, "{per_frame:?}");
+    let cells = harness.output().shapes.len();
+    assert!((1..10_000).contains(&cells), "{cells} shapes are painted");
 }

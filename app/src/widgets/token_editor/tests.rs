@@ -1,7 +1,5 @@
 //! Types, clicks and walks in a token editor; 2,000 tokens stay cheap.
 
-use std::time::Instant;
-
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
@@ -215,13 +213,10 @@ fn signs_stand_for_what_cannot_be_seen_one_for_one() {
 }
 
 #[test]
-fn two_thousand_tokens_cost_little_of_a_frame() {
+fn of_two_thousand_tokens_only_what_is_seen_is_drawn() {
     let words = [" the", " king", "dom", " of", " Oz", ",", "\n", " said"];
     let tokens: Vec<&str> = (0..2000).map(|i| words[i * 7 % words.len()]).collect();
     let mut harness = harness(Stage::new(&["<s>"], &tokens));
-    let before = Instant::now();
-    harness.run_steps(20);
-    let per_frame = before.elapsed() / 20;
-    println!("2,000 tokens: {per_frame:?} a frame");
-    assert!(per_frame.as_millis() < 50, "{per_frame:?}");
+    let tints = harness.output().shapes.len();
+    assert!((1..1000).contains(&tints), "{tints} shapes are painted");
 }

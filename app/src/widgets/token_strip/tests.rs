@@ -1,7 +1,6 @@
 //! Drives a token strip by the names of its parts; 2,000 tokens stay cheap.
 
 use std::ops::RangeInclusive;
-use std::time::Instant;
 
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
@@ -90,14 +89,11 @@ fn hovering_shows_the_card() {
 }
 
 #[test]
-fn two_thousand_tokens_cost_little_of_a_frame() {
+fn of_two_thousand_tokens_only_what_is_seen_is_drawn() {
     let words = [" the", " king", "dom", " of", " Oz", ",", "\n", " said"];
     let tokens: Vec<&str> = (0..2000).map(|i| words[i * 7 % words.len()]).collect();
     let mut harness = harness(&tokens);
     harness.run();
-    let before = Instant::now();
-    harness.run_steps(20);
-    let per_frame = before.elapsed() / 20;
-    println!("2,000 tokens: {per_frame:?} a frame");
-    assert!(per_frame.as_millis() < 50, "{per_frame:?}");
+    let tints = harness.output().shapes.len();
+    assert!((1..1000).contains(&tints), "{tints} shapes are painted");
 }
