@@ -16,7 +16,7 @@ const KEYS: f32 = 116.0;
 /// Draws the window with all shortcuts.
 pub(super) fn keys_ui(ui: &Ui, commands: &mut Commands) {
     let mut open = true;
-    let room = ui.ctx().content_rect().size() - vec2(64.0, 132.0);
+    let room = ui.ctx().content_rect().size() - vec2(64.0, 140.0);
     let columns = if room.x >= 2.0 * COLUMN + space::GROUP {
         2
     } else {

@@ -223,13 +223,12 @@ fn search_ui(ui: &Ui, middle: egui::Pos2, commands: &mut Commands) {
         theme::icon_font(),
         theme.ink.secondary,
     );
-    painter.text(
-        left + egui::vec2(30.0, 0.0),
-        egui::Align2::LEFT_CENTER,
-        words,
-        font,
-        theme.ink.secondary,
-    );
+    let words = painter.layout_no_wrap(words.to_owned(), font, theme.ink.secondary);
+    // The sign alone says it where the word does not fit.
+    if 30.0 + words.size().x + 8.0 <= width {
+        let at = left + egui::vec2(30.0, -words.size().y / 2.0);
+        painter.galley(at, words, theme.ink.secondary);
+    }
     if width > 140.0 {
         painter.text(
             rect.right_center() - egui::vec2(8.0, 0.0),

@@ -20,7 +20,7 @@ const GAP: f32 = 1.0;
 /// Passes that a screen gets to draw the thing that is wished for.
 const PASSES: u32 = 3;
 
-/// Larger things are not scrolled to: their own content scrolls.
+/// Larger things are not scrolled to once a part of them is seen: their own content scrolls.
 const LARGE: f32 = 240.0;
 
 /// A part of a screen that the focus goes to.
@@ -242,7 +242,10 @@ fn focused(ctx: &Context) -> Option<WidgetRect> {
 
 fn is_out_of_view(widget: &WidgetRect) -> bool {
     let (whole, seen) = (widget.rect, widget.interact_rect);
-    let lost = whole.size() - seen.size().max(egui::Vec2::ZERO);
+    if !seen.is_positive() {
+        return true;
+    }
+    let lost = whole.size() - seen.size();
     (lost.x > 1.0 && whole.width() < LARGE) || (lost.y > 1.0 && whole.height() < LARGE)
 }
 

@@ -308,8 +308,9 @@ fn a_hundred_thousand_rows_draw_only_what_is_seen() {
     // Times are for the bench: here, what a frame draws does not grow with the features.
     let step = |harness: &mut Harness<'_, Stage>, what| {
         harness.step();
-        let rows = harness.get_all_by_role(Role::Row).count();
-        assert!((1..100).contains(&rows), "{what}: {rows} rows are drawn");
+        let rows = harness.query_all_by_role(Role::Row).count();
+        assert!(rows < 100, "{what}: {rows} rows are drawn");
+        assert!(rows > 0 || what == "filter", "{what}: no row is drawn");
     };
     for _ in 0..20 {
         harness.hover_at(egui::pos2(400.0, 500.0));

@@ -23,6 +23,9 @@ use crate::widgets::scroll::scroll_ui;
 /// Width from which the token's list is at the right.
 const TWO_COLUMNS: f32 = 680.0;
 
+/// Least width of that column: its line of orders and column heads.
+const SIDE: f32 = 356.0;
+
 /// Height of the grid below the list.
 const GRID: f32 = 360.0;
 
@@ -75,9 +78,7 @@ impl FeaturesSide {
         };
         let at = position(state, reading);
         if ui.available_width() < TWO_COLUMNS {
-            let width = ui.available_width() - space::CONTROL; // the bar's room
             scroll_ui(ui, "prompt", ScrollArea::vertical(), |ui| {
-                ui.set_max_width(width);
                 self.token_ui(ui, state, (reading, at), commands);
                 ui.add_space(space::GROUP);
                 self.grid_ui(ui, state, (reading, hovered, GRID), commands);
@@ -95,7 +96,7 @@ impl FeaturesSide {
         commands: &mut Commands,
     ) {
         let area = ui.available_rect_before_wrap();
-        let side = (area.width() * 0.42).clamp(300.0, 440.0);
+        let side = (area.width() * 0.42).clamp(SIDE, 440.0);
         let left = area.with_max_x(area.right() - side - space::GROUP);
         let right = area.with_min_x(area.right() - side);
         let column = |rect| {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use egui::epaint::TextShape;
 use egui::{
     EventFilter, FontId, Key, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind,
-    Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+    Ui, UiBuilder, Vec2, WidgetInfo, pos2, style::ScrollAnimation, vec2,
 };
 
 use super::meaning::{self, Meaning};
@@ -351,7 +351,8 @@ fn reveal(ui: &Ui, place: &Place, view: Rect, (row, column): (Option<usize>, usi
             place.origin.y + view.top()..=place.origin.y + view.bottom(),
         ),
     };
-    ui.scroll_to_rect(rect.expand2(Vec2::new(2.0 * place.column, 0.0)), None);
+    let rect = rect.expand2(Vec2::new(2.0 * place.column, 0.0));
+    ui.scroll_to_rect_animation(rect, None, ScrollAnimation::none());
 }
 
 /// Returns the indices of what lies between `from` and `to`, each `length` long, of `all`.

@@ -216,7 +216,7 @@ fn signs_stand_for_what_cannot_be_seen_one_for_one() {
 fn of_two_thousand_tokens_only_what_is_seen_is_drawn() {
     let words = [" the", " king", "dom", " of", " Oz", ",", "\n", " said"];
     let tokens: Vec<&str> = (0..2000).map(|i| words[i * 7 % words.len()]).collect();
-    let mut harness = harness(Stage::new(&["<s>"], &tokens));
+    let harness = harness(Stage::new(&["<s>"], &tokens));
     let tints = harness.output().shapes.len();
     assert!((1..1000).contains(&tints), "{tints} shapes are painted");
 }
