@@ -390,9 +390,31 @@ impl Rows for Shown<'_> {
         }
         true
     }
+
+    fn menu_ui(&mut self, ui: &mut Ui, row: usize, _: &[u64]) -> bool {
+        let pair = self.pairs[self.order[row]];
+        let (a, b) = self.two;
+        for (of, feature) in [(a, pair.a), (b, pair.b)] {
+            if ui
+                .button(format!("Open #{feature} of {}", of.name))
+                .clicked()
+            {
+                open(of, feature, self.commands);
+                ui.close();
+            }
+        }
+        true
+    }
 }
 
-/// The list: a click on a feature opens its page.
+/// Opens the page of a feature, whose dictionary comes into use.
+fn open(of: &Dictionary, feature: FeatureId, commands: &mut Commands) {
+    commands.send(navigation::Command::FollowDictionary(of.id));
+    let beside = false;
+    commands.send(navigation::Command::Feature { feature, beside });
+}
+
+/// The list: a click on a feature opens its page, Enter that of the row's first one. By the keyboard, the row's menu opens the other.
 fn table_ui(ui: &mut Ui, mut rows: Shown<'_>, selection: &mut Selection) {
     let (a, b) = rows.two;
     let feature = |id, title| {
@@ -415,10 +437,14 @@ fn table_ui(ui: &mut Ui, mut rows: Shown<'_>, selection: &mut Selection) {
         .definition("Shared: a matched pair with at least the chosen cosine. Best match: the nearest feature of the other dictionary, below that cosine")
         .width(72.0, 88.0);
     columns.push(kind.unsorted());
-    Grid::new(TABLE, &columns)
+    let reply = Grid::new(TABLE, &columns)
         .title("Compared features")
         .fill()
         .show(ui, &mut rows, selection);
+    if let Some(row) = reply.opened {
+        let pair = rows.pairs[rows.order[row]];
+        open(rows.two.0, pair.a, rows.commands);
+    }
 }
 
 /// Its number, which leads to its page, and its name.
@@ -428,7 +454,8 @@ fn feature_ui(
     state: &AppState,
     commands: &mut Commands,
 ) {
-    let label = Label::new(mono(format!("#{feature}"))).sense(Sense::click());
+    // No stop of the focus in each row: it would never come to an end.
+    let label = Label::new(mono(format!("#{feature}"))).sense(Sense::CLICK);
     let words = format!("Feature {feature} of {}", of.name);
     let response = ui
         .add(label)
@@ -441,9 +468,7 @@ fn feature_ui(
     }
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Link, true, &words));
     if response.on_hover_text("Opens its page").clicked() {
-        commands.send(navigation::Command::FollowDictionary(of.id));
-        let beside = false;
-        commands.send(navigation::Command::Feature { feature, beside });
+        open(of, feature, commands);
     }
 }
 
