@@ -22,7 +22,7 @@ fn a_project_is_shown_with_a_verdict_on_each_dictionary() {
     let one = named(&answer, "resid-2");
     assert_eq!(
         (&one["verdict"], &one["sign"]),
-        (&"fits".into(), &"good".into())
+        (&"fits the model".into(), &"good".into())
     );
     assert_eq!((&one["features"], &one["k"]), (&2_048.into(), &32.into()));
     assert!(one["fvu"].as_f64().unwrap() < 0.2 && one["index_tokens"].as_u64() > Some(1_000));

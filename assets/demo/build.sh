@@ -13,6 +13,7 @@ model="$demo/model"
 
 (cd "$root" && cargo build --release -p umbra-core --features cli)
 python3 "$demo/prepare.py" "$books" "$work/books"
+ln -sfn held-out "$work/books/six held-out books" # the figures name their text by its folder: these are more books than the demo ships
 rm -rf "$demo/text" && cp -r "$work/books/demo" "$demo/text"
 
 # name, hook, features, k, activations
@@ -32,5 +33,5 @@ for dictionary in "${dictionaries[@]}"; do
   rm -f "$demo/kept/$name.probe.safetensors" # a probe of the dictionary before is refused
   "$umbra" dark-matter --model "$model" --sae "$sae" --corpus "$demo/text/train" --held-out "$demo/text/held-out" --tokens 100000 \
     --keep "$demo/kept/$name.probe.safetensors"
-  "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/held-out" --project "$demo"
+  "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/six held-out books" --project "$demo"
 done

@@ -159,7 +159,7 @@ fn take_apart(context: &mut Context<'_>, key: Key) {
     let event = |key, load| Event::DarkMatter(Lab::Errors(key, load));
     context.apply(event(key.clone(), Load::Loading));
     let failed = key.clone();
-    let wanted = Wanted::quiet(context.state, "Take the text apart");
+    let wanted = Wanted::quiet(context.state, "Decompose the error");
     context.jobs.start_quiet(
         move |why| event(failed, Load::Failed(why)),
         move |worker| {

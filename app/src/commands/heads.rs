@@ -31,10 +31,6 @@ impl Command {
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
 
 fn choose(context: &mut Context<'_>, layer: Layer, head: Head) {
-    if let Some(dictionary) = context.state.z_dictionary(layer).map(|d| d.id) {
-        let follow = navigation::Command::FollowDictionary(dictionary);
-        context.commands.send(follow);
-    }
     let select = navigation::Command::SelectHead(layer, head);
     context.commands.send(select);
 }

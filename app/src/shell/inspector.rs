@@ -56,8 +56,13 @@ pub(super) fn subject(state: &AppState, view: ViewId) -> Option<Subject> {
         }
     }?;
     let adds = match (view, subject) {
-        (ViewId::Features | ViewId::Heads | ViewId::Steering, Subject::Feature(_)) => {
-            state.misfit().is_none()
+        (ViewId::Features | ViewId::Steering, Subject::Feature(_)) => state.misfit().is_none(),
+        // A feature of another hook than the heads' is none of theirs.
+        (ViewId::Heads, Subject::Feature(_)) => {
+            let hook = state.dictionary().and_then(Dictionary::hook);
+            let hook = hook.filter(|hook| hook.is_z() && state.misfit().is_none());
+            let layer = selection.head.map(|(layer, _)| layer);
+            hook.is_some_and(|hook| layer.is_none() || hook.layer() == layer)
         }
         (ViewId::Compare, Subject::Feature(_)) => {
             let (two, of) = (state.compare.chosen, selection.dictionary);

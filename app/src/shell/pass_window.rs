@@ -1,6 +1,6 @@
 //! The question before an evaluation or an index: how much held-out text it reads, and how long that is expected to take.
 
-use egui::{Align2, Id, Key, Label, Modifiers, TextEdit, Ui};
+use egui::{Align2, Id, Key, Label, Modifiers, Role, TextEdit, Ui, WidgetInfo};
 use umbra_core::workbench::passes::{self, Amount, Pass};
 
 use crate::state::catalogue::Dictionary;
@@ -79,7 +79,7 @@ fn content_ui(
     text_ui(ui, &source, &available);
     let amount = amount_ui(ui, asked, &available, commands);
     expected_ui(ui, state, asked, (&amount, &available));
-    replaced_ui(ui, asked.pass, dictionary);
+    replaced_ui(ui, asked.pass, dictionary, &available);
     amount.ok()
 }
 
@@ -115,9 +115,7 @@ fn text_ui(ui: &mut Ui, source: &str, available: &Load<u64>) {
         Load::Absent | Load::Loading => "counting its tokens…".to_owned(),
     };
     let words = format!("Reads {source}: {size}");
-    row("Text").ui(ui, |ui, _| {
-        ui.add(Label::new(&words).truncate()).on_hover_text(&words)
-    });
+    row("Text").ui(ui, |ui, _| ui.add(Label::new(&words).wrap()));
 }
 
 fn row(label: &str) -> Row<'_> {
@@ -147,7 +145,15 @@ fn amount_ui(
         ..Row::default()
     };
     let reset = amount.ui(ui, |ui, _| {
-        let choice = ui.radio(!asked.all, "Tokens");
+        let choice = ui.radio(!asked.all, "First");
+        choice.widget_info(|| {
+            WidgetInfo::selected(
+                Role::RadioButton,
+                true,
+                !asked.all,
+                "First tokens of the text",
+            )
+        });
         let edit = TextEdit::singleline(&mut answer.typed)
             .font(egui::TextStyle::Monospace)
             .align(Align2::RIGHT_CENTER)
@@ -206,23 +212,33 @@ fn expected_ui(
             asked.pass.name()
         ),
     };
-    row("Expected time").ui(ui, |ui, _| {
-        ui.add(Label::new(&words).truncate()).on_hover_text(&words)
-    });
+    row("Expected time").ui(ui, |ui, _| ui.add(Label::new(&words).wrap()));
 }
 
 /// Says what the pass replaces.
-fn replaced_ui(ui: &mut Ui, pass: Pass, dictionary: &Dictionary) {
-    let tokens = match pass {
-        Pass::Evaluation => (dictionary.evaluation.ready()).map(|kept| kept.figures.tokens),
-        Pass::Index => dictionary.index.ready().map(|index| index.about.tokens),
+fn replaced_ui(ui: &mut Ui, pass: Pass, dictionary: &Dictionary, available: &Load<u64>) {
+    let kept = match pass {
+        Pass::Evaluation => {
+            (dictionary.evaluation.ready()).map(|kept| (kept.figures.tokens, kept.text.as_str()))
+        }
+        Pass::Index => {
+            let index = dictionary.index.ready().map(|index| &index.about);
+            index.map(|about| (about.tokens, about.corpus.as_str()))
+        }
     };
-    if let Some(tokens) = tokens {
+    if let Some((tokens, text)) = kept {
         let what = match pass {
             Pass::Evaluation => "the figures measured",
             Pass::Index => "the index built",
         };
-        let words = format!("Replaces {what} on {} tokens.", number::count(tokens));
+        let tokens_of = format!("{} tokens of {text}", number::count(tokens));
+        // More tokens than the project's text has are of another text, whatever its name is.
+        let words = match available.ready() {
+            Some(here) if tokens > *here => format!(
+                "Replaces {what} on {tokens_of}, a larger text than the project's held-out text."
+            ),
+            _ => format!("Replaces {what} on {tokens_of}."),
+        };
         let secondary = Theme::from_ui(ui).ink.secondary;
         ui.add(Label::new(caption(words).color(secondary)).wrap());
     }
@@ -288,7 +304,9 @@ mod tests {
         harness.get_by_label_contains("Reads the project's held-out text (held-out): ");
         harness.get_by_label_contains("All of it (");
         harness.get_by_label_contains("unknown until the first evaluation");
-        harness.get_by_label_contains("Replaces the figures measured on");
+        // The bundled figures are of more books than the demo ships, and say so.
+        let larger = "511\u{202F}015 tokens of six held-out books, a larger text than the project's held-out text.";
+        harness.get_by_label(&format!("Replaces the figures measured on {larger}"));
         let run = Command::Run(id, Pass::Evaluation, Amount::Tokens(200_000));
         assert_eq!(entered(&mut harness), [run.into()]);
     }

@@ -125,12 +125,15 @@ impl CompareView {
                 commands.send(Command::Choose((a.id, other)));
             }
             let help = "Matched features with at least this cosine are shared; a feature whose best cosine is lower is unique";
-            let label = ui.label("Shared from cosine").on_hover_text(help);
-            let drag = DragValue::new(&mut self.least)
-                .range(0.0..=1.0)
-                .speed(0.005)
-                .fixed_decimals(2);
-            ui.add(drag).labelled_by(label.id).on_hover_text(help);
+            // The number stays with its label where the line wraps.
+            ui.horizontal(|ui| {
+                let label = ui.label("Shared from cosine").on_hover_text(help);
+                let drag = DragValue::new(&mut self.least)
+                    .range(0.0..=1.0)
+                    .speed(0.005)
+                    .fixed_decimals(2);
+                ui.add(drag).labelled_by(label.id).on_hover_text(help);
+            });
         });
         if a.hook() != b.hook() {
             let words = "The dictionaries read different hooks: cosines are meaningful only where both write the same space";
@@ -370,7 +373,7 @@ impl Rows for Shown<'_> {
         let pair = &self.pairs[self.order[row]];
         match (column, self.list) {
             ("kind", List::Pairs) if pair.cosine >= self.least => "shared".to_owned(),
-            ("kind", List::Pairs) => String::new(),
+            ("kind", List::Pairs) => "not shared".to_owned(),
             ("kind", List::OfA | List::OfB) => "best match".to_owned(),
             _ => match self.value(row, column) {
                 Value::Nothing => "silent".to_owned(),
@@ -434,7 +437,7 @@ fn table_ui(ui: &mut Ui, mut rows: Shown<'_>, selection: &mut Selection) {
         columns.push(number("jaccard", "Jaccard").definition(JACCARD));
     }
     let kind = Column::text("kind", "Match")
-        .definition("Shared: a matched pair with at least the chosen cosine. Best match: the nearest feature of the other dictionary, below that cosine")
+        .definition("Shared: a matched pair with at least the chosen cosine. Not shared: a matched pair below it. Best match: the nearest feature of the other dictionary, below that cosine")
         .width(72.0, 88.0);
     columns.push(kind.unsorted());
     let reply = Grid::new(TABLE, &columns)

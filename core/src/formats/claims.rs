@@ -110,9 +110,11 @@ impl WhileTrained {
 
 impl fmt::Display for WhileTrained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Three significant digits, as figures are shown everywhere.
+        let digits = (2.0 - self.fvu.abs().log10().floor()).clamp(0.0, 8.0) as usize;
         write!(
             f,
-            "While it was trained: L0 {:.1}, FVU {:.4}, mean of the last ",
+            "While it was trained: L0 {:.1}, FVU {:.digits$}, mean of the last ",
             self.l0, self.fvu
         )?;
         match self.steps {
@@ -161,7 +163,7 @@ mod tests {
         let told = WhileTrained::from_sae(&one).unwrap().to_string();
         assert_eq!(
             told,
-            "While it was trained: L0 3.0, FVU 0.5000, mean of the last 74 steps on tales.txt"
+            "While it was trained: L0 3.0, FVU 0.500, mean of the last 74 steps on tales.txt"
         );
         // The rule for use counts where it differs. `k` is a bound that always holds. Figures measured by another library are claims.
         let figures = json!({"l0": 3.0, "fvu": 0.5, "inference_l0": 2.0, "inference_fvu": 0.25});

@@ -369,7 +369,7 @@ fn verdict(known: &Known<'_>) -> Verdict {
         return Verdict::new(Sign::Open, "not evaluated", why);
     }
     match fit.verdict {
-        fit::Verdict::Proven => Verdict::new(Sign::Good, "fits", &fit.why),
+        fit::Verdict::Proven => Verdict::new(Sign::Good, "fits the model", &fit.why),
         _ => Verdict::new(Sign::Open, "fits by hook and width", &fit.why),
     }
 }

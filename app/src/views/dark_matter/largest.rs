@@ -31,8 +31,10 @@ pub(super) fn largest_ui(
             .unit("norm")
             .definition(meaning(part))
             .width(64.0, 84.0),
-        Column::number("share", "Share of ‖x‖")
-            .definition("Norm of the error divided by norm of the activation")
+        Column::number("share", "Share of norm")
+            .definition(
+                "Norm of the error divided by the norm of the activation, ||x − x̂|| / ||x||",
+            )
             .width(72.0, 92.0),
     ];
     let tokens: Vec<usize> = (shown.errors.counts.iter().enumerate())

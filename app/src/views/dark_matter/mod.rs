@@ -206,7 +206,7 @@ fn probe_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
     };
     match &lab.probe {
         Load::Ready(probe) => {
-            panels::panels_ui(ui, probe);
+            panels::panels_ui(ui, probe, dictionary.evaluation.ready());
             ui.horizontal_wrapped(|ui| {
                 ui.label(caption(panels::basis(probe)).color(secondary));
                 fit(ui, commands, "Fit again");

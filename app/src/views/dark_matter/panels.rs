@@ -3,6 +3,7 @@
 use egui::{Rect, Sense, Ui, vec2};
 use umbra_core::dark_matter::{DEFINITIONS, Probe};
 
+use crate::state::catalogue::Evaluation;
 use crate::theme::{Hue, Theme, caption, page_title, space};
 use crate::widgets::number;
 use crate::words;
@@ -14,8 +15,8 @@ struct Panel {
     value: f64,
 }
 
-/// Draws the five figures side by side.
-pub(super) fn panels_ui(ui: &mut Ui, probe: &Probe) {
+/// Draws the five figures side by side; `measured` are those of Library.
+pub(super) fn panels_ui(ui: &mut Ui, probe: &Probe, measured: Option<&Evaluation>) {
     let panels = [
         ("r2_mean", "R² of the error", probe.r2_mean),
         ("r2_weighted", "R², by variance", probe.r2_weighted),
@@ -29,14 +30,17 @@ pub(super) fn panels_ui(ui: &mut Ui, probe: &Probe) {
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = gap;
         for panel in &panels {
-            panel_ui(ui, panel, width);
+            let mut help = definition(panel.key).to_owned();
+            if panel.key == "fvu_total" {
+                help = format!("{help}\n{}", texts(probe, measured));
+            }
+            panel_ui(ui, panel, (width, &help));
         }
     });
 }
 
-fn panel_ui(ui: &mut Ui, panel: &Panel, width: f32) {
+fn panel_ui(ui: &mut Ui, panel: &Panel, (width, help): (f32, &str)) {
     let theme = Theme::from_ui(ui);
-    let definition = definition(panel.key);
     let response = ui
         .allocate_ui(vec2(width, 56.0), |ui| {
             ui.set_width(width);
@@ -56,7 +60,22 @@ fn panel_ui(ui: &mut Ui, panel: &Panel, width: f32) {
     let name = format!("{} {}", panel.title, number::number(panel.value));
     let response = ui.interact(response.rect, response.id.with(panel.key), Sense::hover());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &name));
-    response.on_hover_text(definition);
+    response.on_hover_text(help);
+}
+
+/// Says which text the FVU here and the one in Library are measured on.
+fn texts(probe: &Probe, measured: Option<&Evaluation>) -> String {
+    let here = number::count(probe.held_out_tokens);
+    let here = format!("Measured on {here} held-out activations.");
+    let Some(measured) = measured else {
+        return here;
+    };
+    format!(
+        "{here} Library has {}, measured on {} tokens of {}.",
+        number::number(measured.figures.fvu),
+        number::count(measured.figures.tokens),
+        measured.text
+    )
 }
 
 /// A figure's definition.

@@ -2,6 +2,8 @@
 
 use egui::{Align2, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
+use umbra_core::dark_matter::ErrorNorms;
+
 use super::text::Shown;
 use crate::theme::{Hue, Theme, size};
 use crate::widgets::meaning::{self, Meaning};
@@ -49,8 +51,18 @@ fn menu(response: &egui::Response, shown: &Shown<'_>, (pointed, place): (Option<
     meaning::menu(response, &meaning);
 }
 
+/// The longest bar of either half: both have one scale, which ends there.
+fn longest(norms: &[ErrorNorms], counts: &[bool]) -> f32 {
+    let counted = norms.iter().zip(counts).filter(|(_, counts)| **counts);
+    let most = counted.fold(0.0_f32, |most, (norms, _)| {
+        most.max(norms.linear).max(norms.nonlinear)
+    });
+    if most > 0.0 { most } else { 1.0 }
+}
+
 /// Draws it; answers with the token that was clicked.
-pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<usize> {
+pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>) -> Option<usize> {
+    let most = longest(&shown.errors.norms, &shown.errors.counts);
     let theme = Theme::from_ui(ui);
     let many = shown.errors.norms.len().max(1);
     let width = ui.available_width();
@@ -99,4 +111,21 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<us
         response.on_hover_ui_at_pointer(|ui| super::text::card_ui(ui, shown, token));
     }
     pointed.filter(|_| clicked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_axis_ends_at_the_longest_bar_of_a_token_that_counts() {
+        let norms = [(90.0, 80.0), (2.0, 5.0), (7.0, 1.0)].map(|(linear, nonlinear)| ErrorNorms {
+            activation: 100.0,
+            total: 50.0,
+            linear,
+            nonlinear,
+        });
+        assert_eq!(longest(&norms, &[false, true, true]), 7.0);
+        assert_eq!(longest(&norms, &[false; 3]), 1.0);
+    }
 }

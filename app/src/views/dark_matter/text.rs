@@ -115,7 +115,7 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
     });
     let mut chosen = None;
     if shown.split {
-        chosen = profile::profile_ui(ui, shown, most);
+        chosen = profile::profile_ui(ui, shown);
         ui.horizontal(|ui| {
             let theme = Theme::from_ui(ui);
             legend::mark(ui, theme.mark(Hue::Error, 0.5), "linear, above");
@@ -207,8 +207,8 @@ fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static
     }
     if norms.activation > 0.0 {
         let share = f64::from(norms.total / norms.activation);
-        let help = "Norm of the error divided by norm of the activation";
-        facts.push(("Share of ||x||", number::percent(share), help));
+        let help = "Norm of the error divided by the norm of the activation, ||x − x̂|| / ||x||";
+        facts.push(("Share of norm", number::percent(share), help));
     }
     facts
 }
@@ -251,6 +251,6 @@ mod tests {
             token: None,
         };
         let names: Vec<_> = facts(&shown, 1).iter().map(|fact| fact.0).collect();
-        assert_eq!(names, ["||x||", "Total", "Share of ||x||"]);
+        assert_eq!(names, ["||x||", "Total", "Share of norm"]);
     }
 }

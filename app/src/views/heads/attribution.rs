@@ -2,7 +2,7 @@
 
 use egui::{Label, RichText, Ui};
 use umbra_core::heads::{Attribution, strongest};
-use umbra_core::ids::{FeatureId, Head, HookPoint, Layer};
+use umbra_core::ids::{FeatureId, Head, Layer};
 use umbra_core::prompt::{Input, Reading};
 
 use super::model;
@@ -74,13 +74,17 @@ pub(super) fn attribution_ui(
     }
 }
 
-/// The dictionary on `attn.hook_z` that is in use with its selected feature, else the one of `head` with the features of the head.
+/// The dictionary in use with its selected feature, unless a person chose a head of another layer than it reads; else that of `head` with its features.
 fn candidates(
     state: &AppState,
     head: Option<(Layer, Head)>,
 ) -> Result<(DictionaryId, Vec<FeatureId>, bool), &'static str> {
     let used = state.dictionary().filter(|_| state.sae().is_some());
-    let used = used.filter(|used| used.hook().is_some_and(HookPoint::is_z));
+    let layer = state.selection.head.map(|(layer, _)| layer);
+    let used = used.filter(|used| {
+        let hook = used.hook().filter(|hook| hook.is_z());
+        hook.is_some_and(|hook| layer.is_none() || hook.layer() == layer)
+    });
     if let (Some(used), Some(feature)) = (used, state.selection.feature) {
         return Ok((used.id, vec![feature], true));
     }
@@ -117,6 +121,9 @@ fn question(state: &AppState, head: Option<(Layer, Head)>) -> Question {
         };
     };
     let reading = (&reading.latents, reading.counts.as_slice());
+    let counts = |at: &usize| reading.1.get(*at).copied().unwrap_or(true);
+    let left_out = at.is_some_and(|at| !counts(&at));
+    let at = at.filter(counts);
     let found = at.and_then(|at| strongest(reading, &features, Some(at)));
     let Some((feature, token)) = found.or_else(|| strongest(reading, &features, None)) else {
         let words = if chosen {
@@ -139,6 +146,11 @@ fn question(state: &AppState, head: Option<(Layer, Head)>) -> Question {
         format!(
             "#{feature} of {name}, the strongest of the head's features on the sentence; choose another above, or click another token"
         )
+    };
+    let why = if left_out {
+        format!("{why} (the first position and special tokens are excluded)")
+    } else {
+        why
     };
     Question::Asked(key(feature, input, token), Some(why))
 }

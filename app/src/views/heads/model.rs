@@ -268,7 +268,7 @@ pub(super) fn describe(state: &AppState, figure: Figure, layer: Layer, head: Hea
         return name;
     };
     let jaccard = figures.jaccard.map_or(String::new(), |jaccard| {
-        format!(", shared tokens {}", number::number(jaccard))
+        format!(", Jaccard index {}", number::number(jaccard))
     });
     format!(
         "{name}, spread {}, cosine {}{jaccard}",

@@ -231,3 +231,26 @@ fn a_chosen_feature_is_attributed_where_it_is_strongest() {
         .unwrap();
     assert_eq!((asked.feature, asked.at), (feature, at));
 }
+
+#[test]
+fn a_head_of_another_layer_is_shown_by_its_own_dictionary_and_the_one_in_use_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(folder.path());
+    let [used, other] = [1, 3].map(|layer| desk.state.z_dictionary(Layer(layer)).unwrap().id);
+    desk.run(navigation::Command::SelectDictionary(used));
+    desk.run(navigation::Command::SelectFeature(Some(FeatureId(7))));
+    desk.run(navigation::Command::SelectToken(Some(0)));
+    let builder = egui_kittest::Harness::builder().with_size((1440.0, 900.0));
+    let mut harness = testing::Window::build(builder, desk);
+    harness.state_mut().go(ViewId::Heads);
+    testing::Window::settle(&mut harness);
+    let choose = heads::Command::Choose(Layer(3), Head(2));
+    harness.state_mut().desk.run(choose);
+    testing::Window::settle(&mut harness);
+    let state = &harness.state().desk.state;
+    assert_eq!(state.selection.dictionary, Some(used));
+    let asked = state.heads.attribution_of.clone().unwrap();
+    assert_eq!(asked.dictionary, other);
+    assert!(asked.at > 0, "the first position does not count: {asked:?}");
+    harness.get_by_label_contains("the strongest of the head's features on the sentence");
+}

@@ -10,7 +10,11 @@ mod table;
 mod tests;
 mod verification;
 
-use egui::{Label, Rect, RichText, ScrollArea, Ui, UiBuilder, pos2, vec2};
+use egui::epaint::RectShape;
+use egui::layers::ShapeIdx;
+use egui::{
+    Label, Rect, RichText, ScrollArea, Shape, Stroke, StrokeKind, Ui, UiBuilder, Vec2, pos2, vec2,
+};
 use umbra_core::error::Notes;
 
 use self::table::Table;
@@ -23,6 +27,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
 use crate::views::actions::{Recent, recent_models, recent_projects};
 use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::widgets::form;
 use crate::widgets::scroll::scroll_ui;
 use crate::words;
 
@@ -35,8 +40,11 @@ const DRAWER: f32 = 320.0;
 /// Width from which the drawer stands beside the table.
 const BESIDE: f32 = 1080.0;
 
-/// Rows of the table without scrolling at least.
-const ROWS: f32 = 10.0;
+/// Rows of the table without scrolling at least, and as many as there are up to the other.
+const ROWS: [usize; 2] = [6, 12];
+
+/// Height of the lines that unfold details below all else.
+const FOLDS: f32 = 2.0 * space::CONTROL_ROW + 3.0 * space::CONTROL;
 
 /// The library: which model and which dictionaries the project has, how good each is, and what to do next.
 #[derive(Debug, Default)]
@@ -46,8 +54,6 @@ pub(crate) struct LibraryView {
     shown: Option<DictionaryId>,
     /// The dictionary that was in use when that was decided.
     in_use: Option<DictionaryId>,
-    /// Heights of model and project in the last frame, so that both are drawn equally high.
-    heights: [f32; 2],
 }
 
 impl View for LibraryView {
@@ -67,6 +73,10 @@ impl View for LibraryView {
             }
             Load::Ready(_) => self.project_ui(ui, state, commands),
         }
+    }
+
+    fn least(&self) -> Vec2 {
+        vec2(400.0, 160.0) // it scrolls by itself
     }
 }
 
@@ -121,33 +131,60 @@ impl LibraryView {
     /// Model, project and the table of dictionaries, down to `bottom` where they have the room.
     fn main_ui(&mut self, ui: &mut Ui, state: &AppState, bottom: f32, commands: &mut Commands) {
         if ui.available_width() > 2.0 * PART + space::CONTROL {
-            let [one, other] = self.heights;
-            let height = one.max(other);
-            let heights = ui.columns_const(|[left, right]| {
+            let parts = ui.columns_const(|[left, right]| {
                 [
-                    model_part::part_ui(left, state, height, commands),
-                    project_part::part_ui(right, state, height, commands),
+                    model_part::part_ui(left, state, commands),
+                    project_part::part_ui(right, state, commands),
                 ]
             });
-            if heights != self.heights {
-                self.heights = heights;
-                ui.request_repaint();
-            }
+            backs_ui(ui, &parts);
         } else {
-            model_part::part_ui(ui, state, 0.0, commands);
-            project_part::part_ui(ui, state, 0.0, commands);
+            for part in [
+                model_part::part_ui(ui, state, commands),
+                project_part::part_ui(ui, state, commands),
+            ] {
+                backs_ui(ui, &[part]);
+            }
         }
         ui.add_space(space::CONTROL);
         let all = state.catalogue.dictionaries.len();
         head_ui(ui, all, commands);
         if all == 0 {
-            return no_dictionary_ui(ui, commands);
+            no_dictionary_ui(ui, commands);
+        } else {
+            self.table_ui(ui, state, (all, bottom), commands);
         }
-        let least = ROWS * space::TABLE_ROW;
+        ui.add_space(space::CONTROL);
+        folded(ui, "Model: details, loader notes and verification", |ui| {
+            model_part::details_ui(ui, state, commands);
+        });
+        folded(ui, "Project: texts and how they are read", |ui| {
+            project_part::details_ui(ui, state, commands);
+        });
+    }
+
+    /// The table of `all` dictionaries and what comes next, down to `bottom` where they have the room.
+    fn table_ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        (all, bottom): (usize, f32),
+        commands: &mut Commands,
+    ) {
+        let [least, most] = ROWS;
+        let least = all.clamp(least, most) as f32 * space::TABLE_ROW;
         let steps = next::steps(state);
-        let height = bottom - ui.cursor().top() - 2.0 * space::CONTROL_ROW - next::height(&steps);
-        let room = (self.shown, height.max(least));
-        if let Some(id) = self.table.ui(ui, state, room, commands) {
+        let rest = next::height(&steps) + FOLDS;
+        let height = bottom - ui.cursor().top() - 2.0 * space::CONTROL_ROW - rest;
+        let height = height.max(least);
+        // The table is as high as that also where the screen ends before.
+        let size = vec2(ui.available_width(), height + 2.0 * space::CONTROL_ROW);
+        let place = Rect::from_min_size(ui.cursor().min, size);
+        let builder = UiBuilder::new().max_rect(place).id_salt("dictionaries");
+        let chosen = ui.scope_builder(builder, |ui| {
+            self.table.ui(ui, state, (self.shown, height), commands)
+        });
+        if let Some(id) = chosen.inner {
             self.shown = Some(id);
         }
         next::next_ui(ui, &steps, commands);
@@ -218,35 +255,61 @@ fn ways_on_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     recent_ui(ui, "Recent models", recent_models(state), commands);
 }
 
-/// A part of the screen under its caption, at least so high; returns the height of its content.
-fn part(ui: &mut Ui, name: &str, height: f32, content: impl FnOnce(&mut Ui)) -> f32 {
-    let mut own = 0.0;
-    raised(ui, |ui| {
+/// A raised place: what is drawn behind it once its height is known, and where its content is.
+type Raised = (ShapeIdx, Rect);
+
+/// A part of the screen under its caption, as high as its content; [`backs_ui`] draws what is behind it.
+fn part(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) -> Raised {
+    content_ui(ui, |ui| {
         let secondary = Theme::from_ui(ui).ink.secondary;
         ui.label(theme::caption(name).color(secondary));
         content(ui);
-        let place = ui.min_rect();
-        own = place.height();
-        let all = Rect::from_min_size(place.min, vec2(place.width(), height));
-        ui.expand_to_include_rect(all);
-    });
-    own
+    })
 }
 
 /// A raised place with one hairline.
 fn raised(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
+    let raised = content_ui(ui, content);
+    backs_ui(ui, &[raised]);
+}
+
+/// Draws the content of a raised place.
+fn content_ui(ui: &mut Ui, content: impl FnOnce(&mut Ui)) -> Raised {
+    let back = ui.painter().add(Shape::Noop);
+    let margin = egui::Frame::new().inner_margin(space::PANEL);
+    let drawn = margin.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 6.0;
+        // a column would stretch the words of a wrapped line
+        ui.vertical(content);
+    });
+    (back, drawn.response.rect)
+}
+
+/// Draws what is behind raised places that stand side by side: all end where the highest does.
+fn backs_ui(ui: &Ui, places: &[Raised]) {
     let theme = Theme::from_ui(ui);
-    egui::Frame::new()
-        .fill(theme.surface.raised)
-        .stroke(egui::Stroke::new(1.0, theme.line.hair))
-        .corner_radius(space::CORNER)
-        .inner_margin(space::PANEL)
-        .show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            ui.spacing_mut().item_spacing.y = 6.0;
-            // a column would stretch the words of a wrapped line
-            ui.vertical(content);
-        });
+    let bottoms = places.iter().map(|(_, place)| place.bottom());
+    let bottom = bottoms.fold(f32::NEG_INFINITY, f32::max);
+    for (back, place) in places {
+        let stroke = Stroke::new(1.0, theme.line.hair);
+        let place = place.with_max_y(bottom);
+        let inside = StrokeKind::Inside;
+        let shape = RectShape::new(place, space::CORNER, theme.surface.raised, stroke, inside);
+        ui.painter().set(*back, shape);
+    }
+}
+
+/// A line that unfolds what is below it.
+fn folded(ui: &mut Ui, title: &str, content: impl FnOnce(&mut Ui)) {
+    let id = ui.make_persistent_id(title);
+    let open = ui.data_mut(|data| data.get_persisted(id)).unwrap_or(false);
+    if form::fold(ui, open, title, "") {
+        ui.data_mut(|data| data.insert_persisted(id, !open));
+    }
+    if open {
+        ui.push_id(id, |ui| raised(ui, content));
+    }
 }
 
 /// Recent projects or models in one line, each opened by a click; more of them in a menu.
@@ -280,15 +343,13 @@ fn notes_ui(ui: &mut Ui, notes: &Notes, id: impl egui::AsIdSalt) {
     if number == 0 {
         return;
     }
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let title = theme::caption(format!("Loader notes ({number})")).color(secondary);
-    egui::CollapsingHeader::new(title)
-        .id_salt(id)
-        .show(ui, |ui| {
+    ui.push_id(id, |ui| {
+        folded(ui, &format!("Loader notes ({number})"), |ui| {
             for note in notes.iter() {
                 ui.add(Label::new(theme::caption(words::said(note))).wrap());
             }
         });
+    });
 }
 
 /// A link that the system's browser opens; where it leads on hover.

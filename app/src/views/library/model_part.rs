@@ -1,11 +1,11 @@
-//! The model in a few lines: its name and how the loader read it; facts, notes and verification folded.
+//! The model in a few lines: its name and its shape; how the loader read it, facts, notes and verification folded below the table.
 
-use egui::{CollapsingHeader, Label, RichText, Ui};
+use egui::{Label, RichText, Ui};
 use umbra_core::hub;
 use umbra_core::models::Config;
 use umbra_core::workbench::overview::ReadAs;
 
-use super::{failed_ui, link_ui, notes_ui, part, recent_ui, verification};
+use super::{Raised, failed_ui, link_ui, notes_ui, part, recent_ui, verification};
 use crate::state::catalogue::LoadedModel;
 use crate::state::opening::Kind;
 use crate::state::requests::{Commands, opening};
@@ -16,12 +16,12 @@ use crate::widgets::number;
 use crate::widgets::parts::fact_ui;
 use crate::words;
 
-/// Draws the part, at least so high; returns the height of its content.
-pub(super) fn part_ui(ui: &mut Ui, state: &AppState, height: f32, commands: &mut Commands) -> f32 {
-    part(ui, "Model", height, |ui| {
+/// Draws the part.
+pub(super) fn part_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) -> Raised {
+    part(ui, "Model", |ui| {
         let secondary = Theme::from_ui(ui).ink.secondary;
         match &state.catalogue.model {
-            Load::Ready(loaded) => loaded_ui(ui, state, loaded, commands),
+            Load::Ready(loaded) => loaded_ui(ui, state, loaded),
             Load::Failed(sentence) => failed_ui(ui, sentence),
             Load::Absent | Load::Loading if state.catalogue.model_path.is_some() => {
                 ui.label(RichText::new("Loading…").color(secondary));
@@ -40,23 +40,31 @@ pub(super) fn part_ui(ui: &mut Ui, state: &AppState, height: f32, commands: &mut
     })
 }
 
-fn loaded_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedModel, commands: &mut Commands) {
+fn loaded_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedModel) {
     let model = &loaded.model;
     let title = ui.add(Label::new(theme::panel_title(model.name())).truncate());
     title.on_hover_text(model.path().display().to_string());
     let sentences = ReadAs::from(&**model).sentences();
-    let words = format!("{}.", sentences.join(". "));
-    ui.add(Label::new(words).wrap());
+    let shape = sentences.first().map_or("", String::as_str);
+    ui.add(Label::new(format!("{shape}.")).wrap())
+        .on_hover_text(read_as(&sentences));
     verification::verdict_ui(ui, state);
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let title = RichText::new("Details, loader notes and verification").color(secondary);
-    CollapsingHeader::new(title)
-        .id_salt("model details")
-        .show(ui, |ui| details_ui(ui, state, loaded, commands));
 }
 
-fn details_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedModel, commands: &mut Commands) {
+/// How the loader read the model, as one paragraph.
+fn read_as(sentences: &[String]) -> String {
+    format!("{}.", sentences.join(". "))
+}
+
+/// Draws how the loader read the model, its facts, notes and verification.
+pub(super) fn details_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let Some(loaded) = state.catalogue.model.ready() else {
+        let secondary = Theme::from_ui(ui).ink.secondary;
+        ui.label(RichText::new("No model is loaded").color(secondary));
+        return;
+    };
     let model = &loaded.model;
+    ui.add(Label::new(read_as(&ReadAs::from(&**model).sentences())).wrap());
     if let Some(page) = hub::page_of(model.path()) {
         link_ui(ui, "Open its page on the hub", &page);
     }

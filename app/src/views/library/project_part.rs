@@ -1,11 +1,11 @@
-//! The project in a few lines: where it is, its texts, recent projects; how texts are read folded.
+//! The project in a few lines: where it is, its texts, recent projects; how texts are read folded below the table.
 
 use std::path::PathBuf;
 
-use egui::{CollapsingHeader, Label, RichText, Ui};
+use egui::{Label, RichText, Ui};
 use umbra_core::project::Project;
 
-use super::{notes_ui, part, recent_ui};
+use super::{Raised, notes_ui, part, recent_ui};
 use crate::state::AppState;
 use crate::state::catalogue::name_of;
 use crate::state::project::Kind;
@@ -14,43 +14,42 @@ use crate::theme::{self, Theme, icons};
 use crate::views::actions::recent_projects;
 use crate::widgets::parts::{fact_ui, icon_menu};
 
-/// Draws the part, at least so high; returns the height of its content.
-pub(super) fn part_ui(ui: &mut Ui, state: &AppState, height: f32, commands: &mut Commands) -> f32 {
-    let Some(project) = state.project.open() else {
-        return 0.0;
-    };
-    part(ui, "Project", height, |ui| {
-        let secondary = Theme::from_ui(ui).ink.secondary;
-        ui.add(Label::new(theme::panel_title(&project.name)).truncate())
-            .on_hover_text(project.folder.display().to_string());
-        let sentence = match state.project.kind {
-            Kind::Own => None,
-            Kind::Demo => Some(
-                "The bundled demo. Your changes go to your own folder; the demo itself stays unchanged. Opening another model starts a new project.",
-            ),
-            Kind::Unsaved => Some(
-                "This project is not saved yet: it stays in Umbra's own folder until you save it.",
-            ),
-        };
-        if let Some(sentence) = sentence {
-            ui.add(Label::new(sentence).wrap());
+/// Draws the part.
+pub(super) fn part_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) -> Raised {
+    part(ui, "Project", |ui| {
+        if let Some(project) = state.project.open() {
+            project_ui(ui, state, project, commands);
         }
-        let texts = format!(
-            "Trains on {}, measures on {}.",
-            named(&project.train_text, "no text yet"),
-            named(
-                &project.held_out_text,
-                "the held-out 5 % of the training documents"
-            ),
-        );
-        ui.add(Label::new(RichText::new(texts).color(secondary)).wrap());
-        let title = RichText::new("Texts and how they are read").color(secondary);
-        CollapsingHeader::new(title)
-            .id_salt("project texts")
-            .show(ui, |ui| details_ui(ui, state, project, commands));
-        actions_ui(ui, state, commands);
-        recent_ui(ui, "Recent projects", recent_projects(state), commands);
     })
+}
+
+fn project_ui(ui: &mut Ui, state: &AppState, project: &Project, commands: &mut Commands) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.add(Label::new(theme::panel_title(&project.name)).truncate())
+        .on_hover_text(project.folder.display().to_string());
+    let sentence = match state.project.kind {
+        Kind::Own => None,
+        Kind::Demo => Some(
+            "The bundled demo. Your changes go to your own folder; the demo itself stays unchanged.",
+        ),
+        Kind::Unsaved => {
+            Some("This project is not saved yet: it stays in Umbra's own folder until you save it.")
+        }
+    };
+    if let Some(sentence) = sentence {
+        ui.add(Label::new(sentence).wrap());
+    }
+    let texts = format!(
+        "Training text: {}. Held-out text: {}.",
+        named(&project.train_text, "none yet"),
+        named(
+            &project.held_out_text,
+            "the held-out 5 % of the training documents"
+        ),
+    );
+    ui.add(Label::new(RichText::new(texts).color(secondary)).wrap());
+    actions_ui(ui, state, commands);
+    recent_ui(ui, "Recent projects", recent_projects(state), commands);
 }
 
 fn actions_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
@@ -78,7 +77,11 @@ fn actions_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     });
 }
 
-fn details_ui(ui: &mut Ui, state: &AppState, project: &Project, commands: &mut Commands) {
+/// Draws the project's texts and how they are read.
+pub(super) fn details_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let Some(project) = state.project.open() else {
+        return;
+    };
     texts_ui(
         ui,
         "Training text",

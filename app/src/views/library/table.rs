@@ -88,7 +88,7 @@ fn columns() -> [Column<'static>; 10] {
         let number = |least, first| Column::number(key, title).width(least, first);
         let column = match of {
             Of::Name => text(88.0, 108.0).always().fills(),
-            Of::Hook => text(112.0, 160.0),
+            Of::Hook => text(176.0, 176.0).always().fills(),
             Of::K => text(56.0, 64.0),
             Of::Verdict => text(116.0, 124.0).fills(),
             Of::Width => number(48.0, 56.0),
@@ -284,7 +284,11 @@ pub(super) fn verdict_ui(ui: &mut Ui, verdict: &Verdict) {
     ui.label(theme::icon(icon).color(colour));
     let words = egui::Label::new(verdict.words.as_str());
     ui.add(words.truncate().selectable(false))
-        .on_hover_text(crate::words::said(&verdict.why));
+        .on_hover_text(format!(
+            "{}. {}",
+            crate::words::said(&verdict.why),
+            Of::Verdict.definition()
+        ));
 }
 
 /// The hook that a dictionary reads, and the one that it writes if that is another.

@@ -262,7 +262,7 @@ fn a_verification_gives_one_verdict_and_its_tensors() {
         )));
         let mut harness = wide(state);
         harness.get_by_label(verdict);
-        let details = "Details, loader notes and verification";
+        let details = "Model: details, loader notes and verification";
         harness.get_by_label(details).click();
         harness.run();
         harness.get_by_label("Tensors compared (2)").click();
@@ -273,4 +273,21 @@ fn a_verification_gives_one_verdict_and_its_tensors() {
         let want = library::Command::Verify(None);
         assert!(harness.state_mut().commands.take().contains(&want.into()));
     }
+}
+
+#[test]
+fn details_unfold_below_the_table_and_leave_its_rows_in_view() {
+    let mut harness = wide(with_dictionaries());
+    harness.set_size(vec2(1000.0, 700.0));
+    harness.run();
+    let row = harness.get_by_label("Dictionary z1").rect();
+    harness
+        .get_by_label("Project: texts and how they are read")
+        .click();
+    harness.run();
+    harness.run();
+    assert_eq!(harness.get_by_label("Dictionary z1").rect(), row);
+    let sentence = harness.get_by_label("Joins lines").rect();
+    assert!(sentence.top() > row.bottom(), "{sentence:?} below {row:?}");
+    harness.get_by_label_contains("Training text: none yet. Held-out text: ");
 }

@@ -3,7 +3,7 @@
 use egui::{Label, RichText, Ui};
 use umbra_core::models::verify::{Row, TOLERANCE, Verification};
 
-use super::failed_ui;
+use super::{failed_ui, folded};
 use crate::state::requests::{Commands, library};
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
@@ -60,22 +60,19 @@ fn said_ui(ui: &mut Ui, verification: &Verification) {
 }
 
 fn tensors_ui(ui: &mut Ui, verification: &Verification) {
-    let theme = Theme::from_ui(ui);
-    let title = theme::caption(format!("Tensors compared ({})", verification.rows.len()));
-    egui::CollapsingHeader::new(title.color(theme.ink.secondary))
-        .id_salt("compared tensors")
-        .show(ui, |ui| {
-            egui::ScrollArea::vertical().max_height(HEIGHT).show_rows(
-                ui,
-                space::TABLE_ROW,
-                verification.rows.len(),
-                |ui, range| {
-                    for row in &verification.rows[range] {
-                        row_ui(ui, row);
-                    }
-                },
-            );
-        });
+    let title = format!("Tensors compared ({})", verification.rows.len());
+    folded(ui, &title, |ui| {
+        egui::ScrollArea::vertical().max_height(HEIGHT).show_rows(
+            ui,
+            space::TABLE_ROW,
+            verification.rows.len(),
+            |ui, range| {
+                for row in &verification.rows[range] {
+                    row_ui(ui, row);
+                }
+            },
+        );
+    });
 }
 
 /// `51 of 51 tensors agree; the largest difference (logits) is 7 % of the tolerance`.

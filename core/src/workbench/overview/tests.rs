@@ -60,7 +60,7 @@ fn a_verdict_tells_what_is_missing_and_what_was_measured() {
         index: Indexed::Over(5),
         ..Known::default()
     };
-    check(&known, Sign::Good, "fits", "same fingerprint");
+    check(&known, Sign::Good, "fits the model", "same fingerprint");
     let unmeasured = Known {
         figures: None,
         ..known
