@@ -125,8 +125,8 @@ impl App {
         for command in self.jobs.asked() {
             self.commands.send(command);
         }
-        if Copies::taken(ctx) {
-            let copied = log::Notice::success("Copied");
+        if let Some(copied) = Copies::taken(ctx) {
+            let copied = log::Notice::success(copied);
             self.state.apply(Event::Log(log::Event::Show(copied)));
         }
         if !self.state.log.notices.is_empty() {

@@ -207,6 +207,12 @@ impl Theme {
         if dark { &DARK } else { &LIGHT }
     }
 
+    /// Ground of what is selected: text of every ink is read on it.
+    pub(crate) fn selected(&self) -> Color32 {
+        let share = if self.dark { 0.20 } else { 0.15 };
+        scale::mix(self.surface.raised, self.ink.secondary, share)
+    }
+
     /// Colour of plot line `i` (the five repeat).
     pub(crate) fn series(&self, i: usize) -> Color32 {
         self.series[i % self.series.len()]

@@ -2,6 +2,8 @@
 
 use egui::{Context, FullOutput, OutputCommand, Plugin};
 
+use crate::widgets::to_save;
+
 /// Sees what is handed to the system's clipboard.
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
@@ -9,10 +11,12 @@ pub(crate) struct Copies {
 }
 
 impl Copies {
-    /// Whether anything was copied since the last call.
-    pub(crate) fn taken(ctx: &Context) -> bool {
+    /// What was copied since the last call, as the sentence that says so.
+    pub(crate) fn taken(ctx: &Context) -> Option<String> {
         let copies = ctx.plugin_or_default::<Self>();
-        std::mem::take(&mut copies.lock().copied)
+        let what = to_save::copied(ctx);
+        let said = what.map_or_else(|| "Copied".to_owned(), |what| format!("Copied {what}"));
+        std::mem::take(&mut copies.lock().copied).then_some(said)
     }
 }
 
@@ -46,18 +50,18 @@ mod tests {
         let mut harness = staged(
             |ui, text: &mut String| {
                 if ui.button("Copy").clicked() {
-                    ui.ctx().copy_text("7".to_owned());
+                    to_save::copy(ui.ctx(), "7".to_owned(), "1 row".to_owned());
                 }
                 ui.add(egui::TextEdit::singleline(text).hint_text("field"));
             },
             "words".to_owned(),
         );
-        assert!(!Copies::taken(&harness.ctx));
+        assert_eq!(Copies::taken(&harness.ctx), None);
         harness.get_by_label("Copy").click();
         harness.step();
-        assert!(Copies::taken(&harness.ctx));
+        assert_eq!(Copies::taken(&harness.ctx).as_deref(), Some("Copied 1 row"));
         harness.run();
-        assert!(!Copies::taken(&harness.ctx));
+        assert_eq!(Copies::taken(&harness.ctx), None);
         // What a person selects in a field and copies by the keyboard.
         let field = harness.get_by_role(egui::accesskit::Role::TextInput);
         field.focus();
@@ -66,6 +70,6 @@ mod tests {
         harness.run();
         harness.event(egui::Event::Copy);
         harness.step();
-        assert!(Copies::taken(&harness.ctx));
+        assert_eq!(Copies::taken(&harness.ctx).as_deref(), Some("Copied"));
     }
 }

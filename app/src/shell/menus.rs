@@ -7,7 +7,7 @@ use crate::state::catalogue::Dictionary;
 use crate::state::opening::Kind;
 use crate::state::requests::{Command, Commands, library, navigation, opening};
 use crate::theme::{self, Theme};
-use crate::views::actions::{Recent, dictionary_actions, recent_models, recent_projects};
+use crate::views::actions::{REMOVE, Recent, dictionary_actions, recent_models, recent_projects};
 use crate::widgets::number;
 use crate::widgets::parts::shortened;
 
@@ -113,6 +113,9 @@ pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Comman
     };
     ui.separator();
     for (words, command) in dictionary_actions(state, dictionary) {
+        if words == REMOVE {
+            ui.separator();
+        }
         entry_ui(ui, commands, &words, command);
     }
 }

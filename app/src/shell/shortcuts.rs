@@ -143,10 +143,15 @@ shortcuts! {
 }
 
 /// Keys that the thing with the focus handles itself: shown in the list of shortcuts.
-pub(super) const LOCAL: [(&str, &str); 8] = [
+pub(super) const LOCAL: [(&str, &str); 10] = [
     ("Tab, Shift+Tab", "Next or previous control"),
     ("Enter, Space", "Press the control in focus"),
     ("Arrows", "Walk through rows, tokens and cells"),
+    ("Shift+arrows", "Select several rows; Ctrl+A selects all"),
+    (
+        "Ctrl+click",
+        "Select one row more; Shift+click all rows up to it",
+    ),
     (
         "Alt+Up, Down",
         "Previous or next token, in the sentence of Prompt",

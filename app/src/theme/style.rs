@@ -56,7 +56,7 @@ fn visuals(theme: &Theme) -> Visuals {
         weak_text_color: Some(theme.ink.secondary),
         widgets: widgets(theme),
         selection: Selection {
-            bg_fill: super::scale::mix(theme.surface.raised, theme.ink.secondary, 0.30),
+            bg_fill: theme.selected(),
             stroke: Stroke::new(1.0, theme.ink.primary),
         },
         hyperlink_color: theme.ink.primary,

@@ -32,7 +32,7 @@ fn scales() -> impl Iterator<Item = (&'static Theme, Scale)> {
 fn text_is_readable_on_every_surface() {
     for theme in THEMES {
         let s = &theme.surface;
-        for surface in [s.window, s.panel, s.raised, s.hover] {
+        for surface in [s.window, s.panel, s.raised, s.hover, theme.selected()] {
             let texts = [
                 theme.ink.primary,
                 theme.ink.secondary,

@@ -10,6 +10,9 @@ use crate::state::catalogue::{Dictionary, LoadedSae, name_of};
 use crate::state::requests::{Command, Commands, compare, dictionary, library};
 use crate::widgets::number::counted;
 
+/// Words of the action that takes a dictionary out of the project.
+pub(crate) const REMOVE: &str = "Remove from the project";
+
 /// A recent project or model: its name, where it is, what opens it.
 pub(crate) type Recent = (String, String, library::Command);
 
@@ -108,7 +111,7 @@ pub(crate) fn dictionary_actions(
             list.push((words, this.into()));
         }
     }
-    list.push(("Remove from the project".to_owned(), Do::Remove(id).into()));
+    list.push((REMOVE.to_owned(), Do::Remove(id).into()));
     list
 }
 
@@ -122,6 +125,10 @@ pub(crate) fn actions_ui(
     ui.set_min_width(240.0);
     ui.spacing_mut().item_spacing.y = 2.0;
     for (words, command) in dictionary_actions(state, dictionary) {
+        // What takes something away stands apart.
+        if words == REMOVE {
+            ui.separator();
+        }
         if ui.button(words).clicked() {
             commands.send(command);
             ui.close();

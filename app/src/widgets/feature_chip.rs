@@ -4,7 +4,7 @@ use egui::{FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetIn
 use umbra_core::features::Name;
 use umbra_core::ids::FeatureId;
 
-use super::feature_name;
+use super::{feature_name, focus};
 use crate::theme::{Hue, Theme, size, space};
 
 /// Height of a chip.
@@ -100,9 +100,10 @@ impl<'a> FeatureChip<'a> {
         }
         let (open, beside) = (response.clicked(), response.middle_clicked());
         let seen = response.interact_rect;
-        response
-            .on_hover_cursor(egui::CursorIcon::PointingHand)
-            .on_hover_ui(card);
+        let response = response.on_hover_cursor(egui::CursorIcon::PointingHand);
+        if !focus::rests(ui.ctx()) {
+            response.on_hover_ui(card);
+        }
         ChipReply { open, beside, seen }
     }
 

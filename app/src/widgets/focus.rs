@@ -58,12 +58,19 @@ pub(crate) struct Keyboard {
     moved: bool,
     /// Whether the last press was a key, not a button of the mouse.
     by_keys: bool,
+    /// Whether the mouse rests since a key was pressed.
+    rests: bool,
 }
 
 fn with<R>(ctx: &Context, what: impl FnOnce(&mut Keyboard) -> R) -> R {
     let plugin = ctx.plugin_or_default::<Keyboard>();
     let mut keyboard = plugin.lock();
     what(&mut keyboard)
+}
+
+/// Whether the mouse has not been touched since a key was pressed: what it happens to lie on shows no card.
+pub(crate) fn rests(ctx: &Context) -> bool {
+    with(ctx, |keyboard| keyboard.rests)
 }
 
 /// Asks for the focus on a part of `screen`.
@@ -192,14 +199,17 @@ impl Plugin for Keyboard {
                     key, pressed: true, ..
                 } => {
                     self.by_keys = true;
+                    self.rests = true;
                     if matches!(key, Key::Tab | Key::Escape) {
                         self.wish = None;
                     }
                 }
                 Event::PointerButton { pressed: true, .. } => {
                     self.by_keys = false;
+                    self.rests = false;
                     self.wish = None;
                 }
+                Event::PointerMoved(_) | Event::MouseWheel { .. } => self.rests = false,
                 _ => {}
             }
         }

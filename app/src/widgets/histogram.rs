@@ -203,14 +203,13 @@ impl<'a> HistogramPlot<'a> {
         axes.upwards(plot, heights.collect());
         let end = |edge: Option<&f64>| edge.copied().unwrap_or(0.0);
         let (first, last) = (end(self.edges.first()), end(self.edges.last()));
-        let middle = f64::midpoint(first, last);
-        let mut ticks = vec![
-            (plot.left(), number(first)),
-            (plot.center().x, number(middle)),
-            (plot.right(), number(last)),
-        ];
-        ticks.dedup_by(|a, b| a.1 == b.1);
-        axes.across(plot, ticks);
+        let x = |value: f64| {
+            let share = (value - first) / (last - first);
+            plot.left() + share as f32 * plot.width()
+        };
+        let ticks = plot::round_ticks((first, last), plot.width());
+        let ticks = ticks.into_iter().map(|(tick, text)| (x(tick), text));
+        axes.across(plot, ticks.collect());
         let counted = self.of.counted[1];
         let counted = if log {
             format!("{counted}, logarithmic")

@@ -23,6 +23,7 @@ pub(crate) struct Meaning<'a> {
     title: &'a str,
     definition: &'a str,
     value: Option<&'a str>,
+    said: Option<&'a str>,
     csv: Option<&'a dyn Fn() -> String>,
     picture: Option<Rect>,
     svg: Option<&'a dyn Fn() -> String>,
@@ -35,6 +36,7 @@ impl<'a> Meaning<'a> {
             title,
             definition,
             value: None,
+            said: None,
             csv: None,
             picture: None,
             svg: None,
@@ -45,6 +47,13 @@ impl<'a> Meaning<'a> {
     #[must_use]
     pub(crate) fn value(mut self, value: Option<&'a str>) -> Self {
         self.value = value;
+        self
+    }
+
+    /// The value in words, where it is several numbers.
+    #[must_use]
+    pub(crate) fn said(mut self, said: Option<&'a str>) -> Self {
+        self.said = said;
         self
     }
 
@@ -80,6 +89,13 @@ impl std::fmt::Debug for Meaning<'_> {
     }
 }
 
+/// What was under the pointer.
+#[derive(Debug, Clone)]
+struct Asked {
+    value: String,
+    said: Option<String>,
+}
+
 /// The menu of the widget `response`, drawn last; opens on a right click, and by the menu key or Shift+F10 where the widget has the focus.
 pub(crate) fn menu(response: &Response, meaning: &Meaning<'_>) {
     let focused = response.has_focus().then_some(response.id);
@@ -93,7 +109,10 @@ pub(crate) fn menu_within(response: &Response, focused: Option<Id>, meaning: &Me
         egui::Popup::is_id_open(&response.ctx, egui::Popup::default_response_id(response));
     // What was under the pointer when the menu opened: later the pointer is on the menu.
     if !is_open {
-        let value = meaning.value.map(str::to_owned);
+        let value = meaning.value.map(|value| Asked {
+            value: value.to_owned(),
+            said: meaning.said.map(str::to_owned),
+        });
         response.ctx.data_mut(|data| data.insert_temp(asked, value));
     }
     let layer = response.layer_id;
@@ -103,9 +122,9 @@ pub(crate) fn menu_within(response: &Response, focused: Option<Id>, meaning: &Me
 }
 
 fn entries_ui(ui: &mut Ui, (asked, layer): (Id, LayerId), meaning: &Meaning<'_>) {
-    let value = ui.data(|data| data.get_temp::<Option<String>>(asked));
+    let value = ui.data(|data| data.get_temp::<Option<Asked>>(asked));
     let value = value.flatten();
-    if let Some(value) = &value
+    if let Some(Asked { value, .. }) = &value
         && ui.button("Copy value").clicked()
     {
         ui.ctx().copy_text(value.clone());
@@ -121,7 +140,9 @@ fn entries_ui(ui: &mut Ui, (asked, layer): (Id, LayerId), meaning: &Meaning<'_>)
         pictures_ui(ui, layer, rect, meaning);
     }
     if !meaning.definition.is_empty() {
-        question_ui(ui, meaning.title, meaning.definition, value.as_deref());
+        let shown = value.as_ref();
+        let shown = shown.map(|asked| asked.said.as_deref().unwrap_or(&asked.value));
+        question_ui(ui, meaning.title, meaning.definition, shown);
     }
 }
 
@@ -163,11 +184,14 @@ fn sentence(words: &str) -> String {
 pub(crate) fn question_ui(ui: &mut Ui, title: &str, definition: &str, value: Option<&str>) {
     ui.menu_button("What is this number?", |ui| {
         ui.set_max_width(260.0);
-        ui.label(title);
-        if let Some(value) = value {
-            ui.label(mono(value));
-        }
-        let words = caption(sentence(definition)).color(Theme::from_ui(ui).ink.secondary);
-        ui.add(egui::Label::new(words).wrap());
+        // Menus justify their entries, which would space the letters of a line that wraps.
+        ui.with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
+            ui.label(title);
+            if let Some(value) = value {
+                ui.label(mono(value));
+            }
+            let words = caption(sentence(definition)).color(Theme::from_ui(ui).ink.secondary);
+            ui.add(egui::Label::new(words).wrap());
+        });
     });
 }

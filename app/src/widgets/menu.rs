@@ -6,6 +6,8 @@ use egui::{
     Response, SetOpenCommand, Ui,
 };
 
+use crate::theme::space;
+
 /// Whether the keyboard asks for the menu of what has the focus.
 pub(crate) fn asked_by_key(ctx: &Context) -> bool {
     ctx.input_mut(|input| {
@@ -86,7 +88,7 @@ struct Opened {
     returns: Option<Id>,
 }
 
-/// Shows the menu `id` of the widget `of`.
+/// Shows the menu `id` of the widget `of`; one that is higher than the window scrolls.
 pub(crate) fn popup(id: Id, of: &Response, ask: Ask, content: impl FnOnce(&mut Ui)) {
     let ctx = &of.ctx;
     let place = id.with("opened");
@@ -112,7 +114,11 @@ pub(crate) fn popup(id: Id, of: &Response, ask: Ask, content: impl FnOnce(&mut U
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
         .open_memory(set)
         .show(|ui| {
-            content(ui);
+            let most = ctx.content_rect().height() - 2.0 * space::GROUP;
+            egui::ScrollArea::vertical()
+                .max_height(most)
+                .min_scrolled_height(most)
+                .show(ui, content);
             !ui.is_sizing_pass()
         });
     let is_open = Popup::is_id_open(ctx, id);

@@ -9,7 +9,7 @@ use egui::{
 };
 use egui_plot::{GridMark, Plot};
 
-use super::number::percent;
+use super::number::{number, percent};
 use crate::theme::{Theme, caption, size, space};
 
 /// Width of the numbers at the y axis, the same for all so that plots below one another align.
@@ -180,7 +180,45 @@ fn apart(spans: &[Rangef]) -> Vec<usize> {
     vec![last]
 }
 
-/// Counts to name on an axis from 0 to `most`: powers of ten on a logarithmic one, else halves or fifths of a round number.
+/// Round values to name on a linear axis `width` points wide, with their texts; the ends where no two round values lie between them.
+pub(super) fn round_ticks((first, last): (f64, f64), width: f32) -> Vec<(f64, String)> {
+    let span = last - first;
+    if !(span.is_finite() && span > 0.0) {
+        return vec![(first, number(first))];
+    }
+    let least = span / f64::from((width / 60.0).clamp(2.0, 6.0));
+    let power = least.log10().floor();
+    let unit = 10_f64.powf(power);
+    let (digit, step) = [1.0, 2.0, 5.0, 10.0]
+        .map(|digit| (digit, digit * unit))
+        .into_iter()
+        .find(|(_, step)| *step >= least * 0.999)
+        .unwrap_or((10.0, 10.0 * unit));
+    let power = if digit < 10.0 { power } else { power + 1.0 };
+    let decimals = (-power).clamp(0.0, 9.0) as usize;
+    let from = (first / step - 1e-9).ceil() as i64;
+    let to = (last / step + 1e-9).floor() as i64;
+    let small = step < 1e-4;
+    let text = |value: f64| {
+        if small || value.abs() >= 999.5 {
+            number(value)
+        } else if value < 0.0 {
+            format!("−{:.decimals$}", -value)
+        } else {
+            format!("{value:.decimals$}")
+        }
+    };
+    let ticks: Vec<_> = (from..=to)
+        .map(|i| i as f64 * step)
+        .map(|value| (value, text(value)))
+        .collect();
+    if ticks.len() < 2 {
+        return vec![(first, number(first)), (last, number(last))];
+    }
+    ticks
+}
+
+/// Counts to name on an axis from 0 to `most`: powers of ten on a logarithmic one, and 2 or 5 times the last where much is above it; else halves or fifths of a round number.
 pub(super) fn count_ticks(most: u64, log: bool) -> Vec<u64> {
     if most == 0 {
         return vec![0];
@@ -193,6 +231,11 @@ pub(super) fn count_ticks(most: u64, log: bool) -> Vec<u64> {
             ticks.push(tick);
             tick *= 10;
         }
+        let above = |tick: &u64| {
+            let share = (*tick as f64 / power as f64).ln() / (most as f64 + 1.0).ln();
+            *tick <= most && share >= 0.15
+        };
+        ticks.extend([5 * power, 2 * power].into_iter().find(above));
         return ticks;
     }
     let step = [power / 2, power, 2 * power, 5 * power]
@@ -285,7 +328,22 @@ mod tests {
         assert_eq!(count_ticks(3, false), [0, 1, 2, 3]);
         assert_eq!(count_ticks(9700, false), [0, 2000, 4000, 6000, 8000]);
         assert_eq!(count_ticks(3000, true), [0, 1, 10, 100, 1000]);
+        assert_eq!(count_ticks(76, true), [0, 1, 10, 50]);
+        assert_eq!(count_ticks(36, true), [0, 1, 10, 20]);
         assert_eq!(count_ticks(0, true), [0]);
+    }
+
+    #[test]
+    fn values_are_named_at_round_numbers() {
+        let texts = |ends, width| -> Vec<String> {
+            let ticks = round_ticks(ends, width).into_iter();
+            ticks.map(|(_, text)| text).collect()
+        };
+        assert_eq!(texts((-0.631, 0.758), 180.0), ["−0.5", "0.0", "0.5"]);
+        assert_eq!(texts((0.0, 9.28), 240.0), ["0", "5"]);
+        assert_eq!(texts((0.0, 29.7), 240.0), ["0", "10", "20"]);
+        assert_eq!(texts((-631.0, 7580.0), 240.0).len(), 2);
+        assert_eq!(texts((2.0, 2.0), 240.0), ["2.00"]);
     }
 
     #[test]

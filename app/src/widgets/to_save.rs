@@ -4,6 +4,21 @@ use std::sync::Arc;
 
 use egui::{Context, Id};
 
+fn copied_words() -> Id {
+    Id::unique("words of what is copied")
+}
+
+/// Copies `text` and says what it is: `3 rows`.
+pub(crate) fn copy(ctx: &Context, text: String, what: String) {
+    ctx.copy_text(text);
+    ctx.data_mut(|data| data.insert_temp(copied_words(), what));
+}
+
+/// Takes the words of what was copied last.
+pub(crate) fn copied(ctx: &Context) -> Option<String> {
+    ctx.data_mut(|data| data.remove_temp(copied_words()))
+}
+
 /// A file that a person asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ToSave {

@@ -196,14 +196,7 @@ fn largest_ui(ui: &mut Ui, state: &AppState, (read, feature): (&Read<'_>, Featur
         ui.label(caption("on").color(secondary));
         ui.label(mono_caption(format!("“{text}”")));
         if let Some(most) = known_most(state, feature) {
-            let share = percent(f64::from(act.abs() / most));
-            let against = if read.scale.signed {
-                "largest size"
-            } else {
-                "maximum"
-            };
-            let most = number(f64::from(most));
-            let words = format!("{share} of the feature's {against}, {most}");
+            let words = against(act, most, read.scale.signed);
             let help = "Against the activation of largest size on the index's text";
             ui.label(caption(words).color(secondary))
                 .on_hover_text(help);
@@ -211,9 +204,27 @@ fn largest_ui(ui: &mut Ui, state: &AppState, (read, feature): (&Read<'_>, Featur
     });
 }
 
+/// An activation against the largest size in the index; a share only where it is one.
+fn against(act: f32, most: f32, signed: bool) -> String {
+    let known = number(f64::from(most));
+    if act.abs() > most {
+        return format!("above its largest in the index, {known}");
+    }
+    let share = percent(f64::from(act.abs() / most));
+    let what = if signed { "largest size" } else { "maximum" };
+    format!("{share} of the feature's {what}, {known}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::peak;
+    use super::{against, peak};
+
+    #[test]
+    fn more_than_the_index_has_is_no_share() {
+        let words = |act| against(act, 4.0, false).replace('\u{202F}', " ");
+        assert_eq!(words(2.0), "50.0 % of the feature's maximum, 4.00");
+        assert_eq!(words(-4.2), "above its largest in the index, 4.00");
+    }
 
     #[test]
     fn the_largest_activation_is_by_size_over_tokens_that_count() {

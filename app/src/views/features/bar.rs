@@ -42,7 +42,7 @@ impl Action {
             Self::Label if many > 1 => return format!("Label all {}…", count(many as u64)),
             Self::Label => "Label…",
             Self::Report if many > 1 => return format!("Report on {}", count(many as u64)),
-            Self::Report => "Report",
+            Self::Report => "Report into the project",
             Self::ReportTo => "Report to a file…",
             Self::Steer => "Steer",
             Self::Compare => "Compare",

@@ -2,6 +2,7 @@
 
 use egui::{Ui, vec2};
 use egui_plot::{MarkerShape, Plot, PlotPoint, PlotPoints, Points};
+use umbra_core::features::Summary;
 use umbra_core::ids::FeatureId;
 
 use crate::state::AppState;
@@ -140,7 +141,7 @@ fn menu(
 ) {
     let value = near.map(|feature| {
         let summary = &table.summaries[feature.index()];
-        format!("{}\t{}", summary.density, summary.strongest())
+        format!("{feature}\t{}\t{}", summary.density, summary.strongest())
     });
     let csv = || {
         let lines = rows.iter().map(|feature| {
@@ -154,8 +155,19 @@ fn menu(
         });
         csv::table::<[csv::Value; 3]>(&["Feature", "Density", "Max"], lines)
     };
-    let meaning = Meaning::new("Map of features", DEFINITION).value(value.as_deref());
+    let said = near.map(|feature| said(feature, &table.summaries[feature.index()]));
+    let meaning = Meaning::new("Map of features", DEFINITION);
+    let meaning = meaning.value(value.as_deref()).said(said.as_deref());
     meaning::menu(response, &meaning.csv(&csv).picture(place));
+}
+
+/// `Feature 505: density 48.4 %, largest activation 29.7`.
+fn said(feature: FeatureId, summary: &Summary) -> String {
+    format!(
+        "Feature {feature}: density {}, largest activation {}",
+        percent(summary.density),
+        number(summary.strongest())
+    )
 }
 
 fn place(table: &Table, feature: FeatureId) -> Option<PlotPoint> {

@@ -303,12 +303,15 @@ impl FeaturesView {
             commands,
             action: &mut action,
         };
+        let found;
         let columns: &[_] = if name == FOUND {
-            &table::FOUND
+            found = table::found_columns(ui, &shown.found);
+            &found
         } else {
             &table::COLUMNS
         };
         let grid = Grid::new(name, columns)
+            .columns_of(ALL)
             .title("Features of the dictionary")
             .fill()
             .several()
@@ -339,6 +342,13 @@ impl FeaturesView {
     fn filter_ui(&mut self, ui: &mut Ui, table: &Table, state: &AppState, commands: &mut Commands) {
         let mut filter = state.features.filter.clone();
         let shown = self.shown.latest().map_or(0, |shown| shown.rows.len());
+        let hides = if !Filter::parse(&filter).words.is_empty() {
+            Some("No map while words are searched: the table is ordered by relevance")
+        } else if ui.available_height() <= ROOM_FOR_MAP {
+            Some("No room for the map: enlarge the window or make the text smaller")
+        } else {
+            None
+        };
         ui.horizontal(|ui| {
             let secondary = Theme::from_ui(ui).ink.secondary;
             let name = ui.label(caption("Filter").color(secondary));
@@ -364,9 +374,7 @@ impl FeaturesView {
                 }
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                ui.toggle_value(&mut self.map, "Map").on_hover_text(
-                    "Plot density against largest activation, one point per feature",
-                );
+                self.map_button_ui(ui, hides);
                 let label = ui.label(caption(counted(table, state, shown)).color(secondary));
                 let over = state.features.index.as_ref().map(|index| {
                     format!(
@@ -385,6 +393,22 @@ impl FeaturesView {
             commands.send(features::Command::Filter(filter));
         }
         ui.add_space(space::CHIP);
+    }
+}
+
+impl FeaturesView {
+    /// Shows or hides the map; pressed only while the map is seen, disabled with the reason where it cannot be.
+    fn map_button_ui(&mut self, ui: &mut Ui, hides: Option<&str>) {
+        let mut pressed = self.map && hides.is_none();
+        let button = egui::Button::selectable(pressed, "Map");
+        let response = ui.add_enabled(hides.is_none(), button);
+        if response.clicked() {
+            pressed = !pressed;
+            self.map = pressed;
+        }
+        response
+            .on_hover_text("Plot density against largest activation, one point per feature")
+            .on_disabled_hover_text(hides.unwrap_or_default());
     }
 }
 

@@ -21,6 +21,13 @@ use crate::widgets::number::{number, percent};
 use crate::widgets::snippet;
 use crate::widgets::token_strip::Scale;
 
+/// Features by whose reasons the column is as wide as it is.
+const BEST: usize = 30;
+
+/// Least and largest width of the reasons.
+const WHY_LEAST: f32 = 150.0;
+const WHY_MOST: f32 = 290.0;
+
 /// Promoted tokens in a row.
 const PROMOTED: usize = 6;
 
@@ -29,10 +36,21 @@ pub(super) const COLUMNS: [Column<'static>; 9] = [
     NUMBER, NAME, EXAMPLE, PROMOTES, ACTIVITY, DENSITY, MEAN, MAX, NORM,
 ];
 
-/// Columns of the features that a search found.
-pub(super) const FOUND: [Column<'static>; 10] = [
-    NUMBER, NAME, WHY, EXAMPLE, PROMOTES, ACTIVITY, DENSITY, MEAN, MAX, NORM,
-];
+/// Columns of the features that a search found; the reasons of the best get the room that their words take.
+pub(super) fn found_columns(ui: &Ui, found: &Found) -> [Column<'static>; 10] {
+    let font = egui::FontId::proportional(crate::theme::size::BODY);
+    let ink = Theme::from_ui(ui).ink.secondary;
+    let words = |hit: &Hit| {
+        let galley = ui.painter().layout_no_wrap(reason(hit), font.clone(), ink);
+        galley.size().x.ceil() + 1.0
+    };
+    let best = found.hits.iter().take(BEST).map(words);
+    let width = best.fold(WHY_LEAST, f32::max).min(WHY_MOST);
+    let why = WHY.width(width, width);
+    [
+        NUMBER, NAME, why, EXAMPLE, PROMOTES, ACTIVITY, DENSITY, MEAN, MAX, NORM,
+    ]
+}
 
 const NUMBER: Column<'static> = Column::number(By::Number.id(), "Feature")
     .definition("Number of the feature in its dictionary")
@@ -50,7 +68,7 @@ const WHY: Column<'static> = Column::text(By::Relevance.id(), "Why it was found"
     .definition(
         "Best match first: features whose label matches, that peak on the words, whose examples hold them, that promote or suppress them",
     )
-    .width(150.0, 210.0);
+    .width(WHY_LEAST, 210.0);
 
 const EXAMPLE: Column<'static> = Column::text("example", "Strongest example")
     .definition("The text where the feature is most active; the token of the peak is underlined")
@@ -348,16 +366,19 @@ fn number_ui(ui: &mut Ui, feature: FeatureId, summary: Option<&Summary>) {
     ui.add(egui::Label::new(mono(feature.to_string())).selectable(false));
 }
 
+/// The strongest reason, and how many more there are.
+fn reason(hit: &Hit) -> String {
+    let reasons = hit.reasons();
+    match reasons.as_slice() {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, more @ ..] => format!("{first} +{}", more.len()),
+    }
+}
+
 fn why_ui(ui: &mut Ui, hit: Option<&Hit>) {
-    let reasons = hit.map(Hit::reasons).unwrap_or_default();
-    let Some(first) = reasons.first() else {
-        return;
-    };
-    let text = if reasons.len() > 1 {
-        format!("{first} +{}", reasons.len() - 1)
-    } else {
-        first.to_string()
-    };
+    let Some(hit) = hit else { return };
+    let text = reason(hit);
     let secondary = Theme::from_ui(ui).ink.secondary;
     let text = egui::RichText::new(text).color(secondary);
     ui.add(egui::Label::new(text).truncate().selectable(false));

@@ -11,6 +11,7 @@ use super::copies::{self, Menu};
 use super::selection::Pick;
 use super::{Frame, Height, Reply, Rows, Selection, head};
 use crate::theme::{Theme, size, space};
+use crate::widgets::focus;
 use crate::widgets::menu::{self, Ask};
 use crate::widgets::scroll;
 
@@ -138,8 +139,9 @@ fn row_ui(
     }
     if response.clicked() {
         frame.focus.request_focus();
-        let modifiers = response.ctx.input(|input| input.modifiers);
-        selection.pick(&*rows, at, Pick::of(modifiers, frame.grid.several));
+        let several = frame.grid.several;
+        let how = response.ctx.input(|input| Pick::of_click(input, several));
+        selection.pick(&*rows, at, how);
         (reply.chosen, reply.clicked) = (Some(at), Some(at));
     }
     if response.double_clicked() {
@@ -148,7 +150,7 @@ fn row_ui(
     if response.middle_clicked() {
         reply.beside = Some(at);
     }
-    if rows.has_cards() {
+    if rows.has_cards() && !focus::rests(&response.ctx) {
         response.on_hover_ui_at_pointer(|ui| rows.card_ui(ui, at));
     }
 }
@@ -236,6 +238,7 @@ fn menu_ui(
                 title: frame.grid.title,
                 shown: frame.shown,
                 row: of.row,
+                selected: &selected,
                 column: of.column,
             },
         );

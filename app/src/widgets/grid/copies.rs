@@ -7,8 +7,8 @@ use egui::{Context, Id, Ui};
 
 use super::{Rows, Shown};
 use crate::widgets::csv::{self, Value};
-use crate::widgets::meaning;
 use crate::widgets::to_save::{self, ToSave};
+use crate::widgets::{meaning, number};
 
 /// Time for writing rows in one frame.
 const SHARE: Duration = Duration::from_millis(6);
@@ -19,6 +19,8 @@ pub(super) struct Menu<'a, 'b> {
     pub(super) title: &'a str,
     pub(super) shown: &'b [Shown<'a>],
     pub(super) row: usize,
+    /// Keys of the selected rows, ascending.
+    pub(super) selected: &'b [u64],
     pub(super) column: usize,
 }
 
@@ -30,8 +32,22 @@ pub(super) fn entries_ui(ui: &mut Ui, rows: &dyn Rows, menu: &Menu<'_, '_>) {
             .copy_text(rows.value(menu.row, column.id).to_string());
         ui.close();
     }
-    if ui.button("Copy row").clicked() {
-        ui.ctx().copy_text(row_text(rows, menu));
+    let many = menu.selected.len().max(1) as u64;
+    let what = number::counted(many, "row");
+    let words = if many > 1 {
+        format!("Copy {what}")
+    } else {
+        "Copy row".to_owned()
+    };
+    if ui.button(words).clicked() {
+        let of = menu.selected;
+        let rows_of = (0..rows.count()).filter(|row| of.binary_search(&rows.key(*row)).is_ok());
+        let texts: Vec<String> = if many > 1 {
+            rows_of.map(|row| row_text(rows, menu, row)).collect()
+        } else {
+            vec![row_text(rows, menu, menu.row)]
+        };
+        to_save::copy(ui.ctx(), texts.join("\n"), what);
         ui.close();
     }
     if ui.button("Copy table as CSV").clicked() {
@@ -53,10 +69,10 @@ pub(super) fn entries_ui(ui: &mut Ui, rows: &dyn Rows, menu: &Menu<'_, '_>) {
     }
 }
 
-/// The row's values with tabs between them, as spreadsheets take them.
-fn row_text(rows: &dyn Rows, menu: &Menu<'_, '_>) -> String {
+/// A row's values with tabs between them, as spreadsheets take them.
+fn row_text(rows: &dyn Rows, menu: &Menu<'_, '_>, row: usize) -> String {
     let value = |shown: &Shown<'_>| {
-        let value = rows.value(menu.row, shown.column.id).to_string();
+        let value = rows.value(row, shown.column.id).to_string();
         value.replace(['\t', '\n', '\r'], " ")
     };
     let values: Vec<String> = menu.shown.iter().map(value).collect();
@@ -131,7 +147,7 @@ pub(super) fn go_on(ctx: &Context, id: Id, rows: &dyn Rows) {
     let text = std::mem::take(&mut writing.text);
     match writing.file.take() {
         Some(name) => to_save::put(ctx, ToSave::text(name, text)),
-        None => ctx.copy_text(text),
+        None => to_save::copy(ctx, text, number::counted(of.0 as u64, "row")),
     }
     ctx.data_mut(|data| data.remove_temp::<Shared>(place));
 }

@@ -100,6 +100,7 @@ enum Height {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Grid<'a> {
     name: &'a str,
+    family: &'a str,
     title: &'a str,
     columns: &'a [Column<'a>],
     height: Height,
@@ -135,6 +136,7 @@ impl<'a> Grid<'a> {
     pub(crate) fn new(name: &'a str, columns: &'a [Column<'a>]) -> Self {
         Self {
             name,
+            family: name,
             title: name,
             columns,
             height: Height::Most(f32::INFINITY),
@@ -148,6 +150,13 @@ impl<'a> Grid<'a> {
     #[must_use]
     pub(crate) fn title(mut self, title: &'a str) -> Self {
         self.title = title;
+        self
+    }
+
+    /// Shares widths and hidden columns with the table of this name; its order stays its own.
+    #[must_use]
+    pub(crate) fn columns_of(mut self, family: &'a str) -> Self {
+        self.family = family;
         self
     }
 
@@ -188,7 +197,10 @@ impl<'a> Grid<'a> {
 
     /// Draws the table over the width that is there.
     pub(crate) fn show(self, ui: &mut Ui, rows: &mut dyn Rows, selection: &mut Selection) -> Reply {
-        let arrangement = arrangement::of(ui.ctx(), self.name);
+        let arrangement = Arrangement {
+            sort: sort(ui.ctx(), self.name),
+            ..arrangement::of(ui.ctx(), self.family)
+        };
         let room = ui.available_width() - space::PANEL;
         let shown = column::fit(self.columns, &arrangement, room);
         let total = column::total(&shown);
@@ -250,7 +262,27 @@ impl Frame<'_, '_> {
     }
 
     fn keep(&self, ui: &Ui, arrangement: Arrangement) {
-        arrangement::change(ui.ctx(), self.grid.name, arrangement);
+        let (name, family) = (self.grid.name, self.grid.family);
+        if name != family {
+            let order = Arrangement {
+                sort: arrangement.sort.clone(),
+                ..Arrangement::default()
+            };
+            arrangement::change(ui.ctx(), name, order);
+        }
+        let sort = if name == family {
+            arrangement.sort
+        } else {
+            sort(ui.ctx(), family)
+        };
+        arrangement::change(
+            ui.ctx(),
+            family,
+            Arrangement {
+                sort,
+                ..arrangement
+            },
+        );
     }
 
     /// Left and right move what is wider than its place.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use egui::{EventFilter, Key, Modifiers, Ui};
+use egui::{Event, EventFilter, InputState, Key, Modifiers, PointerButton, Ui};
 
 use super::{Frame, Reply, Rows};
 
@@ -104,8 +104,22 @@ pub(super) enum Pick {
 }
 
 impl Pick {
+    /// The way that a click asks for, by the modifier keys as they were when the button went up.
+    pub(super) fn of_click(input: &InputState, several: bool) -> Self {
+        let released = input.events.iter().find_map(|event| match event {
+            Event::PointerButton {
+                button: PointerButton::Primary,
+                pressed: false,
+                modifiers,
+                ..
+            } => Some(*modifiers),
+            _ => None,
+        });
+        Self::of(released.unwrap_or(input.modifiers), several)
+    }
+
     /// The way that the modifier keys ask for.
-    pub(super) fn of(modifiers: Modifiers, several: bool) -> Self {
+    fn of(modifiers: Modifiers, several: bool) -> Self {
         if several && modifiers.shift {
             Self::Extend
         } else if several && modifiers.command {
@@ -151,24 +165,27 @@ pub(super) fn keys(
     let page = ui.data(|data| data.get_temp::<usize>(frame.id.with("page")));
     let page = page.unwrap_or(10).max(1);
     let last = count - 1;
-    let pressed = |key| ui.input(|input| input.key_pressed(key));
-    let target = if pressed(Key::ArrowDown) {
-        Some(at.map_or(0, |at| (at + 1).min(last)))
-    } else if pressed(Key::ArrowUp) {
-        Some(at.map_or(0, |at| at.saturating_sub(1)))
-    } else if pressed(Key::PageDown) {
-        Some((at.unwrap_or(0) + page).min(last))
-    } else if pressed(Key::PageUp) {
-        Some(at.unwrap_or(0).saturating_sub(page))
-    } else if pressed(Key::Home) {
-        Some(0)
-    } else if pressed(Key::End) {
-        Some(last)
-    } else {
-        None
+    let step = |key| match key {
+        Key::ArrowDown => Some(at.map_or(0, |at| (at + 1).min(last))),
+        Key::ArrowUp => Some(at.map_or(0, |at| at.saturating_sub(1))),
+        Key::PageDown => Some((at.unwrap_or(0) + page).min(last)),
+        Key::PageUp => Some(at.unwrap_or(0).saturating_sub(page)),
+        Key::Home => Some(0),
+        Key::End => Some(last),
+        _ => None,
     };
-    if let Some(target) = target.filter(|target| Some(*target) != at) {
-        let shift = ui.input(|input| input.modifiers.shift);
+    // Shift as it was when the key went down: by the end of the frame both may be up again.
+    let step = |event: &Event| match event {
+        Event::Key {
+            key,
+            pressed: true,
+            modifiers,
+            ..
+        } => Some((step(*key)?, modifiers.shift)),
+        _ => None,
+    };
+    let target = ui.input(|input| input.events.iter().find_map(step));
+    if let Some((target, shift)) = target.filter(|(target, _)| Some(*target) != at) {
         let how = if several && shift {
             Pick::Extend
         } else {
@@ -181,6 +198,7 @@ pub(super) fn keys(
     let Some(at) = selection.row(rows) else {
         return;
     };
+    let pressed = |key| ui.input(|input| input.key_pressed(key));
     if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter)) {
         reply.beside = Some(at);
     } else if pressed(Key::Enter) {

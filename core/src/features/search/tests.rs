@@ -91,11 +91,13 @@ fn defined(detail: &Detail, top: &[Vec<(String, bool)>], query: &[String]) -> Op
     hit.promotes = effect_matches(&detail.promoted, query).map(shared);
     hit.suppresses = effect_matches(&detail.suppressed, query).map(shared);
     let share = |count: usize| count as f64 / (hit.of as f64 + 2.0);
-    let place = |at: Option<usize>| at.map_or(0.0, |at| 1.0 / (at as f64 + 1.0));
-    hit.score = 4.0 * share(hit.peaks)
-        + share(hit.examples)
-        + 0.5 * place(hit.promotes.as_ref().map(|(_, at)| *at))
-        + 0.25 * place(hit.suppresses.as_ref().map(|(_, at)| *at));
+    let moves = match (&hit.promotes, &hit.suppresses) {
+        (Some((_, at)), _) => 2.0 + 1.0 / (*at as f64 + 1.0),
+        (None, Some((_, at))) => 1.0 / (*at as f64 + 1.0),
+        (None, None) => 0.0,
+    };
+    let peaks = if hit.peaks > 0 { 1.0 } else { 0.0 };
+    hit.score = peaks + 4.0 * share(hit.peaks) + share(hit.examples) + 0.001 * moves;
     (hit.score > 0.0).then_some(hit)
 }
 
@@ -154,6 +156,14 @@ fn words_of_the_context_are_found_and_the_reason_is_said() {
         "{:?}",
         hits[0]
     );
+    let strongest = |hit: &Hit| match hit.reasons().first() {
+        Some(Reason::Peaks { .. }) => 0,
+        Some(Reason::Examples { .. }) => 1,
+        Some(Reason::Promotes(_)) => 2,
+        _ => 3,
+    };
+    assert!(hits.is_sorted_by_key(strongest), "stronger reasons first");
+    assert!((0..4).all(|reason| hits.iter().any(|hit| strongest(hit) == reason)));
     assert!(all.search("qqqqq", &[]).is_empty());
     for hostile in ["", " ", "\"", "*", "a OR (", "\u{301}", "#", "999999999999"] {
         all.search(hostile, &[]);
