@@ -22,6 +22,9 @@ use crate::widgets::grid::{self, Column, Grid, Rows, Selection};
 use crate::widgets::histogram::{HistogramPlot, Of};
 use crate::widgets::number;
 
+/// Width of the least cosine with its label.
+const LEAST: f32 = 220.0;
+
 /// Height of the histograms.
 const HISTOGRAM: f32 = 140.0;
 
@@ -126,6 +129,9 @@ impl CompareView {
             }
             let help = "Matched features with at least this cosine are shared; a feature whose best cosine is lower is unique";
             // The number stays with its label where the line wraps.
+            if ui.available_size_before_wrap().x < LEAST {
+                ui.end_row();
+            }
             ui.horizontal(|ui| {
                 let label = ui.label("Shared from cosine").on_hover_text(help);
                 let drag = DragValue::new(&mut self.least)
