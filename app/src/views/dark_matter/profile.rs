@@ -19,7 +19,7 @@ const NUMBERS: f32 = 44.0;
 const DEFINITION: &str = "L2 norm of the dictionary's error on each token: above the line the part that a linear probe predicts from the activation, below it the rest";
 
 /// The ends of the axis and its zero.
-fn numbers(ui: &Ui, place: Rect, most: f32) {
+fn numbers(ui: &Ui, place: Rect, middle: f32, [above, below]: [f32; 2]) {
     let theme = Theme::from_ui(ui);
     let write = |y: f32, anchor: Align2, text: String| {
         let font = FontId::monospace(size::CAPTION);
@@ -27,10 +27,10 @@ fn numbers(ui: &Ui, place: Rect, most: f32) {
         ui.painter()
             .text(at, anchor, text, font, theme.ink.secondary);
     };
-    let end = number::number(f64::from(most));
-    write(place.top(), Align2::RIGHT_TOP, end.clone());
-    write(place.center().y, Align2::RIGHT_CENTER, "0".to_owned());
-    write(place.bottom(), Align2::RIGHT_BOTTOM, end);
+    let end = |value: f32| number::number(f64::from(value));
+    write(place.top(), Align2::RIGHT_TOP, end(above));
+    write(middle, Align2::RIGHT_CENTER, "0".to_owned());
+    write(place.bottom(), Align2::RIGHT_BOTTOM, end(below));
 }
 
 fn menu(response: &egui::Response, shown: &Shown<'_>, (pointed, place): (Option<usize>, Rect)) {
@@ -51,18 +51,22 @@ fn menu(response: &egui::Response, shown: &Shown<'_>, (pointed, place): (Option<
     meaning::menu(response, &meaning);
 }
 
-/// The longest bar of either half: both have one scale, which ends there.
-fn longest(norms: &[ErrorNorms], counts: &[bool]) -> f32 {
+/// The ends of the axis, above and below its zero: the longest bar of each half, or a third of the other where that is more.
+fn ends(norms: &[ErrorNorms], counts: &[bool]) -> [f32; 2] {
     let counted = norms.iter().zip(counts).filter(|(_, counts)| **counts);
-    let most = counted.fold(0.0_f32, |most, (norms, _)| {
-        most.max(norms.linear).max(norms.nonlinear)
+    let [above, below] = counted.fold([0.0_f32; 2], |[above, below], (norms, _)| {
+        [above.max(norms.linear), below.max(norms.nonlinear)]
     });
-    if most > 0.0 { most } else { 1.0 }
+    if above.max(below) > 0.0 {
+        [above.max(below / 3.0), below.max(above / 3.0)]
+    } else {
+        [1.0; 2]
+    }
 }
 
 /// Draws it; answers with the token that was clicked.
 pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>) -> Option<usize> {
-    let most = longest(&shown.errors.norms, &shown.errors.counts);
+    let [above, below] = ends(&shown.errors.norms, &shown.errors.counts);
     let theme = Theme::from_ui(ui);
     let many = shown.errors.norms.len().max(1);
     let width = ui.available_width();
@@ -75,8 +79,9 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>) -> Option<usize> {
     let slot = (rect.width() / many as f32).min(24.0);
     let gap = if slot >= 4.0 { 1.0 } else { 0.0 };
     let painter = ui.painter_at(rect.expand(1.0));
-    let middle = rect.center().y;
-    let half = HEIGHT / 2.0 - 2.0;
+    // One scale for both halves.
+    let unit = (HEIGHT - 4.0) / (above + below);
+    let middle = rect.top() + 2.0 + above * unit;
     let pointed = response
         .hover_pos()
         .filter(|at| at.x >= rect.left())
@@ -89,7 +94,7 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>) -> Option<usize> {
         if pointed == Some(token) || shown.token == Some(token) {
             painter.rect_filled(column, 0.0, theme.surface.hover);
         }
-        let length = |value: f32| (value / most).clamp(0.0, 1.0) * half;
+        let length = |value: f32| value.max(0.0) * unit;
         if shown.split {
             let up =
                 Rect::from_x_y_ranges(column.x_range(), middle - length(norms.linear)..=middle);
@@ -104,7 +109,7 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>) -> Option<usize> {
         }
     }
     painter.hline(rect.x_range(), middle, Stroke::new(1.0, theme.line.strong));
-    numbers(ui, scale, most);
+    numbers(ui, scale, middle, [above, below]);
     menu(&response, shown, (pointed, whole));
     let clicked = response.clicked();
     if let Some(token) = pointed {
@@ -118,14 +123,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_axis_ends_at_the_longest_bar_of_a_token_that_counts() {
-        let norms = [(90.0, 80.0), (2.0, 5.0), (7.0, 1.0)].map(|(linear, nonlinear)| ErrorNorms {
+    fn the_axis_ends_at_the_longest_bars_of_tokens_that_count() {
+        let norms = [(90.0, 80.0), (2.0, 5.0), (4.0, 9.0)].map(|(linear, nonlinear)| ErrorNorms {
             activation: 100.0,
             total: 50.0,
             linear,
             nonlinear,
         });
-        assert_eq!(longest(&norms, &[false, true, true]), 7.0);
-        assert_eq!(longest(&norms, &[false; 3]), 1.0);
+        assert_eq!(ends(&norms, &[false, true, true]), [4.0, 9.0]);
+        let short = ends(&norms[1..2], &[true]);
+        assert_eq!(short, [2.0, 5.0]);
+        assert_eq!(ends(&norms, &[false; 3]), [1.0; 2]);
     }
 }

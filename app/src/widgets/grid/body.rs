@@ -74,7 +74,12 @@ pub(super) fn table_ui(
     scroll::seen(ui, frame.grid.name, &output);
     let inner = output.inner_rect;
     let page = (inner.height() / space::TABLE_ROW).floor() as usize;
-    let whole = Rect::from_min_max(top, inner.max).intersect(outer);
+    let mut whole = Rect::from_min_max(top, inner.max).intersect(outer);
+    if matches!(frame.grid.height, Height::Most(_)) {
+        // Below few rows there is other content.
+        let end = inner.top() + rows.count() as f32 * space::TABLE_ROW;
+        whole.max.y = whole.max.y.min(end);
+    }
     ui.data_mut(|data| {
         data.insert_temp(frame.id.with("page"), page.saturating_sub(1).max(1));
         data.insert_temp(frame.id.with("body"), whole);
