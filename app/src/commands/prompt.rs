@@ -34,6 +34,7 @@ impl Command {
                     read(context); // at once: a frame later would be too late
                 }
             }
+            Self::Caret(at) => context.apply(Event::Prompt(prompt::Event::Caret(at))),
             Self::Rank(ranking) => {
                 context.apply(Event::Settings(settings::Event::Ranking(ranking)));
             }

@@ -42,6 +42,10 @@ pub(super) fn subject(state: &AppState, view: ViewId) -> Option<Subject> {
     let subject = match selection.focus {
         Focus::Nothing => None,
         Focus::Feature => selection.feature.map(Subject::Feature),
+        // The card of the feature stays while a person clicks and types in the sentence.
+        Focus::Token if view == ViewId::Prompt && state.prompt.side == Side::Features => {
+            selection.feature.map(Subject::Feature)
+        }
         Focus::Token => {
             let reading = state.prompt.reading.ready()?;
             let at = selection.token.filter(|at| *at < reading.tokens.len());
@@ -68,11 +72,11 @@ pub(super) fn subject(state: &AppState, view: ViewId) -> Option<Subject> {
             let (two, of) = (state.compare.chosen, selection.dictionary);
             two.is_some_and(|(a, b)| of == Some(a) || of == Some(b))
         }
-        (ViewId::DarkMatter, Subject::Token(_)) | (ViewId::Steering, Subject::Edit(_)) => true,
+        (ViewId::DarkMatter | ViewId::Prompt, Subject::Token(_))
+        | (ViewId::Steering, Subject::Edit(_)) => true,
         (ViewId::Prompt, Subject::Feature(_)) => {
             state.misfit().is_none() && state.prompt.side == Side::Features
         }
-        (ViewId::Prompt, Subject::Token(_)) => state.prompt.side != Side::Features,
         (ViewId::Prompt, Subject::Head(..)) => state.prompt.side == Side::Attention,
         _ => false,
     };

@@ -18,6 +18,9 @@ impl AppState {
             Event::Path(event) => self.path.apply(event, self.places.home.as_deref()),
             Event::Selection(event) => {
                 resume::gives_way(&mut self.resume, &event);
+                if matches!(event, super::selection::Event::Token(_)) {
+                    self.prompt.caret = None; // a person chose another
+                }
                 self.selection.apply(event);
             }
             Event::Resume(event) => self.resume.apply(event),

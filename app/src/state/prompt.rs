@@ -88,6 +88,8 @@ pub(crate) struct PromptState {
     pub(crate) tokens: Option<Tokens>,
     /// Time of the last keystroke.
     pub(crate) typed: Option<Instant>,
+    /// The caret's byte in what is being typed: its token is selected when the sentence is read.
+    pub(crate) caret: Option<usize>,
     /// The dictionary and input that the reading is for.
     pub(crate) reading_of: Option<(Reader, Input)>,
     /// The reading.
@@ -206,6 +208,8 @@ pub(crate) enum Event {
         /// Whether somebody types.
         typed: bool,
     },
+    /// Somebody types, and the caret is before this byte.
+    Caret(usize),
     /// Tokens in the place of a sentence.
     Tokens {
         /// The tokens.

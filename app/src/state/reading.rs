@@ -40,16 +40,25 @@ impl AppState {
         self.ranking_table().map(|table| &table.rarity)
     }
 
+    fn surveyed(&self) -> Option<&Surveyed> {
+        let surveyed = self.prompt.surveyed.as_ref()?;
+        Arc::ptr_eq(&surveyed.reading, self.reading()?).then_some(surveyed)
+    }
+
     /// The features of the reading that is shown, in the chosen order; none without a reading.
     pub(crate) fn survey(&self) -> Option<&Survey> {
-        let surveyed = self.prompt.surveyed.as_ref()?;
-        let is_shown = Arc::ptr_eq(&surveyed.reading, self.reading()?);
-        is_shown.then_some(&surveyed.survey)
+        let surveyed = self.surveyed()?;
+        Some(surveyed.by_size.as_ref().unwrap_or(&surveyed.survey))
+    }
+
+    /// The same by surprise, whatever order was chosen for the list; by size without an index.
+    pub(crate) fn surprises(&self) -> Option<&Survey> {
+        Some(&self.surveyed()?.survey)
     }
 
     /// The feature that surprises most in the sentence of Prompt, and where; the strongest one while nothing ranks by surprise.
     pub(crate) fn most_surprising(&self) -> Option<&Firing> {
-        self.survey()?.features.listed.first()
+        self.surprises()?.features.listed.first()
     }
 
     /// The active features of a token of the reading that is shown, in the chosen order.
@@ -78,16 +87,16 @@ impl AppState {
             self.prompt.surveyed = None;
             return;
         };
-        let table = self
-            .ranking_table()
-            .filter(|_| self.settings.ranking == Ranking::Surprise)
-            .cloned();
+        let table = self.ranking_table().cloned();
+        let by_size = table.is_some() && self.settings.ranking == Ranking::Activation;
         let same = |surveyed: &Surveyed| {
             let tables = match (&surveyed.table, &table) {
                 (Some(one), Some(other)) => Arc::ptr_eq(one, other),
                 (one, other) => one.is_none() && other.is_none(),
             };
-            tables && Arc::ptr_eq(&surveyed.reading, &reading)
+            tables
+                && surveyed.by_size.is_some() == by_size
+                && Arc::ptr_eq(&surveyed.reading, &reading)
         };
         if self.prompt.surveyed.as_ref().is_some_and(same) {
             return;
@@ -96,10 +105,12 @@ impl AppState {
             Some(table) => table.rarity.survey(&reading),
             None => Survey::by_size(&reading),
         };
+        let by_size = by_size.then(|| Survey::by_size(&reading));
         self.prompt.surveyed = Some(Surveyed {
             reading,
             table,
             survey,
+            by_size,
         });
     }
 }

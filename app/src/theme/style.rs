@@ -31,6 +31,8 @@ pub(super) fn style(theme: &Theme) -> Style {
         floating_width: 4.0,
         // the bar stands beside what it scrolls, never on it
         floating_allocated_width: space::PANEL,
+        // and is seen wherever there is more than what is shown
+        dormant_handle_opacity: 0.5,
         ..ScrollStyle::floating()
     };
     style.interaction.tooltip_delay = 0.35;

@@ -13,8 +13,8 @@ use super::csv::{self, Value};
 use super::meaning::{self, Meaning};
 use crate::theme::{Hue, Theme, size, space};
 
-/// Width of a cell.
-const COLUMN: f32 = 92.0;
+/// Widths of a cell: narrower where all fit then.
+const COLUMN: std::ops::RangeInclusive<f32> = 64.0..=92.0;
 
 /// Height of a cell.
 const ROW: f32 = space::TABLE_ROW;
@@ -84,12 +84,18 @@ struct Found {
 impl TokenGrid<'_> {
     /// Draws the table; the cell that was clicked.
     pub(crate) fn ui(&self, ui: &mut Ui, cells: &dyn Cells) -> Option<(usize, usize)> {
-        let content = vec2(
-            COLUMN * self.columns.len() as f32,
-            ROW * self.rows.len() as f32,
-        );
         let bar = ui.spacing().scroll.bar_width + 2.0 * space::CHIP;
-        let high = (content.y + bar).min(self.height - HEADER).max(4.0 * ROW);
+        let all = ROW * self.rows.len() as f32;
+        let high = (all + bar).min(self.height - HEADER).max(4.0 * ROW);
+        let beside = if all + bar > high { bar } else { 0.0 }; // a bar for the rows
+        let room = ui.available_width() - GUTTER - beside;
+        let fitting = (room / self.columns.len().max(1) as f32).floor();
+        let wide = if fitting < *COLUMN.start() {
+            *COLUMN.end()
+        } else {
+            fitting.min(*COLUMN.end())
+        };
+        let content = vec2(wide * self.columns.len() as f32, all);
         let size = vec2(ui.available_width(), HEADER + high);
         let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
         let body = Rect::from_min_max(rect.min + vec2(GUTTER, HEADER), rect.max);
@@ -107,19 +113,20 @@ impl TokenGrid<'_> {
                 ui.set_min_size(content);
                 let origin = ui.max_rect().min;
                 if let Some(column) = self.selected.filter(|_| self.reveal) {
-                    let rect = cell_rect(origin, 0, column).with_max_y(origin.y + view.bottom());
+                    let rect =
+                        cell_rect(origin, wide, (0, column)).with_max_y(origin.y + view.bottom());
                     let rect = rect.with_min_y(origin.y + view.top());
-                    ui.scroll_to_rect(rect.expand2(vec2(COLUMN, 0.0)), None);
+                    ui.scroll_to_rect(rect.expand2(vec2(wide, 0.0)), None);
                 }
-                let columns = range(view.left(), view.right(), COLUMN, self.columns.len());
+                let columns = range(view.left(), view.right(), wide, self.columns.len());
                 let rows = range(view.top(), view.bottom(), ROW, self.rows.len());
                 let seen = rows.flat_map(|row| columns.clone().map(move |column| (row, column)));
                 for (row, column) in seen {
-                    let rect = cell_rect(origin, row, column);
+                    let rect = cell_rect(origin, wide, (row, column));
                     self.cell_ui(ui, rect, (row, column), (cells, &mut found));
                 }
             });
-        self.paint_names(ui, rect, body, shown.state.clamped_offset());
+        self.paint_names(ui, (rect, body), wide, shown.state.clamped_offset());
         self.menu(&whole, cells, &found);
         found.clicked
     }
@@ -192,7 +199,7 @@ impl TokenGrid<'_> {
         response.on_hover_ui(|ui| cells.card_ui(ui, row, column));
     }
 
-    fn paint_names(&self, ui: &Ui, rect: Rect, body: Rect, offset: Vec2) {
+    fn paint_names(&self, ui: &Ui, (rect, body): (Rect, Rect), wide: f32, offset: Vec2) {
         let theme = Theme::from_ui(ui);
         let caption = FontId::proportional(size::CAPTION);
         let secondary = theme.ink.secondary;
@@ -201,7 +208,7 @@ impl TokenGrid<'_> {
             body.y_range(),
         ));
         for row in range(offset.y, offset.y + body.height(), ROW, self.rows.len()) {
-            let rect = cell_rect(body.min - offset, row, 0);
+            let rect = cell_rect(body.min - offset, wide, (row, 0));
             let at = pos2(body.left() - space::CONTROL, rect.center().y);
             let name = &self.rows[row];
             left.text(at, Align2::RIGHT_CENTER, name, caption.clone(), secondary);
@@ -211,8 +218,8 @@ impl TokenGrid<'_> {
             rect.top()..=body.top(),
         ));
         let columns = self.columns.len();
-        for column in range(offset.x, offset.x + body.width(), COLUMN, columns) {
-            let cell = cell_rect(body.min - offset, 0, column);
+        for column in range(offset.x, offset.x + body.width(), wide, columns) {
+            let cell = cell_rect(body.min - offset, wide, (0, column));
             let lit = self.selected == Some(column);
             let top = pos2(cell.left() + space::CHIP, rect.top());
             let position = column.to_string();
@@ -231,9 +238,9 @@ impl TokenGrid<'_> {
     }
 }
 
-fn cell_rect(origin: Pos2, row: usize, column: usize) -> Rect {
-    let min = origin + vec2(column as f32 * COLUMN, row as f32 * ROW);
-    Rect::from_min_size(min, vec2(COLUMN - 1.0, ROW - 1.0))
+fn cell_rect(origin: Pos2, wide: f32, (row, column): (usize, usize)) -> Rect {
+    let min = origin + vec2(column as f32 * wide, row as f32 * ROW);
+    Rect::from_min_size(min, vec2(wide - 1.0, ROW - 1.0))
 }
 
 /// Returns the indices of the cells of `length` between `from` and `to`, of `all`.

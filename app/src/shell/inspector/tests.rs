@@ -47,7 +47,15 @@ fn it_follows_the_selection_where_the_screen_does_not_say_the_same() {
     let shown = subject(&state, ViewId::Features);
     assert_eq!(shown, Some(Subject::Feature(feature)));
     select(&mut state, selection::Event::Token(Some(2)));
-    assert_eq!(shown_on(&state), [ViewId::DarkMatter]);
+    assert_eq!(shown_on(&state), [ViewId::Prompt, ViewId::DarkMatter]);
+    let shown = subject(&state, ViewId::Prompt);
+    assert_eq!(shown, Some(Subject::Feature(feature)), "its card stays");
+    let typed = prompt::Event::Text {
+        text: "Once upon a time there".to_owned(),
+        typed: true,
+    };
+    state.apply(Event::Prompt(typed));
+    assert_eq!(subject(&state, ViewId::Prompt), shown, "and while typing");
     state.apply(Event::Prompt(prompt::Event::Side(Side::Attention)));
     assert_eq!(shown_on(&state), [ViewId::Prompt, ViewId::DarkMatter]);
     select(&mut state, selection::Event::Head(Layer(1), Head(2)));
@@ -61,6 +69,7 @@ fn what_is_gone_or_was_never_selected_is_not_shown() {
     let mut state = read();
     state.selection.focus = selection::Focus::Nothing;
     assert_eq!(shown_on(&state), []);
+    state.selection.feature = None;
     select(&mut state, selection::Event::Token(Some(999)));
     assert_eq!(shown_on(&state), []);
     select(&mut state, selection::Event::Edit(1));

@@ -19,12 +19,14 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 Some(now) if !text.trim().is_empty() => prompt.latencies.pressed(now),
                 _ => prompt.latencies.forget(),
             }
+            prompt.caret = typed.then_some(text.len());
             prompt.text = text;
             prompt.tokens = None;
         }
+        Event::Caret(at) => prompt.caret = Some(at),
         Event::Tokens { tokens, text, at } => {
             let before = prompt.written();
-            prompt.typed = None;
+            (prompt.typed, prompt.caret) = (None, None);
             prompt.text = text;
             prompt.tokens = Some(tokens);
             let after = prompt.written();
@@ -37,12 +39,12 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             state.history.apply(did);
         }
         Event::Put(written) => {
-            prompt.typed = None;
+            (prompt.typed, prompt.caret) = (None, None);
             prompt.text = written.text;
             prompt.tokens = written.tokens;
         }
         Event::Restored(shown) => {
-            prompt.typed = None;
+            (prompt.typed, prompt.caret) = (None, None);
             prompt.text = shown.text;
             prompt.tokens = shown.tokens;
         }
@@ -96,6 +98,19 @@ fn arrived(state: &mut AppState, dictionary: Reader, load: Load<Arc<Reading>>) {
         let tokens = reading.tokens.len();
         let selected = &mut state.selection.token;
         *selected = selected.filter(|at| *at < tokens);
+        if let Some(caret) = prompt.caret {
+            *selected = Some(token_before(reading, caret));
+        }
+        if reading.text == prompt.text {
+            prompt.caret = None;
+        }
     }
     prompt.reading = load;
+}
+
+/// The token that ends at the caret or is around it.
+fn token_before(reading: &Reading, caret: usize) -> usize {
+    let spans = reading.spans.iter().enumerate();
+    let mut begun = spans.filter(|(_, span)| !span.is_empty() && span.start < caret);
+    begun.next_back().map_or(0, |(token, _)| token)
 }

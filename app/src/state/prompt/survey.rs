@@ -12,8 +12,10 @@ use crate::state::features::Table;
 pub(crate) struct Surveyed {
     /// The reading.
     pub(crate) reading: Arc<Reading>,
-    /// The index's table, if the features are ranked by surprise.
+    /// The index's table, if there is one.
     pub(crate) table: Option<Arc<Table>>,
-    /// Its features in their order.
+    /// Its features by surprise; by size without a table.
     pub(crate) survey: Survey,
+    /// Its features by size, if that order was chosen and differs.
+    pub(crate) by_size: Option<Survey>,
 }

@@ -12,6 +12,8 @@ pub(crate) enum Command {
     Text(String),
     /// One more letter of a sentence.
     Typed(String),
+    /// The byte before which the caret stands after typing, where that is not the end.
+    Caret(usize),
     /// Another order of the features.
     Rank(Ranking),
     /// Dense features listed or folded.

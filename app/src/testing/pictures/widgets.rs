@@ -507,7 +507,7 @@ fn cell_grid(ui: &mut Ui) {
         columns: &columns,
         selected: (Some(2), Some(3)),
         pointed: None,
-        reveal: false,
+        reveal: (false, false),
         signed: false,
         gutter: 150.0,
         height: 230.0,
@@ -541,6 +541,7 @@ fn token_editor(ui: &mut Ui) {
         before: 1,
         selected: Some(3),
         pointed: Some(8),
+        reveal: None,
         height: 150.0,
         card: &mut |_, _| {},
     };

@@ -128,6 +128,7 @@ fn field_ui(ui: &mut Ui, state: &AppState, read: Option<&Read<'_>>, commands: &m
         tokens: read.map_or(&[], |read| &read.reading.texts),
         before: spans.iter().take_while(|span| span.is_empty()).count(),
         selected: read.and_then(|read| Some(read.peak?.0)),
+        reveal: None,
         pointed: None,
         height: HEIGHT,
         card: &mut card,

@@ -57,6 +57,8 @@ pub(super) struct Editor {
     asked: Option<FeatureId>,
     tints: Memo<Key, Tints>,
     drawn: Memo<(Key, String, bool, bool), Drawn>,
+    /// Reading and token that the text was scrolled to.
+    revealed: Option<(usize, Option<usize>)>,
     /// The token under the pointer.
     pub(super) hovered: Option<usize>,
 }
@@ -69,7 +71,7 @@ pub(super) fn position(state: &AppState, reading: &Reading) -> usize {
 
 /// The features with marks of their own.
 fn marked(state: &AppState) -> Vec<FeatureId> {
-    let survey = state.survey().filter(|_| state.sae().is_some());
+    let survey = state.surprises().filter(|_| state.sae().is_some());
     survey.map_or_else(Vec::new, |survey| survey.marked(SHAPES))
 }
 
@@ -103,6 +105,7 @@ impl Editor {
     ) {
         self.follow_selection(state);
         head_ui(ui, state, commands);
+        let reveal = self.revealing(state);
         let reading = state.reading().filter(|_| state.prompt.input().is_some());
         let (share, least, most) = TALL;
         let height = (ui.available_height() * share).clamp(least, most);
@@ -123,6 +126,7 @@ impl Editor {
             before: drawn.before,
             selected: reading.and(state.selection.token),
             pointed,
+            reveal,
             height,
             card: &mut card,
         }
@@ -135,7 +139,12 @@ impl Editor {
             }
         }
         if let Some(text) = reply.typed {
+            let caret = reply.caret;
+            let within = caret < text.len();
             commands.send(prompt::Command::Typed(text));
+            if within {
+                commands.send(prompt::Command::Caret(caret));
+            }
         }
         if let Some(token) = reply.chosen {
             commands.send(navigation::Command::SelectToken(Some(token)));
@@ -147,6 +156,15 @@ impl Editor {
                 "These are the token ids of the index's example. Typing above replaces them with a sentence",
             );
         }
+    }
+
+    /// The token to scroll to: one that was chosen elsewhere or came with another text; while somebody types the text follows the caret.
+    fn revealing(&mut self, state: &AppState) -> Option<usize> {
+        let reading = Arc::as_ptr(state.reading()?) as usize;
+        let shown = Some((reading, state.selection.token));
+        let another = self.revealed != shown && state.prompt.caret.is_none();
+        self.revealed = shown;
+        state.selection.token.filter(|_| another)
     }
 
     /// Choosing another feature anywhere colours by it. What the window itself selects at the start leaves the sentence as it is.
@@ -187,11 +205,11 @@ impl Editor {
             Some((table.most(feature) as f32).to_bits())
         });
         let survey = state
-            .survey()
+            .surprises()
             .map_or(0, |survey| std::ptr::from_ref(survey) as usize);
         Key {
             reading: Arc::as_ptr(reading) as usize,
-            survey: survey + usize::from(state.rarity().is_some()),
+            survey: survey + usize::from(state.has_rarity()),
             by: self.by,
             feature,
             scale,
@@ -201,7 +219,7 @@ impl Editor {
     fn tints(&mut self, state: &AppState, reading: &Arc<Reading>) -> &Tints {
         let key = self.key(state, reading);
         self.tints.get(key, |key| {
-            let survey = state.survey().filter(|_| state.rarity().is_some());
+            let survey = state.surprises().filter(|_| state.has_rarity());
             if let (ColourBy::Surprise, Some(survey)) = (key.by, survey) {
                 return surprise(reading, survey);
             }
@@ -251,13 +269,22 @@ impl Editor {
             return;
         };
         let what = match self.by {
-            ColourBy::Surprise if state.rarity().is_some() => "surprise (bits)",
+            ColourBy::Surprise if state.has_rarity() => "surprise (bits)",
             _ => "activation",
         };
         let tints = self.tints(state, reading);
         let (scale, from) = (tints.scale, tints.from);
+        let counted = tints.values.iter().zip(&reading.counts);
+        let is_silent = !counted
+            .filter(|(_, counts)| **counts)
+            .any(|(value, _)| *value != 0.0);
         ui.add_space(space::GROUP);
         self.colour_ui(ui, state);
+        if is_silent && self.feature(state).is_some() {
+            let secondary = Theme::from_ui(ui).ink.secondary;
+            ui.label(caption("Not active on this sentence").color(secondary));
+            return;
+        }
         if ui.available_size_before_wrap().x < LEGEND {
             ui.end_row(); // a scale does not break by itself
         }
@@ -279,6 +306,14 @@ impl Editor {
         }
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = vec2(6.0, space::CHIP);
+            let words = if state.has_rarity() {
+                "Marks: the most surprising features"
+            } else {
+                "Marks: the strongest features"
+            };
+            let help = "Each stands below the tokens on which its feature is active. Click one to colour the sentence by it";
+            let secondary = Theme::from_ui(ui).ink.secondary;
+            ui.label(caption(words).color(secondary)).on_hover_text(help);
             let name = (ui.available_width() / 5.0 - 84.0).clamp(NAME.0, NAME.1);
             for (number, feature) in marked.into_iter().enumerate() {
                 if self.mark_ui(ui, state, (number, feature, name), commands) {
@@ -293,10 +328,10 @@ impl Editor {
         ui.label(caption("Colour by").color(Theme::from_ui(ui).ink.secondary));
         let by = match self.by {
             ColourBy::Feature if state.selection.feature.is_none() => ColourBy::Surprise,
-            ColourBy::Surprise if state.rarity().is_none() => ColourBy::Strongest,
+            ColourBy::Surprise if !state.has_rarity() => ColourBy::Strongest,
             by => by,
         };
-        if state.rarity().is_some() {
+        if state.has_rarity() {
             let help = "Colours each token by its most surprising feature. Surprise = (|a| / max |a|) · log₂(1 / density), in bits; maximum and density are the index's. Features on more than 10 % of tokens are left out";
             let surprise = ui.selectable_label(by == ColourBy::Surprise, "Surprise");
             if surprise.on_hover_text(help).clicked() {

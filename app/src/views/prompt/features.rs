@@ -33,8 +33,14 @@ const GRID: f32 = 360.0;
 #[derive(Debug, Default)]
 pub(super) struct FeaturesSide {
     token: TokenSide,
-    /// The token brought into view last.
-    revealed: Option<usize>,
+    /// Reading and token brought into view last.
+    revealed: Option<(usize, Option<usize>)>,
+    /// The feature that the first row followed last.
+    followed: Option<FeatureId>,
+    /// The feature of the first row: one that was chosen elsewhere.
+    lead: Option<FeatureId>,
+    /// The feature that was chosen in this panel, which stays in its row.
+    own: Option<FeatureId>,
     /// The token under the pointer in the grid.
     pub(super) pointed: Option<usize>,
     /// The feature that was chosen in this frame.
@@ -49,6 +55,8 @@ struct Shown<'a> {
     table: Option<&'a Table>,
     /// Largest activation in size of the sentence.
     most: f32,
+    /// The first row, and its place in the order if it is listed.
+    lead: Option<(Firing, Option<usize>)>,
     commands: &'a mut Commands,
 }
 
@@ -78,6 +86,13 @@ impl FeaturesSide {
         };
         let at = position(state, reading);
         if ui.available_width() < TWO_COLUMNS {
+            // A window too small for the screen scrolls it as a whole.
+            if ui.clip_rect().height() < ui.max_rect().height() {
+                self.token_ui(ui, state, (reading, at), commands);
+                ui.add_space(space::GROUP);
+                self.grid_ui(ui, state, (reading, hovered, f32::INFINITY), commands);
+                return;
+            }
             scroll_ui(ui, "prompt", ScrollArea::vertical(), |ui| {
                 self.token_ui(ui, state, (reading, at), commands);
                 ui.add_space(space::GROUP);
@@ -105,15 +120,18 @@ impl FeaturesSide {
                 .layout(Layout::top_down(Align::Min))
         };
         ui.scope_builder(column(left), |ui| {
-            self.grid_ui(ui, state, (reading, hovered, f32::INFINITY), commands);
+            let height = ui.available_height();
+            self.grid_ui(ui, state, (reading, hovered, height), commands);
         });
         let line = egui::Stroke::new(1.0, Theme::from_ui(ui).line.hair);
         let x = left.right() + space::GROUP / 2.0;
         ui.painter().vline(x, area.y_range(), line);
+        // Room for the scroll bar, whether it is there or not.
+        let bar = ui.spacing().scroll.allocated_width();
         ui.scope_builder(column(right), |ui| {
             let area = ScrollArea::vertical().id_salt("token").auto_shrink(false);
             scroll_ui(ui, "token", area, |ui| {
-                ui.set_width(side - space::CONTROL);
+                ui.set_width(side - bar);
                 self.token_ui(ui, state, (reading, at), commands);
             });
         });
@@ -128,9 +146,21 @@ impl FeaturesSide {
     ) {
         let chosen = ui.scope(|ui| self.token.ui(ui, state, reading, commands));
         if let Some(feature) = chosen.inner {
-            self.chosen = Some(feature);
+            (self.chosen, self.own) = (Some(feature), Some(feature));
             commands.send(navigation::Command::SelectFeature(Some(feature)));
         }
+    }
+
+    /// Puts a feature that was chosen elsewhere into the first row, and that of an example that is opened; whether it did.
+    fn lead(&mut self, state: &AppState, is_another: bool) -> bool {
+        let feature = state.selection.feature;
+        let is_chosen = self.followed != feature && self.own != feature;
+        self.followed = feature;
+        let leads = is_chosen || (is_another && state.prompt.tokens.is_some());
+        if leads {
+            (self.lead, self.own) = (feature, None);
+        }
+        leads
     }
 
     fn grid_ui(
@@ -149,14 +179,19 @@ impl FeaturesSide {
         let most = acts.fold(0.0_f32, f32::max);
         let signed = state.sae().is_some_and(|sae| sae.selection.is_signed());
         grid_head_ui(ui, (table.is_some(), signed, most));
+        let shows = (std::ptr::from_ref(reading) as usize, state.selection.token);
+        let is_another = self.revealed.is_none_or(|(read, _)| read != shows.0);
+        let leads = self.lead(state, is_another);
         let mut shown = Shown {
             state,
             reading,
             survey,
             table: table.map(|table| &**table),
             most,
+            lead: None,
             commands,
         };
+        shown.lead = self.lead.and_then(|feature| shown.place(feature));
         let rows = shown.rows();
         if rows == 0 {
             let secondary = Theme::from_ui(ui).ink.secondary;
@@ -175,19 +210,19 @@ impl FeaturesSide {
             columns: &reading.texts,
             selected: (row, selected),
             pointed: hovered,
-            reveal: selected.is_some() && self.revealed != selected,
+            reveal: (leads, self.revealed != Some(shows)),
             signed,
             gutter: (ui.available_width() * 0.36).clamp(110.0, 240.0),
-            height: height.min(ui.available_height()),
+            height,
         };
-        self.revealed = selected;
+        self.revealed = Some(shows);
         let reply = grid.show(ui, &mut shown);
         self.pointed = reply.pointed.map(|(_, column)| column);
         if let Some((row, column)) = reply.chosen
             && let Some(feature) = shown.firing(row).map(|firing| firing.feature)
         {
-            self.revealed = Some(column);
-            self.chosen = Some(feature);
+            self.revealed = Some((shows.0, Some(column)));
+            (self.chosen, self.own) = (Some(feature), Some(feature));
             let commands = shown.commands;
             commands.send(navigation::Command::SelectFeature(Some(feature)));
             commands.send(navigation::Command::SelectToken(Some(column)));
@@ -213,7 +248,19 @@ fn grid_head_ui(ui: &mut Ui, (indexed, signed, most): (bool, bool, f32)) {
 }
 
 impl Shown<'_> {
+    /// The peak of a feature that is active on the sentence, and its place in the order if that is listed.
+    fn place(&self, feature: FeatureId) -> Option<(Firing, Option<usize>)> {
+        let mut all = self.survey.features.all().enumerate();
+        let (place, firing) = all.find(|(_, firing)| firing.feature == feature)?;
+        Some((*firing, Some(place).filter(|place| *place < self.ordered())))
+    }
+
     fn rows(&self) -> usize {
+        self.ordered() + usize::from(matches!(self.lead, Some((_, None))))
+    }
+
+    /// Number of the rows in their order.
+    fn ordered(&self) -> usize {
         let features = &self.survey.features;
         let unfolded = self.state.settings.dense_unfolded;
         let dense = if unfolded { features.dense.len() } else { 0 };
@@ -221,6 +268,17 @@ impl Shown<'_> {
     }
 
     fn firing(&self, row: usize) -> Option<&Firing> {
+        let Some((lead, place)) = &self.lead else {
+            return self.in_order(row);
+        };
+        match row.checked_sub(1) {
+            None => Some(lead),
+            Some(row) if place.is_some_and(|place| row >= place) => self.in_order(row + 1),
+            Some(row) => self.in_order(row),
+        }
+    }
+
+    fn in_order(&self, row: usize) -> Option<&Firing> {
         let features = &self.survey.features;
         let (listed, unknown) = (features.listed.len(), features.unknown.len());
         match row {

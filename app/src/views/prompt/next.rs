@@ -51,7 +51,10 @@ pub(super) fn next_ui(ui: &mut Ui, reading: &Reading, at: usize) {
             ui.painter().galley(at, token, tint.ink);
             let at = pos2(ground.right() + 4.0, middle(written.size().y));
             ui.painter().galley(at, written, theme.ink.secondary);
-            response.on_hover_text(format!("Token {}", next.id));
+            response.on_hover_text(format!(
+                "The model's probability of this next token: {share}. Token id {}",
+                next.id
+            ));
             ui.add_space(space::CHIP);
         }
     });

@@ -255,7 +255,9 @@ fn features_are_ranked_by_surprise_and_dense_ones_folded() {
     harness.state_mut().state.apply(Event::Settings(rank));
     harness.run();
     assert!(harness.query_by_label_contains("dense feature").is_none());
-    harness.get_by_label("activation from 0 to 4.00");
+    // What colours the sentence is another choice, and stays.
+    harness.get_by_label("surprise (bits) from 0 to 5.00");
+    harness.get_by_label("Surprise");
     let survey = harness.state().state.survey().unwrap();
     let order = survey.features.listed.iter().map(|firing| firing.feature.0);
     assert_eq!(order.collect::<Vec<_>>(), [8, 3]);
@@ -538,4 +540,48 @@ fn a_dictionary_of_another_model_is_named_and_lights_nothing() {
     harness.run();
     let show = crate::state::requests::opening::Command::Show(crate::state::opening::Kind::Model);
     assert_eq!(taken(&mut harness), [show.into()]);
+}
+
+#[test]
+fn the_token_at_the_caret_is_selected_once_what_was_typed_is_read() {
+    let mut state = read();
+    let choose = |at| Event::Selection(crate::state::selection::Event::Token(Some(at)));
+    let typed = |state: &mut AppState, caret: Option<usize>| {
+        state.apply(choose(0));
+        let text = "The king".to_owned();
+        state.apply(Event::Prompt(area::Event::Text { text, typed: true }));
+        if let Some(caret) = caret {
+            state.apply(Event::Prompt(area::Event::Caret(caret)));
+        }
+    };
+    let arrive = |state: &mut AppState| {
+        let input = Input::Text("The king".to_owned());
+        let load = Load::Ready(Arc::new(reading()));
+        let event = area::Event::Reading(Some(DictionaryId(0)), input, load);
+        state.apply(Event::Prompt(event));
+        state.selection.token
+    };
+    typed(&mut state, None);
+    assert_eq!(arrive(&mut state), Some(2), "the last one at the end");
+    typed(&mut state, Some(2));
+    assert_eq!(arrive(&mut state), Some(1), "the one around the caret");
+    typed(&mut state, None);
+    state.apply(choose(1));
+    assert_eq!(arrive(&mut state), Some(1), "a person chose another");
+}
+
+#[test]
+fn a_silent_feature_is_said_to_be_not_active_and_a_chosen_one_leads_the_grid() {
+    let mut harness = testing::harness(ViewId::Prompt, ranked());
+    harness.run();
+    for (feature, silent) in [(3, false), (9, true)] {
+        let selected = crate::state::selection::Event::Feature(Some(FeatureId(feature)));
+        harness.state_mut().state.apply(Event::Selection(selected));
+        harness.run();
+        let words = harness.query_by_label("Not active on this sentence");
+        assert_eq!(words.is_some(), silent, "#{feature}");
+        let cell = "#3 [ king] on \" king\", position 2";
+        let leads = harness.query_by_label_contains(cell).is_some();
+        assert_eq!(leads, !silent, "#{feature}");
+    }
 }

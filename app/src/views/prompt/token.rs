@@ -17,8 +17,11 @@ use crate::widgets::number::number;
 /// Features listed before a button shows all of them.
 const FEATURES: usize = 12;
 
-/// Room for a number.
+/// Room for the surprise.
 const NUMBER: f32 = 46.0;
+
+/// Room for the activation, below its title.
+const ACTIVATION: f32 = 62.0;
 
 /// Meaning of the order by surprise.
 const SURPRISE: &str = "Surprise = (|a| / max |a|) · log₂(1 / density), in bits: how strong the feature is here, times how rare it is. Maximum and density are the index's";
@@ -159,8 +162,8 @@ fn order_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 0.0;
-            let head = |ui: &mut Ui, words: &str, help: &str| {
-                let room = vec2(NUMBER, space::TABLE_ROW);
+            let head = |ui: &mut Ui, (words, width): (&str, f32), help: &str| {
+                let room = vec2(width, space::TABLE_ROW);
                 let (rect, response) = ui.allocate_exact_size(room, Sense::hover());
                 let font = egui::FontId::proportional(size::CAPTION);
                 let at = pos2(rect.right(), rect.center().y);
@@ -169,9 +172,10 @@ fn order_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
                     .text(at, right, words, font, theme.ink.secondary);
                 response.on_hover_text(help);
             };
-            head(ui, "a", "Activation a of the feature on this token");
+            let help = "Activation a of the feature on this token";
+            head(ui, ("activation", ACTIVATION), help);
             if by_surprise {
-                head(ui, "bits", SURPRISE);
+                head(ui, ("bits", NUMBER), SURPRISE);
             }
         });
     });
@@ -198,7 +202,7 @@ fn row_ui(
     (firing, share, by_surprise): (&Firing, f32, bool),
     commands: &mut Commands,
 ) -> bool {
-    let numbers = if by_surprise { 2.0 * NUMBER } else { NUMBER };
+    let numbers = ACTIVATION + if by_surprise { NUMBER } else { 0.0 };
     let chip = ((ui.available_width() - numbers) * 0.68).clamp(90.0, 300.0);
     let act = number(f64::from(firing.act));
     let mut clicked = false;
@@ -240,7 +244,7 @@ fn row_ui(
             let at = pos2(right, rect.center().y);
             let font = egui::FontId::monospace(size::BODY);
             painter.text(at, egui::Align2::RIGHT_CENTER, text, font, ink);
-            right -= NUMBER;
+            right -= ACTIVATION;
         }
         clicked = response.clicked();
         response.on_hover_text(format!(

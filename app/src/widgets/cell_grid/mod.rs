@@ -9,7 +9,7 @@ use std::ops::Range;
 use egui::epaint::TextShape;
 use egui::{
     EventFilter, FontId, Key, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind,
-    Ui, UiBuilder, Vec2, WidgetInfo, pos2, style::ScrollAnimation, vec2,
+    Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::meaning::{self, Meaning};
@@ -42,8 +42,8 @@ pub(crate) struct CellGrid<'a> {
     pub(crate) selected: (Option<usize>, Option<usize>),
     /// A column that is pointed at elsewhere.
     pub(crate) pointed: Option<usize>,
-    /// Whether the chosen column is brought into view.
-    pub(crate) reveal: bool,
+    /// Whether the chosen row and column are brought into view.
+    pub(crate) reveal: (bool, bool),
     /// Whether some values are negative, so that the scale diverges.
     pub(crate) signed: bool,
     /// Room for the names of rows.
@@ -71,6 +71,15 @@ pub(crate) struct GridReply {
     pub(crate) chosen: Option<(usize, usize)>,
     /// The cell under the pointer.
     pub(crate) pointed: Option<(usize, usize)>,
+    /// Whether the keyboard chose.
+    walked: bool,
+}
+
+/// How far a grid is scrolled, and the cell that the keyboard went to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scrolled {
+    offset: Vec2,
+    walked: Option<(usize, usize)>,
 }
 
 /// Measures on screen.
@@ -100,20 +109,26 @@ impl Place {
 impl CellGrid<'_> {
     /// Draws the grid.
     pub(crate) fn show(&self, ui: &mut Ui, rows: &mut dyn Rows) -> GridReply {
-        let room = ui.available_width() - self.gutter;
+        let bar = ui.spacing().scroll.bar_width + 2.0 * space::CHIP;
+        let most = (self.height - HEADER).max(LEAST);
+        let all = ROW * self.rows as f32;
+        let high = (all + bar).min(most);
+        let beside = if all + bar > most { bar } else { 0.0 }; // a bar for the rows
+        let room = ui.available_width() - self.gutter - beside;
         let column = (room / self.columns.len().max(1) as f32).floor();
         let column = column.clamp(*COLUMN.start(), *COLUMN.end());
-        let content = vec2(column * self.columns.len() as f32, ROW * self.rows as f32);
-        let bar = ui.spacing().scroll.bar_width + 2.0 * space::CHIP;
-        let high = (content.y + bar).min((self.height - HEADER).max(LEAST));
+        let content = vec2(column * self.columns.len() as f32, all);
         let extent = vec2(ui.available_width(), HEADER + high);
         let (rect, _) = ui.allocate_exact_size(extent, Sense::hover());
         let body = Rect::from_min_max(rect.min + vec2(self.gutter, HEADER), rect.max);
         let mut inside = ui.new_child(UiBuilder::new().max_rect(body));
         let mut reply = GridReply::default();
-        let shown = ScrollArea::both()
-            .id_salt(self.name)
-            .auto_shrink(false)
+        let id = ui.make_persistent_id((self.name, "scrolled"));
+        let kept = ui.data(|data| data.get_temp::<Scrolled>(id));
+        let kept = kept.unwrap_or_default();
+        let area = ScrollArea::both().id_salt(self.name).auto_shrink(false);
+        let shown = self
+            .revealing(area, kept, (column, body.size() - Vec2::splat(bar)))
             .show_viewport(&mut inside, |ui, view| {
                 ui.set_min_size(content);
                 let place = Place {
@@ -122,9 +137,8 @@ impl CellGrid<'_> {
                     rows: self.rows,
                     columns: self.columns.len(),
                 };
-                if let Some(column) = self.selected.1.filter(|_| self.reveal) {
-                    reveal(ui, &place, view, (None, column));
-                }
+                // An area around this one may show a part of it.
+                let view = view.intersect(ui.clip_rect().translate(-place.origin.to_vec2()));
                 reply = self.cells_ui(ui, &place, view, rows);
                 place
             });
@@ -133,9 +147,21 @@ impl CellGrid<'_> {
             origin: body.min - offset,
             ..shown.inner
         };
+        let walked = reply.chosen.filter(|_| reply.walked);
+        ui.data_mut(|data| data.insert_temp(id, Scrolled { offset, walked }));
+        if let Some((row, column)) = walked {
+            ui.request_repaint(); // it is brought into view in the next frame
+            let cell = place.rect(row, column);
+            let seen = ui.clip_rect();
+            if !seen.y_range().contains(cell.bottom()) || !seen.y_range().contains(cell.top()) {
+                ui.scroll_to_rect(cell.with_min_x(seen.left()).with_max_x(seen.right()), None);
+            }
+        }
+        let in_view = body.y_range().intersection(ui.clip_rect().y_range());
+        let (from, to) = (in_view.min - body.top(), in_view.max - body.top());
         let names =
             Rect::from_x_y_ranges(rect.left()..=body.left() - space::CONTROL, body.y_range());
-        for row in between(offset.y, offset.y + body.height(), ROW, self.rows) {
+        for row in between(offset.y + from, offset.y + to, ROW, self.rows) {
             let line = place.rect(row, 0);
             let line = Rect::from_x_y_ranges(names.x_range(), line.y_range());
             let mut name = ui.new_child(UiBuilder::new().id_salt(("name", row)).max_rect(line));
@@ -151,6 +177,36 @@ impl CellGrid<'_> {
         reply
     }
 
+    /// Scrolls `area` so that what is to be seen is in view, with some columns around it: no farther than that needs, in this frame.
+    fn revealing(
+        &self,
+        area: ScrollArea,
+        kept: Scrolled,
+        (column, room): (f32, Vec2),
+    ) -> ScrollArea {
+        let (row, at) = (
+            self.selected.0.filter(|_| self.reveal.0),
+            self.selected.1.filter(|_| self.reveal.1),
+        );
+        let row = row.or(kept.walked.map(|(row, _)| row));
+        let at = at.or(kept.walked.map(|(_, at)| at));
+        let area = match at {
+            Some(at) => {
+                let all = (column, self.columns.len());
+                let offset = nearest(kept.offset.x, at, all, (2.0 * column, room.x));
+                area.horizontal_scroll_offset(offset)
+            }
+            None => area,
+        };
+        match row {
+            Some(row) => {
+                let offset = nearest(kept.offset.y, row, (ROW, self.rows), (0.0, room.y));
+                area.vertical_scroll_offset(offset)
+            }
+            None => area,
+        }
+    }
+
     fn cells_ui(&self, ui: &Ui, place: &Place, view: Rect, rows: &dyn Rows) -> GridReply {
         let id = ui.make_persistent_id((self.name, "cells"));
         let size = vec2(place.column * place.columns as f32, ROW * place.rows as f32);
@@ -159,9 +215,6 @@ impl CellGrid<'_> {
         let response = ui.interact(seen, id, Sense::click());
         let pointed = response.hover_pos().and_then(|pos| place.cell_at(pos));
         let walked = self.walked(ui, &response);
-        if let Some((row, column)) = walked {
-            reveal(ui, place, view, (Some(row), column));
-        }
         let columns = between(view.left(), view.right(), place.column, place.columns);
         let lines = between(view.top(), view.bottom(), ROW, place.rows);
         self.paint(ui, place, (lines.clone(), columns.clone()), rows);
@@ -197,7 +250,11 @@ impl CellGrid<'_> {
         if let (Some(_), Some(words)) = (pointed, words) {
             response.on_hover_text_at_pointer(words);
         }
-        GridReply { chosen, pointed }
+        GridReply {
+            chosen,
+            pointed,
+            walked: walked.is_some(),
+        }
     }
 
     /// The cell that an arrow key goes to.
@@ -341,18 +398,11 @@ impl CellGrid<'_> {
     }
 }
 
-/// Scrolls so that a cell is seen.
-fn reveal(ui: &Ui, place: &Place, view: Rect, (row, column): (Option<usize>, usize)) {
-    let rect = place.rect(row.unwrap_or(0), column);
-    let rect = match row {
-        Some(_) => rect,
-        None => Rect::from_x_y_ranges(
-            rect.x_range(),
-            place.origin.y + view.top()..=place.origin.y + view.bottom(),
-        ),
-    };
-    let rect = rect.expand2(Vec2::new(2.0 * place.column, 0.0));
-    ui.scroll_to_rect_animation(rect, None, ScrollAnimation::none());
+/// The offset nearest to `now` at which the one at `at`, of `all` that are `long` each, is in view with `around` on either side.
+fn nearest(now: f32, at: usize, (long, all): (f32, usize), (around, room): (f32, f32)) -> f32 {
+    let (first, last) = (at as f32 * long, (at + 1) as f32 * long);
+    let offset = now.max(last + around - room).min(first - around);
+    offset.clamp(0.0, (all as f32 * long - room).max(0.0))
 }
 
 /// Returns the indices of what lies between `from` and `to`, each `length` long, of `all`.

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use egui::epaint::text::ByteIndex;
-use egui::text::{LayoutJob, LayoutSection, TextFormat};
+use egui::text::{CCursor, LayoutJob, LayoutSection, TextFormat};
 use egui::{
     Color32, FontId, Galley, Key, Modifiers, Pos2, Rect, Response, Role, ScrollArea, Sense, Shape,
     Stroke, TextBuffer, TextEdit, Ui, WidgetInfo, pos2, vec2,
@@ -62,6 +62,8 @@ pub(crate) struct TokenEditor<'a> {
     pub(crate) selected: Option<usize>,
     /// A token that is pointed at elsewhere.
     pub(crate) pointed: Option<usize>,
+    /// A token that is brought into view.
+    pub(crate) reveal: Option<usize>,
     /// Greatest height of the text.
     pub(crate) height: f32,
     /// Draws what is known about a token.
@@ -75,6 +77,8 @@ pub(crate) struct EditorReply {
     pub(crate) field: Option<Response>,
     /// The text after typing.
     pub(crate) typed: Option<String>,
+    /// The byte before which the caret stands then.
+    pub(crate) caret: usize,
     /// The token that was clicked or walked to.
     pub(crate) chosen: Option<usize>,
     /// The token under the pointer.
@@ -186,7 +190,16 @@ impl TokenEditor<'_> {
             let card = &mut self.card;
             response.on_hover_ui_at_pointer(|ui| card(ui, token));
         }
+        if let Some(token) = self.reveal {
+            let span = spans.get(token).cloned().unwrap_or_default();
+            let at = text.char_indices().take_while(|(at, _)| *at < span.end);
+            let cursor = shown.galley.pos_from_cursor(CCursor::new(at.count()));
+            ui.scroll_to_rect(cursor.translate(shown.galley_pos.to_vec2()), None);
+        }
         if changed {
+            let caret = shown.cursor_range.map(|range| range.primary.index.0);
+            let rest = caret.and_then(|caret| text.char_indices().nth(caret));
+            reply.caret = rest.map_or(text.len(), |(byte, _)| byte);
             reply.typed = Some(text);
         }
     }

@@ -18,6 +18,7 @@ struct Stage {
     before: usize,
     chosen: Option<usize>,
     hovered: Option<usize>,
+    caret: usize,
 }
 
 impl Stage {
@@ -67,6 +68,7 @@ fn harness(stage: Stage) -> Harness<'static, Stage> {
                 before: stage.before,
                 selected: stage.chosen,
                 pointed: None,
+                reveal: None,
                 height: 200.0,
                 card: &mut card,
             }
@@ -74,6 +76,7 @@ fn harness(stage: Stage) -> Harness<'static, Stage> {
             stage.chosen = reply.chosen.or(stage.chosen);
             stage.hovered = reply.hovered;
             if let Some(text) = reply.typed {
+                stage.caret = reply.caret;
                 stage.text = text;
             }
         },
@@ -106,6 +109,7 @@ fn a_click_places_the_caret_and_chooses_the_token() {
     let text = &harness.state().text;
     assert!(text.contains("kxing") || text.contains("kixng"), "{text}");
     assert_eq!(text.len(), "The king\nsat downx".len());
+    assert_eq!(text[..harness.state().caret].chars().last(), Some('x'));
 }
 
 #[test]
