@@ -59,6 +59,20 @@ fn quoted(sentence: Cow<'_, str>) -> Cow<'_, str> {
     out.into()
 }
 
+/// `a`, `a and b`, `a, b and c`.
+pub(crate) fn list(words: &[impl AsRef<str>]) -> String {
+    let mut out = String::new();
+    for (i, word) in words.iter().enumerate() {
+        out.push_str(match i {
+            0 => "",
+            _ if i + 1 == words.len() => " and ",
+            _ => ", ",
+        });
+        out.push_str(word.as_ref());
+    }
+    out
+}
+
 /// The sentence of `error`, worded like [`said`].
 pub(crate) fn error(error: &Error) -> String {
     quoted(error.worded(control).into()).into_owned()
@@ -77,6 +91,14 @@ mod tests {
         assert_eq!(said("KL(`a` ‖ b)"), "KL(“a” || b)");
         let error = Error::setting("text", "`x` is not a number");
         assert_eq!(super::error(&error), "text: “x” is not a number");
+    }
+
+    #[test]
+    fn words_are_listed_as_they_are_spoken() {
+        assert_eq!(list(&[""; 0]), "");
+        assert_eq!(list(&["a"]), "a");
+        assert_eq!(list(&["a", "b"]), "a and b");
+        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
     }
 
     #[test]

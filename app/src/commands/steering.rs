@@ -22,16 +22,17 @@ use crate::state::requests::{Commands, navigation, shell};
 use crate::state::steering::{Draft, EditDraft, Ended, Event as Lab, Place, Request};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, history, selection};
+use crate::words;
 
 impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
             Self::Draft(draft) => edit(context, *draft),
-            Self::Steer(dictionary, features) => steer_by(context, dictionary, &features),
+            Self::Steer(dictionary, features) => take(context, dictionary, &features, None),
             Self::Silence(layer, head) => add(context, vec![EditDraft::of_head(layer, head)]),
             Self::Carry(dictionary, feature, strength) => {
-                carry(context, dictionary, feature, strength);
+                take(context, dictionary, &[feature], Some(strength));
             }
             Self::Run(request) => start(context, request, Place::Lab),
             Self::Try(request) => start(context, request, Place::Page),
@@ -49,68 +50,65 @@ impl Command {
 /// Asks for nothing: runs start on request.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
 
-/// Adds an edit for each of `features`; a feature that an edit turns up already is shown again.
-fn steer_by(context: &mut Context<'_>, dictionary: DictionaryId, features: &[FeatureId]) {
-    let Some(name) = context
-        .state
-        .catalogue
-        .get(dictionary)
-        .map(|d| d.name.clone())
-    else {
+/// Steers by `features` of a dictionary: an edit that turns one up already is shown again, in force and with this strength if one is given; others are added. One run
+/// takes the features of one dictionary, so that edits of others are switched off.
+fn take(
+    context: &mut Context<'_>,
+    id: DictionaryId,
+    features: &[FeatureId],
+    strength: Option<f32>,
+) {
+    let state = &context.state;
+    let Some(of) = state.catalogue.get(id).filter(|_| !features.is_empty()) else {
         return;
     };
-    let steered = |edit: &EditDraft, feature: FeatureId| {
-        edit.on
-            && edit.action == "add"
-            && edit.feature == Some(feature)
-            && edit.dictionary.as_ref() == Some(&name)
-    };
-    let there = &context.state.steering.draft.edits;
-    let new = features
-        .iter()
-        .filter(|feature| !there.iter().any(|edit| steered(edit, **feature)));
-    let new = new
-        .map(|feature| EditDraft::of_feature(&name, *feature))
-        .collect();
-    add(context, new);
-    let edits = &context.state.steering.draft.edits;
-    let last = features
-        .last()
-        .and_then(|feature| edits.iter().rposition(|edit| steered(edit, *feature)));
-    if let Some(last) = last {
-        context.apply(Event::Selection(selection::Event::Edit(last)));
+    let mut draft = state.steering.draft.clone();
+    if draft.edits == Draft::default().edits {
+        draft.edits.clear(); // nobody touched it
     }
-}
-
-/// The edit that turns up this feature takes the strength; where there is none, one is added.
-fn carry(context: &mut Context<'_>, id: DictionaryId, feature: FeatureId, strength: f32) {
-    let Some(of) = context.state.catalogue.get(id) else {
-        return;
-    };
-    let carried = EditDraft {
-        amount: strength,
-        ..EditDraft::of_feature(&of.name, feature)
-    };
-    let mut draft = context.state.steering.draft.clone();
-    let same = |edit: &&mut EditDraft| {
-        let amount = edit.amount;
-        **edit
-            == EditDraft {
-                amount,
-                ..carried.clone()
+    draft = draft.pinned(state);
+    let mut last = 0;
+    for feature in features {
+        let fresh = EditDraft::of_feature(&of.name, *feature);
+        let same = |edit: &EditDraft| {
+            if strength.is_some() {
+                let (on, amount) = (edit.on, edit.amount);
+                let fresh = fresh.clone();
+                *edit
+                    == EditDraft {
+                        on,
+                        amount,
+                        ..fresh
+                    }
+            } else {
+                (edit.action, edit.feature, &edit.dictionary)
+                    == (fresh.action, fresh.feature, &fresh.dictionary)
             }
-    };
-    let Some(there) = draft.edits.iter_mut().find(same) else {
-        return add(context, vec![carried]);
-    };
-    there.amount = strength;
-    let at = draft.edits.iter().position(|edit| *edit == carried);
-    edit(context, draft);
-    if let Some(at) = at {
-        context.apply(Event::Selection(selection::Event::Edit(at)));
+        };
+        let in_force = draft.edits.iter().position(|edit| edit.on && same(edit));
+        let there = in_force.or_else(|| draft.edits.iter().position(same));
+        last = there.unwrap_or(draft.edits.len());
+        if there.is_none() {
+            draft.edits.push(fresh);
+        }
+        let edit = &mut draft.edits[last];
+        edit.on = true;
+        edit.amount = strength.unwrap_or(edit.amount);
     }
-    let go = navigation::Command::Go(ViewId::Steering);
-    context.commands.send(go);
+    let switched_off = draft.keep_only(id, state);
+    let what = match features {
+        [one] => format!("steering by #{one} of {}", of.name),
+        several => format!("steering by {} features of {}", several.len(), of.name),
+    };
+    put(context, draft, (what, false));
+    if !switched_off.is_empty() {
+        let words = format!(
+            "Switched off {}: a run takes features of one dictionary",
+            words::list(&switched_off)
+        );
+        context.apply(Event::Log(log::Event::Show(Notice::info(words))));
+    }
+    show(context, last);
 }
 
 /// Adds edits to the stack and shows it; they replace a stack that nobody touched.
@@ -122,16 +120,27 @@ fn add(context: &mut Context<'_>, edits: Vec<EditDraft>) {
     draft.edits.extend(edits);
     let last = draft.edits.len().saturating_sub(1);
     edit(context, draft);
-    context.apply(Event::Selection(selection::Event::Edit(last)));
+    show(context, last);
+}
+
+/// Shows an edit of the stack.
+fn show(context: &mut Context<'_>, at: usize) {
+    context.apply(Event::Selection(selection::Event::Edit(at)));
     let go = navigation::Command::Go(ViewId::Steering);
     context.commands.send(go);
 }
 
 fn edit(context: &mut Context<'_>, after: Draft) {
-    let before = context.state.steering.draft.clone();
+    let before = &context.state.steering.draft;
     let what = before.change_to(&after);
     // Adding, removing and ordering edits is one change each time.
     let continues = before.edits.len() == after.edits.len() && !what.starts_with("order");
+    put(context, after, (what, continues));
+}
+
+/// Takes another form, as a change of this name that may be one with the change before.
+fn put(context: &mut Context<'_>, after: Draft, (what, continues): (String, bool)) {
+    let before = context.state.steering.draft.clone();
     let draft = Box::new(after.clone());
     context.apply(Event::Steering(Lab::Draft(draft)));
     let pair = history::Pair { before, after };

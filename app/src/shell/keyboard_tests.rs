@@ -312,6 +312,39 @@ fn messages_in_a_small_window_cover_nothing() {
 }
 
 #[test]
+fn the_focus_on_steering_leaves_the_edits_in_view() {
+    let folder = tempfile::tempdir().unwrap();
+    for (size, want) in [
+        (Vec2::new(1440.0, 900.0), "Text to continue"),
+        (Vec2::new(625.0, 437.0), "Select edit 1"),
+    ] {
+        let mut desk = testing::demo(folder.path());
+        testing::prepare(&mut desk, ViewId::Steering);
+        let mut harness = open(desk, size);
+        let steering = ViewId::RAIL
+            .iter()
+            .position(|view| *view == ViewId::Steering);
+        let key = [
+            Key::Num1,
+            Key::Num2,
+            Key::Num3,
+            Key::Num4,
+            Key::Num5,
+            Key::Num6,
+            Key::Num7,
+        ];
+        harness.key_press_modifiers(Modifiers::COMMAND, key[steering.unwrap()]);
+        for _ in 0..4 {
+            Window::settle(&mut harness);
+        }
+        let (_, name, _) = focused(&harness).expect("something has the focus");
+        assert_eq!(name, want, "{size:?}");
+        let edits = harness.get_by_label("Select edit 1").rect();
+        assert!(harness.ctx.content_rect().contains_rect(edits), "{size:?}");
+    }
+}
+
+#[test]
 fn the_three_ways_lead_on_with_the_selection_and_go_once_each_was_taken() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = open(testing::demo(folder.path()), Vec2::new(1000.0, 700.0));

@@ -1,6 +1,6 @@
 //! egui's `Style` made of our palette: neutral buttons, hairlines, corners of 4, a visible focus ring.
 
-use egui::style::{ScrollStyle, Selection, WidgetVisuals, Widgets};
+use egui::style::{NumberFormatter, ScrollStyle, Selection, WidgetVisuals, Widgets};
 use egui::{Color32, CornerRadius, Margin, Shadow, Stroke, Style, Visuals, vec2};
 
 use super::{Theme, fonts, space};
@@ -37,7 +37,13 @@ pub(super) fn style(theme: &Theme) -> Style {
     };
     style.interaction.tooltip_delay = 0.35;
     style.interaction.selectable_labels = false;
+    style.number_formatter = NumberFormatter::new(in_field);
     style
+}
+
+/// A number in a field, with a true minus; a hyphen that is typed is read as well.
+fn in_field(value: f64, decimals: std::ops::RangeInclusive<usize>) -> String {
+    egui::emath::format_with_decimals_in_range(value, decimals).replace('-', "−")
 }
 
 fn visuals(theme: &Theme) -> Visuals {
@@ -59,7 +65,8 @@ fn visuals(theme: &Theme) -> Visuals {
         widgets: widgets(theme),
         selection: Selection {
             bg_fill: theme.selected(),
-            stroke: Stroke::new(1.0, theme.ink.primary),
+            // the colour of what is selected; the ring of the focus is drawn by `widgets/focus.rs` alone
+            stroke: Stroke::new(0.0, theme.ink.primary),
         },
         hyperlink_color: theme.ink.primary,
         faint_bg_color: theme.surface.hover,
@@ -102,7 +109,7 @@ fn widgets(theme: &Theme) -> Widgets {
             ..state(surface.raised, line.strong, ink.primary)
         },
         hovered: state(surface.hover, line.strong, ink.primary),
-        active: state(surface.hover, ink.secondary, ink.primary),
+        active: state(surface.hover, line.strong, ink.primary),
         open: state(surface.hover, line.strong, ink.primary),
     }
 }

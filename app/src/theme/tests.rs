@@ -3,6 +3,7 @@
 use egui::Color32;
 
 use super::scale::{READABLE, contrast, distance, linear, oklab, oklab_of};
+use super::style::style;
 use super::{DARK, Hue, LIGHT, Theme, Tinted};
 
 const THEMES: [&Theme; 2] = [&DARK, &LIGHT];
@@ -195,4 +196,21 @@ fn the_colour_blind_tell_the_three_hues_and_the_ends_of_the_scales_apart() {
     }
     // A green and a red of one lightness are told apart by nobody with deuteranopia.
     assert!(seen_apart(LIGHT.promoted, LIGHT.suppressed) < 0.06);
+}
+
+#[test]
+fn a_field_with_the_focus_has_no_border_of_its_own_inside_the_ring() {
+    for theme in THEMES {
+        let visuals = style(theme).visuals;
+        assert!(visuals.selection.stroke.width < f32::EPSILON);
+        let (active, at_rest) = (visuals.widgets.active, visuals.widgets.inactive);
+        assert_eq!(active.bg_stroke, at_rest.bg_stroke);
+    }
+}
+
+#[test]
+fn fields_write_a_true_minus() {
+    let written = style(&DARK).number_formatter;
+    assert_eq!(written.format(-0.125, 1..=3), "−0.125");
+    assert_eq!(written.format(8.0, 1..=3), "8.0");
 }

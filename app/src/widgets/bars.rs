@@ -7,6 +7,9 @@ use super::meaning::{self, Meaning};
 use super::number::number;
 use crate::theme::{Hue, Theme, size, space};
 
+/// Stands between the values before and after a change; below each other where bars have one.
+const ARROW: &str = " → ";
+
 /// Colouring of bars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fill {
@@ -186,9 +189,20 @@ impl<'a> Bars<'a> {
             let ink = Theme::from_ui(ui).ink.primary;
             painter.layout_no_wrap(text.to_owned(), font, ink).size().x
         };
-        let value_width = self.list.iter().fold(0.0_f32, |most, bar| {
-            most.max(measure(&bar.written(), number_font()))
-        });
+        let widest = |part: &dyn Fn(&Bar) -> String| {
+            let widths = self
+                .list
+                .iter()
+                .map(|bar| measure(&part(bar), number_font()));
+            widths.fold(0.0_f32, f32::max)
+        };
+        let after_width = widest(&|bar| bar.parts().1.unwrap_or_default());
+        let arrow_width = if after_width > 0.0 {
+            measure(ARROW, number_font())
+        } else {
+            0.0
+        };
+        let before_width = widest(&|bar| bar.parts().0);
         let label_width = self.list.iter().fold(0.0_f32, |most, bar| {
             most.max(measure(&shown(&bar.label), self.label_font()))
         });
@@ -199,7 +213,9 @@ impl<'a> Bars<'a> {
         Columns {
             width,
             label: label_width,
-            value: value_width,
+            value: before_width + arrow_width + after_width,
+            after: after_width,
+            arrow: arrow_width,
             most,
             both_sides: values.clone().any(|v| v < 0.0) && values.clone().any(|v| v > 0.0),
         }
@@ -257,13 +273,18 @@ impl<'a> Bars<'a> {
             ui.painter()
                 .vline(middle.center().x, rect.y_range(), stroke);
         }
-        ui.painter().text(
-            value.right_center(),
-            Align2::RIGHT_CENTER,
-            bar.written(),
-            number_font(),
-            theme.ink.primary,
-        );
+        let (before, after) = bar.parts();
+        let write = |right: f32, text: &str| {
+            let (at, ink) = (pos2(right, value.center().y), theme.ink.primary);
+            ui.painter()
+                .text(at, Align2::RIGHT_CENTER, text, number_font(), ink);
+        };
+        let Some(after) = after else {
+            return write(value.right(), &before);
+        };
+        write(value.right(), &after);
+        write(value.right() - columns.after, ARROW);
+        write(value.right() - columns.after - columns.arrow, &before);
     }
 
     fn paint_label(&self, ui: &Ui, theme: &Theme, text: &str, rect: Rect) {
@@ -292,6 +313,15 @@ impl Bar {
     fn written(&self) -> String {
         self.text.clone().unwrap_or_else(|| number(self.value))
     }
+
+    /// What is written, before and after an arrow in it.
+    fn parts(&self) -> (String, Option<String>) {
+        let written = self.written();
+        match written.split_once(ARROW) {
+            Some((before, after)) => (before.to_owned(), Some(after.to_owned())),
+            None => (written, None),
+        }
+    }
 }
 
 /// A label on one line.
@@ -309,6 +339,9 @@ struct Columns {
     width: f32,
     label: f32,
     value: f32,
+    /// Of `value`, the widths right of the arrows and of the arrows.
+    after: f32,
+    arrow: f32,
     most: f64,
     both_sides: bool,
 }
@@ -356,6 +389,8 @@ mod tests {
             width: 200.0,
             label: 50.0,
             value: 30.0,
+            after: 0.0,
+            arrow: 0.0,
             most: 4.0,
             both_sides,
         }
@@ -393,5 +428,26 @@ mod tests {
         harness.get_by_label(", −25 %").click();
         harness.run();
         assert_eq!(*harness.state(), Some(1));
+    }
+
+    #[test]
+    fn arrows_stand_below_each_other() {
+        let bars = [
+            Bar::new("a", 0.5).text("1 % → 50.0 %"),
+            Bar::new("b", -0.25).text("75.0 % → 5 %"),
+        ];
+        let mut harness = Harness::new_ui(|ui| {
+            crate::theme::install(ui.ctx());
+            Bars::new("next", &bars, Fill::Signed).show(ui);
+        });
+        harness.run();
+        let shapes = harness.output().shapes.iter();
+        let arrows = shapes.filter_map(|shape| match &shape.shape {
+            egui::Shape::Text(text) if text.galley.text() == ARROW => Some(text.pos.x),
+            _ => None,
+        });
+        let arrows: Vec<f32> = arrows.collect();
+        assert_eq!(arrows.len(), 2);
+        assert_eq!(arrows[0].to_bits(), arrows[1].to_bits());
     }
 }

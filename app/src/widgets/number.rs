@@ -35,6 +35,15 @@ pub(crate) fn signed(value: f64) -> String {
     }
 }
 
+/// Formats as a further term of a sum: `+ 0.5` or `− 0.5`.
+pub(crate) fn term(value: f64) -> String {
+    let digits = number(value);
+    match digits.strip_prefix('−') {
+        Some(digits) => format!("− {digits}"),
+        None => format!("+ {digits}"),
+    }
+}
+
 /// `drag` that takes whole numbers as people write them, `20k` and `1e6` too, and shows them with thousands separators.
 pub(crate) fn counting(drag: DragValue<'_>) -> DragValue<'_> {
     let drag = drag.custom_formatter(|value, _| count(value.max(0.0).round() as u64));
@@ -209,6 +218,7 @@ mod tests {
         assert_eq!(percent(2e-9).replace(THIN, " "), "2.00e−7 %");
         assert_eq!(signed(0.5), "+0.500");
         assert_eq!(signed(-0.5), "−0.500");
+        assert_eq!([term(0.5), term(-0.5)], ["+ 0.500", "− 0.500"]);
         assert_eq!(bytes(45_300_000).replace(THIN, " "), "45.3 MB");
         assert_eq!(count(100_000).replace(THIN, " "), "100 000");
     }

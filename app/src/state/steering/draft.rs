@@ -200,7 +200,7 @@ impl EditDraft {
     /// The edit it means; an error is one sentence. `selected` stands in for a feature that is not fixed.
     pub(crate) fn spec(&self, selected: Option<FeatureId>) -> Result<EditSpec, String> {
         let feature = || {
-            let missing = || "Select a feature first".to_owned();
+            let missing = || "Choose a feature in the edit above".to_owned();
             self.feature.or(selected).ok_or_else(missing)
         };
         let row = || feature().map(Vector::Feature);

@@ -7,6 +7,7 @@ use umbra_core::steer::EditSpec;
 use super::{Draft, EditDraft, Field, Request};
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, DictionaryId};
+use crate::words;
 
 impl EditDraft {
     /// Whether it edits by a dictionary: a feature, an activation, or the hook that it reads.
@@ -101,6 +102,20 @@ impl Draft {
         draft
     }
 
+    /// Switches off edits of dictionaries other than this one; returns what they are of.
+    pub(crate) fn keep_only(&mut self, id: DictionaryId, state: &AppState) -> Vec<String> {
+        let own = |edit: &EditDraft| edit.dictionary_in(state).map(|d| d.id) == Some(id);
+        let others = self.edits.iter_mut().enumerate();
+        let others = others.filter(|(_, edit)| edit.on && edit.uses_dictionary() && !own(edit));
+        let told = others.map(|(i, edit)| {
+            edit.on = false;
+            let of = edit.dictionary.as_deref().unwrap_or("no dictionary");
+            let feature = edit.feature.map(|feature| format!("#{feature} of "));
+            format!("edit {} ({}{of})", i + 1, feature.unwrap_or_default())
+        });
+        told.collect()
+    }
+
     /// Returns the request that the form describes; an error says what is missing.
     pub(crate) fn request(&self, state: &AppState) -> Result<Request, String> {
         let (mut edits, mut used) = (Vec::new(), Vec::new());
@@ -119,9 +134,13 @@ impl Draft {
         if used.len() > 1 {
             let names = used.iter().filter_map(|id| state.catalogue.get(*id));
             let names: Vec<&str> = names.map(|d| d.name.as_str()).collect();
+            let (several, one) = match names.len() {
+                2 => ("two", "one of them"),
+                _ => ("several", "all but one of them"),
+            };
             return Err(format!(
-                "One run uses the features of one dictionary: switch off the edits of all but one of {}",
-                names.join(", ")
+                "Edits of {several} dictionaries are switched on ({}); a run takes features of one. Switch off the edits of {one}.",
+                words::list(&names)
             ));
         }
         let prompt = self.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
@@ -180,7 +199,7 @@ mod tests {
         use_other(&mut state);
         assert_eq!(pinned.request(&state), Ok(before));
         let why = follows.request(&state).unwrap_err();
-        assert!(why.contains("Select a feature"), "{why}");
+        assert!(why.contains("Choose a feature"), "{why}");
     }
 
     #[test]
@@ -192,9 +211,9 @@ mod tests {
             ..Draft::default()
         };
         let why = draft.request(&state).unwrap_err();
-        assert!(
-            why.contains("z0, z1") && why.contains("switch off"),
-            "{why}"
+        assert_eq!(
+            why,
+            "Edits of two dictionaries are switched on (z0 and z1); a run takes features of one. Switch off the edits of one of them."
         );
         draft.edits[0].on = false;
         let request = draft.request(&state).unwrap();

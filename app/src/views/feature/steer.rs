@@ -13,7 +13,7 @@ use crate::state::catalogue::DictionaryId;
 use crate::state::requests::{Commands, steering};
 use crate::state::steering::{Place, Request, STRENGTH, STRENGTHS};
 use crate::theme::{Theme, caption, icons, panel_title, space};
-use crate::views::steering::run::trial_ui;
+use crate::views::steering::run::{Marks, trial_ui};
 
 /// Tokens of each continuation.
 const TOKENS: usize = 24;
@@ -33,6 +33,7 @@ pub(super) struct Trial {
     strength: f32,
     /// Time of the last move of the slider, until both texts are asked for.
     moved: Option<Instant>,
+    marks: Marks,
 }
 
 impl Default for Trial {
@@ -40,6 +41,7 @@ impl Default for Trial {
         Self {
             strength: INITIAL,
             moved: None,
+            marks: Marks::default(),
         }
     }
 }
@@ -80,7 +82,7 @@ impl Trial {
         }
         ui.scope(|ui| {
             ui.multiply_opacity(if is_stale { STALE } else { 1.0 });
-            trial_ui(ui, run);
+            trial_ui(ui, run, &mut self.marks);
         });
     }
 

@@ -262,13 +262,13 @@ fn sum_ui(ui: &mut Ui, found: &Attribution, key: &Key) {
     let theme = Theme::from_ui(ui);
     let sum: f64 = found.by_head().iter().sum();
     let line = format!(
-        "#{} at token {}: Σ {} = pre-activation {} + w·b_dec {} − b_enc {}",
+        "#{} at token {}: pre-activation {} = heads {} {} (−w·b_dec) {} (b_enc)",
         key.feature,
         key.at,
-        number::number(sum),
         number::number(found.pre_activation),
-        number::number(found.decoder_bias),
-        number::number(found.encoder_bias),
+        number::number(sum),
+        number::term(-found.decoder_bias),
+        number::term(found.encoder_bias),
     );
     ui.horizontal_wrapped(|ui| {
         ui.label(mono(line));

@@ -14,7 +14,7 @@ use crate::state::catalogue::Dictionary;
 use crate::state::requests::{Commands, navigation};
 use crate::state::steering::{EditDraft, Field, STRENGTH, STRENGTHS, help, label};
 use crate::state::view::ViewId;
-use crate::theme::{self, Theme, caption, icons, space};
+use crate::theme::{self, Theme, body_strong, caption, icons, space};
 use crate::views::feature::chips::chip_ui;
 use crate::widgets::feature_chip::FeatureChip;
 
@@ -142,10 +142,11 @@ fn feature_ui(
             }
         }
         None => {
-            let choose = Button::new("Choose in Features").truncate();
-            if ui.add(choose).clicked() {
-                commands.send(navigation::Command::Go(ViewId::Features));
-            }
+            let words = format!("Choose a feature  {}", icons::CARET_DOWN);
+            let button = Button::new(body_strong(words)).truncate();
+            return menu_ui(ui, button, "Choose a feature", |ui| {
+                other_ui(ui, edit, dictionary, state);
+            });
         }
     }
     let button = Button::new(theme::icon(icons::CARET_DOWN))
@@ -153,10 +154,17 @@ fn feature_ui(
         .stroke(Stroke::NONE)
         .min_size(vec2(space::CONTROL_ROW, space::CONTROL_ROW));
     let name = format!("Other feature for edit {}", i + 1);
+    menu_ui(ui, button, &name, |ui| {
+        other_ui(ui, edit, dictionary, state);
+    });
+}
+
+/// Draws a button that opens a menu with a field to type in.
+fn menu_ui(ui: &mut Ui, button: Button<'_>, name: &str, content: impl FnOnce(&mut Ui)) {
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
     let menu = MenuButton::from_button(button).config(config);
-    let (response, _) = menu.ui(ui, |ui| other_ui(ui, edit, dictionary, state));
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+    let (response, _) = menu.ui(ui, content);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name));
     response.on_hover_text(name);
 }
 
@@ -183,6 +191,14 @@ fn other_ui(ui: &mut Ui, edit: &mut EditDraft, own: &Dictionary, state: &AppStat
         .hint_text("# or label");
     let field = ui.add(text).labelled_by(label.id);
     let entered = field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
+    let entered = entered && !edit.number.trim().is_empty();
+    let opened = ui.scope_id().with("opened");
+    let pass = ui.ctx().cumulative_pass_nr();
+    let last = ui.data_mut(|data| data.get_temp_mut_or_default::<u64>(opened).to_owned());
+    ui.data_mut(|data| data.insert_temp(opened, pass));
+    if last + 2 < pass {
+        field.request_focus(); // one may type at once
+    }
     let found = found(&edit.number, own, state);
     for (at, feature) in found.iter().enumerate() {
         let name = state.name_of(own.id, *feature);
@@ -205,12 +221,9 @@ fn other_ui(ui: &mut Ui, edit: &mut EditDraft, own: &Dictionary, state: &AppStat
     }
 }
 
-/// Features of a dictionary that a typed number or part of a label means.
+/// Features of a dictionary that a typed number or part of a label means; while nothing is typed, those with labels.
 fn found(text: &str, own: &Dictionary, state: &AppState) -> Vec<FeatureId> {
     let text = text.trim().to_lowercase();
-    if text.is_empty() {
-        return Vec::new();
-    }
     let many = state.sae_of(own.id).map_or(0, |sae| sae.features());
     let number: Option<usize> = text.trim_start_matches('#').parse().ok();
     let number = number.filter(|number| *number < many).map(FeatureId::from);

@@ -27,9 +27,9 @@ const SAMPLING: &str = "sampling";
 
 /// Draws the form; a person's changes go into `draft`.
 pub(super) fn form_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState, commands: &mut Commands) {
-    stack_ui(ui, &mut draft.edits, state, commands);
+    let first = stack_ui(ui, &mut draft.edits, state, commands);
     ui.add_space(space::CONTROL);
-    prompt_ui(ui, draft, state);
+    prompt_ui(ui, draft, state, &first);
     let open = state.settings.unfolded.contains(SAMPLING);
     let words = summary(draft);
     if form::fold(ui, open, "Sampling", &words) {
@@ -108,7 +108,8 @@ pub(super) fn shown(state: &AppState) -> Draft {
     draft.clone()
 }
 
-fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState) {
+/// Draws the text to continue. Where it is out of view, the focus goes to the `first` control of the edits, so that opening the screen scrolls nothing away.
+fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState, first: &Response) {
     let own = draft.prompt.as_ref();
     let differs = own.is_some_and(|own| *own != state.prompt.text);
     let mut text = own.unwrap_or(&state.prompt.text).clone();
@@ -125,7 +126,8 @@ fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState) {
         .desired_width(f32::INFINITY)
         .hint_text("Beginning of both texts");
     let field = ui.add(edit).labelled_by(label.id);
-    focus::main(&field);
+    let is_seen = ui.clip_rect().contains_rect(field.rect);
+    focus::main(if is_seen { &field } else { first });
     if field.changed() {
         draft.prompt = Some(text);
     }

@@ -1,5 +1,6 @@
 //! The steering lab: the model's text with and without edits.
 
+mod diff;
 mod edit;
 mod form;
 mod place;
@@ -12,6 +13,7 @@ use egui::{RichText, Ui, Vec2, vec2};
 
 use super::view::View;
 use crate::state::requests::{Commands, navigation};
+use crate::state::steering::Draft;
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, icons, space};
@@ -29,6 +31,7 @@ const LEAST: Vec2 = vec2(472.0, 160.0);
 #[derive(Debug, Default)]
 pub(crate) struct SteeringView {
     following: form::Following,
+    marks: run::Marks,
     /// Whether the texts on screen were written with other settings, as of the previous frame.
     is_stale: bool,
 }
@@ -65,7 +68,7 @@ impl View for SteeringView {
             Part::Content => {
                 form::form_ui(ui, &mut draft, state, commands);
                 ui.add_space(space::GROUP);
-                result_ui(ui, state, &draft, was_stale);
+                result_ui(ui, (state, &draft), was_stale, &mut self.marks);
             }
             Part::Footer => {
                 let request = draft.request(state);
@@ -88,7 +91,12 @@ impl View for SteeringView {
 }
 
 /// Draws both texts, or what they will be.
-fn result_ui(ui: &mut Ui, state: &AppState, draft: &crate::state::steering::Draft, is_stale: bool) {
+fn result_ui(
+    ui: &mut Ui,
+    (state, draft): (&AppState, &Draft),
+    is_stale: bool,
+    marks: &mut run::Marks,
+) {
     let Some(run) = &state.steering.run else {
         let prompt = draft.prompt.as_ref().unwrap_or(&state.prompt.text);
         return run::before_ui(ui, prompt);
@@ -96,6 +104,6 @@ fn result_ui(ui: &mut Ui, state: &AppState, draft: &crate::state::steering::Draf
     let opacity = if is_stale { STALE } else { 1.0 };
     ui.scope(|ui| {
         ui.multiply_opacity(opacity);
-        run::run_ui(ui, state, run);
+        run::run_ui(ui, state, run, marks);
     });
 }

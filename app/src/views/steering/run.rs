@@ -5,7 +5,10 @@ use egui::{FontId, Label, RichText, Stroke, Ui, vec2};
 use umbra_core::models::Finish;
 use umbra_core::steer::{Change, EditSpec, GENERATED_KL, KL, Vector, What};
 
+use super::diff;
+use crate::memo::Memo;
 use crate::state::AppState;
+use crate::state::jobs::JobId;
 use crate::state::steering::{Ended, Request, Run};
 use crate::theme::{Hue, Theme, body_strong, caption, mono, panel_title, size, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
@@ -22,6 +25,18 @@ const FEW: usize = 5;
 /// Stands for the sentence where it is shown above.
 const CONTINUED: &str = "…";
 
+/// What of a run's steered text differs from its baseline, by token; found anew when a text grows.
+#[derive(Debug, Default)]
+pub(crate) struct Marks(Memo<(JobId, usize, usize), Vec<bool>>);
+
+impl Marks {
+    fn of(&mut self, run: &Run) -> &[bool] {
+        let key = (run.job, run.baseline.len(), run.steered.len());
+        self.0
+            .get(key, |_| diff::differs(&run.baseline, &run.steered))
+    }
+}
+
 /// Returns the width of each of the two columns of text.
 fn column_width(ui: &Ui) -> f32 {
     (ui.available_width() - space::GROUP) / 2.0
@@ -30,6 +45,7 @@ fn column_width(ui: &Ui) -> f32 {
 /// Draws what a run will show, before the first one.
 pub(super) fn before_ui(ui: &mut Ui, prompt: &str) {
     let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.label(body_strong("Run to see both texts"));
     let width = column_width(ui);
     let note = |ui: &mut Ui, words: &str| {
         ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
@@ -47,7 +63,7 @@ pub(super) fn before_ui(ui: &mut Ui, prompt: &str) {
             let size = vec2(width, 0.0);
             let layout = egui::Layout::top_down(egui::Align::Min);
             ui.allocate_ui_with_layout(size, layout, |ui| {
-                column_ui(ui, (width, title), prompt, (&[], usize::MAX));
+                column_ui(ui, (width, title), prompt, (&[], &[]));
                 ui.add_space(space::CONTROL);
                 note(ui, words);
             });
@@ -62,21 +78,21 @@ pub(super) fn before_ui(ui: &mut Ui, prompt: &str) {
 }
 
 /// Draws the run.
-pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
+pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run, marks: &mut Marks) {
     if let Some(Ended::Failed(why)) = &run.ended {
         failure_line(ui, "The texts could not be written", why);
         return;
     }
     let theme = Theme::from_ui(ui);
-    let diverged = diverged(&run.baseline, &run.steered);
+    let marks = marks.of(run);
     let width = column_width(ui);
     let request = &run.request;
     let title = title(state, request);
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::GROUP;
         let prompt = request.prompt.as_str();
-        column_ui(ui, (width, "Baseline"), prompt, (&run.baseline, usize::MAX));
-        column_ui(ui, (width, title.trim()), prompt, (&run.steered, diverged));
+        column_ui(ui, (width, "Baseline"), prompt, (&run.baseline, &[]));
+        column_ui(ui, (width, title.trim()), prompt, (&run.steered, marks));
     });
     ends_ui(ui, run);
     let nothing = |edit: &EditSpec| matches!(edit.what, What::Add(_, 0.0));
@@ -89,14 +105,14 @@ pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
 }
 
 /// Draws a page's small run: both continuations without their sentence, and the largest changes of the next token's probability.
-pub(crate) fn trial_ui(ui: &mut Ui, run: &Run) {
+pub(crate) fn trial_ui(ui: &mut Ui, run: &Run, marks: &mut Marks) {
     if let Some(Ended::Failed(why)) = &run.ended {
         failure_line(ui, "The texts could not be written", why);
         return;
     }
     let gap = space::CONTROL;
     let width = (ui.available_width() - gap) / 2.0;
-    let diverged = diverged(&run.baseline, &run.steered);
+    let marks = marks.of(run);
     let strength = match run.request.edits.as_slice() {
         [
             EditSpec {
@@ -108,13 +124,8 @@ pub(crate) fn trial_ui(ui: &mut Ui, run: &Run) {
     };
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = gap;
-        column_ui(
-            ui,
-            (width, "Baseline"),
-            CONTINUED,
-            (&run.baseline, usize::MAX),
-        );
-        column_ui(ui, (width, &strength), CONTINUED, (&run.steered, diverged));
+        column_ui(ui, (width, "Baseline"), CONTINUED, (&run.baseline, &[]));
+        column_ui(ui, (width, &strength), CONTINUED, (&run.steered, marks));
     });
     if run.shift.is_empty() {
         return;
@@ -171,15 +182,15 @@ fn ends_ui(ui: &mut Ui, run: &Run) {
     }
 }
 
-/// One text: the prompt faint, then what was generated, tinted from where it departs from the other.
+/// One text: the prompt faint, then what was generated, tinted where it is marked.
 fn column_ui(
     ui: &mut Ui,
     (width, title): (f32, &str),
     prompt: &str,
-    (tokens, diverged): (&[String], usize),
+    (tokens, marks): (&[String], &[bool]),
 ) {
     let theme = Theme::from_ui(ui);
-    let steered = diverged != usize::MAX || title != "Baseline";
+    let steered = title != "Baseline";
     ui.allocate_ui(vec2(width, 0.0), |ui| {
         ui.set_width(width);
         ui.vertical(|ui| {
@@ -192,13 +203,13 @@ fn column_ui(
             let (line, _) = ui.allocate_exact_size(vec2(width, 2.0), egui::Sense::hover());
             ui.painter()
                 .hline(line.x_range(), line.center().y, Stroke::new(2.0, colour));
-            let job = text_job(theme, prompt, tokens, diverged);
+            let job = text_job(theme, prompt, (tokens, marks));
             ui.add(Label::new(job).wrap().selectable(true));
         });
     });
 }
 
-fn text_job(theme: &Theme, prompt: &str, tokens: &[String], diverged: usize) -> LayoutJob {
+fn text_job(theme: &Theme, prompt: &str, (tokens, marks): (&[String], &[bool])) -> LayoutJob {
     let mut job = LayoutJob::default();
     let font = FontId::proportional(size::BODY);
     let format = |color| TextFormat {
@@ -208,22 +219,13 @@ fn text_job(theme: &Theme, prompt: &str, tokens: &[String], diverged: usize) -> 
     job.append(prompt, 0.0, format(theme.ink.secondary));
     for (i, token) in tokens.iter().enumerate() {
         let mut format = format(theme.ink.primary);
-        if i >= diverged {
+        if marks.get(i) == Some(&true) {
             let tinted = theme.tint(Hue::Edit, 0.35);
             (format.background, format.color) = (tinted.fill, tinted.ink);
         }
         job.append(token, 0.0, format);
     }
     job
-}
-
-/// The first token that differs; `usize::MAX` while none does.
-fn diverged(baseline: &[String], steered: &[String]) -> usize {
-    let pairs = baseline.iter().zip(steered);
-    pairs
-        .enumerate()
-        .find(|(_, (a, b))| a != b)
-        .map_or(usize::MAX, |(i, _)| i)
 }
 
 fn shift_ui(ui: &mut Ui, run: &Run) {
@@ -275,17 +277,15 @@ fn kl_ui(ui: &mut Ui, words: &str, kl: Option<f64>, definition: &str) {
 
 fn bars_ui(ui: &mut Ui, name: &str, shift: &[Change]) {
     let bars: Vec<Bar> = shift.iter().take(CHANGES).map(bar).collect();
-    ui.scope(|ui| {
-        ui.set_max_width(ui.available_width().min(640.0));
-        Bars::new(name, &bars, Fill::Signed).tokens().show(ui);
-    });
+    Bars::new(name, &bars, Fill::Signed).tokens().show(ui);
 }
 
 fn bar(change: &Change) -> Bar {
     let (before, after) = (f64::from(change.before), f64::from(change.after));
     let text = format!("{} → {}", number::percent(before), number::percent(after));
     let help = format!(
-        "Probability {} without edits, {} with them",
+        "{} percentage points: {} without edits, {} with them",
+        number::signed(100.0 * (after - before)),
         number::percent(before),
         number::percent(after)
     );
@@ -299,19 +299,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_tinted_from_where_they_differ() {
+    fn texts_are_tinted_where_they_differ() {
         let words = |text: &str| -> Vec<String> { text.split('|').map(str::to_owned).collect() };
         let (a, b) = (words("a|b|c"), words("a|x|c"));
-        assert_eq!(diverged(&a, &b), 1);
-        assert_eq!(diverged(&a, &a), usize::MAX);
-        assert_eq!(diverged(&a, &b[..1]), usize::MAX);
-        let job = text_job(&crate::theme::DARK, "p ", &b, 1);
+        let marks = diff::differs(&a, &b);
+        let job = text_job(&crate::theme::DARK, "p ", (&b, &marks));
         assert_eq!(job.text, "p axc");
         let tinted = |section: &&egui::text::LayoutSection| section.format.background.a() > 0;
         let tinted = job.sections.iter().filter(tinted);
         let tinted: String = tinted
             .map(|section| &job.text[section.byte_range.start.0..section.byte_range.end.0])
             .collect();
-        assert_eq!(tinted, "xc");
+        assert_eq!(tinted, "x");
+    }
+
+    #[test]
+    fn a_changed_token_tells_its_change() {
+        let help = |before, after| {
+            let (id, text) = (umbra_core::ids::TokenId(1), " a".to_owned());
+            let change = Change {
+                id,
+                text,
+                before,
+                after,
+            };
+            bar(&change).hover.unwrap().replace('\u{202F}', " ")
+        };
+        assert_eq!(
+            help(0.5, 0.375),
+            "−12.5 percentage points: 50.0 % without edits, 37.5 % with them"
+        );
+        assert!(help(0.25, 0.5).starts_with("+25.0 percentage points"));
     }
 }

@@ -1,6 +1,6 @@
 //! The stack of edits, one aligned row each: whether it is in force, what is done, to what, how much; where it applies is folded away below.
 
-use egui::{Button, Layout, RichText, Ui, vec2};
+use egui::{Button, Layout, Response, RichText, Ui, vec2};
 use umbra_core::steer::ACTIONS;
 
 use super::edit::{action_ui, amount_ui, target_ui};
@@ -39,13 +39,13 @@ enum Move {
     Remove(usize),
 }
 
-/// Draws the stack and lets a person change it.
+/// Draws the stack and lets a person change it; returns its first control.
 pub(super) fn stack_ui(
     ui: &mut Ui,
     edits: &mut Vec<EditDraft>,
     state: &AppState,
     commands: &mut Commands,
-) {
+) -> Response {
     let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal_wrapped(|ui| {
         ui.label(panel_title("Edits"));
@@ -53,13 +53,13 @@ pub(super) fn stack_ui(
         ui.label(caption(words).color(secondary));
     });
     let many = edits.len();
-    let mut moved = None;
+    let (mut first, mut moved) = (None, None);
     for (i, edit) in edits.iter_mut().enumerate() {
         ui.push_id(("edit", i), |ui| {
             let before = edit.clone();
-            if let Some(asked) = edit_ui(ui, edit, (i, many), state, commands) {
-                moved = Some(asked);
-            }
+            let (control, asked) = edit_ui(ui, edit, (i, many), state, commands);
+            first.get_or_insert(control);
+            moved = asked.or(moved);
             if *edit != before {
                 commands.send(navigation::Command::SelectEdit(i));
             }
@@ -75,12 +75,18 @@ pub(super) fn stack_ui(
         let words = "No edits: both texts would be the same";
         ui.label(RichText::new(words).color(secondary));
     }
-    add_ui(ui, edits, state, commands);
+    let add = add_ui(ui, edits, state, commands);
+    first.unwrap_or(add)
 }
 
 /// Draws the button that adds an edit.
-fn add_ui(ui: &mut Ui, edits: &mut Vec<EditDraft>, state: &AppState, commands: &mut Commands) {
-    ui.menu_button(format!("{}  Add an edit", icons::PLUS), |ui| {
+fn add_ui(
+    ui: &mut Ui,
+    edits: &mut Vec<EditDraft>,
+    state: &AppState,
+    commands: &mut Commands,
+) -> Response {
+    let menu = ui.menu_button(format!("{}  Add an edit", icons::PLUS), |ui| {
         for action in ACTIONS {
             let name = label(action.name);
             let entry = ui.add(Button::new(&name).shortcut_text(action.help));
@@ -94,20 +100,22 @@ fn add_ui(ui: &mut Ui, edits: &mut Vec<EditDraft>, state: &AppState, commands: &
                 commands.send(navigation::Command::SelectEdit(edits.len() - 1));
             }
         }
-    })
-    .response
-    .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Add an edit"));
+    });
+    let name = || egui::WidgetInfo::labeled(egui::Role::Button, true, "Add an edit");
+    menu.response.widget_info(name);
+    menu.response
 }
 
 /// Draws in a place as wide as a column.
-fn cell(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui)) {
+fn cell<R>(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
     let size = vec2(width, space::CONTROL_ROW);
     let layout = Layout::left_to_right(egui::Align::Center);
     ui.allocate_ui_with_layout(size, layout, |ui| {
         ui.set_min_size(size);
         ui.set_max_width(width);
-        content(ui);
-    });
+        content(ui)
+    })
+    .inner
 }
 
 fn edit_ui(
@@ -116,7 +124,7 @@ fn edit_ui(
     (i, many): (usize, usize),
     state: &AppState,
     commands: &mut Commands,
-) -> Option<Move> {
+) -> (Response, Option<Move>) {
     let theme = Theme::from_ui(ui);
     let mut moved = None;
     let (bar, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), egui::Sense::hover());
@@ -131,9 +139,9 @@ fn edit_ui(
     } else {
         middle
     };
-    ui.horizontal(|ui| {
+    let first = ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::CONTROL;
-        cell(ui, MARK, |ui| select_ui(ui, i, state, commands));
+        let first = cell(ui, MARK, |ui| select_ui(ui, i, state, commands));
         cell(ui, MARK, |ui| on_ui(ui, edit, i));
         cell(ui, ACTION, |ui| action_ui(ui, edit, i));
         cell(ui, target, |ui| target_ui(ui, edit, i, state, commands));
@@ -143,6 +151,7 @@ fn edit_ui(
             ui.add_space(rest.max(0.0));
         }
         cell(ui, BUTTONS, |ui| moved = buttons_ui(ui, (i, many)));
+        first
     });
     let indent = 2.0 * MARK + 2.0 * space::CONTROL;
     if amount && !is_one_line {
@@ -155,7 +164,7 @@ fn edit_ui(
         ui.add_space(indent - space::CONTROL);
         ui.vertical(|ui| below_ui(ui, edit, i, state, commands));
     });
-    moved
+    (first.inner, moved)
 }
 
 fn on_ui(ui: &mut Ui, edit: &mut EditDraft, i: usize) {
@@ -166,7 +175,7 @@ fn on_ui(ui: &mut Ui, edit: &mut EditDraft, i: usize) {
 }
 
 /// The edit's number; a click selects the edit, and the inspector says what it does.
-fn select_ui(ui: &mut Ui, i: usize, state: &AppState, commands: &mut Commands) {
+fn select_ui(ui: &mut Ui, i: usize, state: &AppState, commands: &mut Commands) -> Response {
     let selection = &state.selection;
     let selected = selection.focus == Focus::Edit && selection.edit == Some(i);
     ui.spacing_mut().button_padding.x = 4.0;
@@ -176,9 +185,11 @@ fn select_ui(ui: &mut Ui, i: usize, state: &AppState, commands: &mut Commands) {
     number.widget_info(|| {
         egui::WidgetInfo::selected(egui::Role::Button, true, selected, name.as_str())
     });
-    if number.on_hover_text(name).clicked() {
+    let number = number.on_hover_text(name);
+    if number.clicked() {
         commands.send(navigation::Command::SelectEdit(i));
     }
+    number
 }
 
 /// Draws the buttons that order and remove; those that would do nothing leave their place empty.

@@ -301,6 +301,74 @@ fn a_feature_from_elsewhere_is_steered_by_one_more_click() {
 }
 
 #[test]
+fn a_feature_of_another_dictionary_switches_off_the_edits_that_it_cannot_run_with() {
+    use crate::state::requests::shell;
+    use crate::state::{Load, catalogue};
+
+    let mut state = ready();
+    let loaded = state.catalogue.dictionaries[0].load.ready().cloned();
+    let (one, other) = (DictionaryId(0), DictionaryId(1));
+    for event in [
+        catalogue::Event::Added("z1".into(), None),
+        catalogue::Event::Sae(other, Load::Ready(loaded.unwrap())),
+    ] {
+        state.apply(Event::Catalogue(event));
+    }
+    let mut desk = testing::Desk::new(state);
+    let on = |desk: &testing::Desk| {
+        let edits = desk.state.steering.draft.edits.iter();
+        edits.map(|edit| edit.on).collect::<Vec<_>>()
+    };
+    desk.run(steering::Command::Steer(one, vec![FeatureId(5)]));
+    desk.run(steering::Command::Silence(0.into(), 1.into()));
+    let before = desk.state.steering.draft.clone();
+    assert!(desk.notices().is_empty());
+
+    desk.run(steering::Command::Carry(other, FeatureId(7), 4.0));
+    assert_eq!(on(&desk), [false, true, true], "heads are of no dictionary");
+    assert_eq!(
+        desk.notices(),
+        ["Switched off edit 1 (#5 of z0): a run takes features of one dictionary"]
+    );
+    let request = desk.state.steering.draft.request(&desk.state).unwrap();
+    assert_eq!(request.dictionary, Some(other));
+    let edits: Vec<_> = request.edits.iter().map(EditSpec::to_string).collect();
+    assert_eq!(edits[1], "add feature=7 strength=4");
+    assert_eq!(desk.state.selection.edit, Some(2));
+
+    // One step back takes back all of it.
+    desk.run(shell::Command::Undo);
+    assert_eq!(desk.state.steering.draft, before);
+    desk.run(shell::Command::Redo);
+    assert_eq!(on(&desk), [false, true, true]);
+
+    // The edit that was switched off comes back into force, not a second one like it.
+    desk.run(steering::Command::Steer(one, vec![FeatureId(5)]));
+    assert_eq!(on(&desk), [true, true, false]);
+    assert_eq!(desk.state.selection.edit, Some(0));
+    assert!(desk.state.steering.draft.request(&desk.state).is_ok());
+}
+
+#[test]
+fn without_a_selected_feature_the_edit_chooses_one() {
+    let mut state = ready();
+    let none = crate::state::selection::Event::Feature(None);
+    state.apply(Event::Selection(none));
+    let mut harness = testing::harness(ViewId::Steering, state);
+    harness.get_by_label("Choose a feature in the edit above");
+    harness.get_by_label("Choose a feature").click();
+    harness.run();
+    // One types at once.
+    harness.event(egui::Event::Text("12".to_owned()));
+    harness.run();
+    harness.key_press(egui::Key::Enter);
+    harness.run();
+    let edit = &harness.state().state.steering.draft.edits[0];
+    assert_eq!(edit.feature, Some(FeatureId(12)));
+    assert!(!harness.get_by_label("Run").accesskit_node().is_disabled());
+}
+
+#[test]
 fn the_last_edit_can_be_removed_and_the_screen_says_what_to_do() {
     let mut harness = testing::harness(ViewId::Steering, ready());
     harness.get_by_label("Remove this edit").click();
@@ -314,6 +382,7 @@ fn the_last_edit_can_be_removed_and_the_screen_says_what_to_do() {
 #[test]
 fn before_the_first_run_both_texts_are_explained() {
     let harness = testing::harness(ViewId::Steering, ready());
+    harness.get_by_label("Run to see both texts");
     harness.get_by_label("Baseline");
     harness.get_by_label("Steered");
     harness.get_by_label_contains("what differs comes from the edits");
