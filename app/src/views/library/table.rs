@@ -88,7 +88,7 @@ fn columns() -> [Column<'static>; 10] {
         let number = |least, first| Column::number(key, title).width(least, first);
         let column = match of {
             Of::Name => text(88.0, 108.0).always().fills(),
-            Of::Hook => text(176.0, 176.0).always().fills(),
+            Of::Hook => text(176.0, 176.0).fills(),
             Of::K => text(56.0, 64.0),
             Of::Verdict => text(116.0, 124.0).fills(),
             Of::Width => number(48.0, 56.0),
