@@ -20,6 +20,11 @@ pub(crate) fn layout(ui: &Ui, example: &Example, scale: Scale, room: f32) -> Arc
     let character = ui.fonts_mut(|fonts| fonts.glyph_width(&font, 'm'));
     let shown = around(example, (room / character.max(1.0)) as usize);
     let mut job = LayoutJob::default();
+    let goes_on = shown.start > 0 && !is_marker(&example.tokens[shown.start - 1]);
+    if goes_on && shown.start < example.at {
+        let dots = TextFormat::simple(font.clone(), theme.ink.secondary);
+        job.append("…", 0.0, dots);
+    }
     for at in shown {
         let act = example.acts.get(at).copied().unwrap_or_default();
         let share = (act.abs() / scale.most.max(f32::MIN_POSITIVE)).min(1.0);
@@ -102,6 +107,8 @@ mod tests {
                     let galley = layout(ui, &example(), scale, room);
                     assert!(galley.size().x <= room + 0.5, "{room}");
                     assert!(galley.text().contains("king"), "{room}");
+                    let cut = galley.text().starts_with('…');
+                    assert_eq!(cut, room == 120.0, "{room}: {}", galley.text());
                 }
             },
             (),

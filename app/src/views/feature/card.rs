@@ -132,7 +132,9 @@ fn detail_ui(ui: &mut Ui, detail: &Detail, form: Form) {
             ui.label(caption(what).color(theme.ink.secondary));
             for effect in effects.iter().take(EFFECTS) {
                 let text = effect.text.replace('\n', "⏎");
-                ui.label(mono_caption(text).background_color(theme.surface.hover))
+                let text = mono_caption(text).background_color(theme.surface.hover);
+                // A token is never broken inside.
+                ui.add(egui::Label::new(text).extend())
                     .on_hover_text(signed(f64::from(effect.effect)));
             }
         });

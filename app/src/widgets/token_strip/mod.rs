@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use egui::{
-    Align2, Color32, EventFilter, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui,
-    Vec2, WidgetInfo, vec2,
+    Align2, Color32, EventFilter, FontId, Key, Rangef, Rect, Response, Role, Sense, Stroke,
+    StrokeKind, Ui, Vec2, WidgetInfo, vec2,
 };
 
 use umbra_core::features::Summary;
@@ -55,6 +55,48 @@ impl Scale {
         Self {
             most: summary.strongest().abs() as f32,
             signed: summary.min < 0.0,
+        }
+    }
+}
+
+/// What a single line shows of a longer text: whole tokens, and `…` at the ends that are cut.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    /// Room of whole tokens, in the layout.
+    room: Rangef,
+    ahead: bool,
+    behind: bool,
+}
+
+impl Cut {
+    fn new(ui: &Ui, layout: &Layout, shift: f32, width: f32) -> Self {
+        let font = FontId::monospace(size::BODY);
+        let dots = ui.fonts_mut(|fonts| fonts.glyph_width(&font, '…'));
+        let (ahead, behind) = (shift > 0.5, shift + width < layout.size.x - 0.5);
+        let less = |cut| if cut { dots } else { 0.0 };
+        let room = Rangef::new(shift + less(ahead), shift + width - less(behind));
+        Self {
+            room: room.expand(0.5),
+            ahead,
+            behind,
+        }
+    }
+
+    fn holds(&self, piece: &Piece) -> bool {
+        self.room.contains(piece.rect.left()) && self.room.contains(piece.rect.right())
+    }
+
+    /// Draws the signs beside the tokens that stand in `place`.
+    fn dots_ui(&self, ui: &Ui, place: Rect) {
+        let ink = Theme::from_ui(ui).ink.secondary;
+        let font = FontId::monospace(size::BODY);
+        for (cut, at, anchor) in [
+            (self.ahead, place.left_center(), Align2::RIGHT_CENTER),
+            (self.behind, place.right_center(), Align2::LEFT_CENTER),
+        ] {
+            if cut {
+                ui.painter().text(at, anchor, "…", font.clone(), ink);
+            }
         }
     }
 }
@@ -194,13 +236,28 @@ impl<'a> TokenStrip<'a> {
             beside: None,
             hovered: None,
         };
-        let origin = rect.min.to_vec2() - self.shift(&layout, rect.width());
+        let shift = self.shift(&layout, rect.width());
+        let origin = rect.min.to_vec2() - shift;
+        let whole = self
+            .one_line
+            .then(|| Cut::new(ui, &layout, shift.x, rect.width()));
         let clip = ui.clip_rect().intersect(rect.expand(1.0));
         let view = clip.translate(-origin);
+        let mut drawn = Rangef::NOTHING;
         for piece in layout.visible(view.top(), view.bottom()) {
-            if piece.rect.right() >= view.left() && piece.rect.left() <= view.right() {
+            let is_seen = match &whole {
+                Some(cut) => self.peak == Some(piece.token) || cut.holds(piece),
+                None => piece.rect.right() >= view.left() && piece.rect.left() <= view.right(),
+            };
+            if is_seen {
                 self.piece_ui(ui, piece, (origin, clip), &mut reply);
+                drawn.min = drawn.min.min(piece.rect.left());
+                drawn.max = drawn.max.max(piece.rect.right());
             }
+        }
+        if let Some(cut) = whole {
+            let place = Rangef::new(drawn.min + origin.x, drawn.max + origin.x);
+            cut.dots_ui(ui, Rect::from_x_y_ranges(place, rect.y_range()));
         }
         self.keys(ui, &layout, origin, &mut reply);
         if reply.response.has_focus() {

@@ -2,11 +2,13 @@
 
 use std::ops::RangeInclusive;
 
+use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
 use super::{Tint, TokenStrip};
+use crate::widgets::staged;
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -96,4 +98,31 @@ fn of_two_thousand_tokens_only_what_is_seen_is_drawn() {
     harness.run();
     let tints = harness.output().shapes.len();
     assert!((1..1000).contains(&tints), "{tints} shapes are painted");
+}
+
+#[test]
+fn a_single_line_shows_whole_tokens_around_the_peak_and_says_that_it_is_cut() {
+    let tokens: Vec<String> = (0..20).map(|i| format!(" word{i:02}")).collect();
+    let mut harness = staged(
+        move |ui, (): &mut ()| {
+            ui.set_width(200.0);
+            TokenStrip::new("Cut", &tokens).one_line(10).show(ui);
+        },
+        (),
+    );
+    harness.run();
+    let strip = harness.get_by_label("Cut").rect();
+    let shown = harness.get_all_by_role(Role::ListItem);
+    let rects: Vec<_> = shown.map(|token| token.rect()).collect();
+    assert!(rects.len() >= 2, "{rects:?}");
+    let width = rects[0].width();
+    for rect in rects {
+        assert!((rect.width() - width).abs() < 0.6, "{rect} is cut");
+        assert!(rect.left() > strip.left() && rect.right() < strip.right());
+    }
+    let shapes = &harness.output().shapes;
+    let dots = shapes.iter().filter(
+        |shape| matches!(&shape.shape, egui::Shape::Text(text) if text.galley.text() == "…"),
+    );
+    assert_eq!(dots.count(), 2);
 }
