@@ -207,7 +207,7 @@ impl Theme {
         if dark { &DARK } else { &LIGHT }
     }
 
-    /// Ground of what is selected: text of every ink is read on it.
+    /// Ground of what is selected: both inks of text and the amber of names are read on it.
     pub(crate) fn selected(&self) -> Color32 {
         let share = if self.dark { 0.20 } else { 0.15 };
         scale::mix(self.surface.raised, self.ink.secondary, share)

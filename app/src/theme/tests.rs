@@ -33,7 +33,7 @@ fn scales() -> impl Iterator<Item = (&'static Theme, Scale)> {
 fn text_is_readable_on_every_surface() {
     for theme in THEMES {
         let s = &theme.surface;
-        for surface in [s.window, s.panel, s.raised, s.hover, theme.selected()] {
+        for surface in [s.window, s.panel, s.raised, s.hover] {
             let texts = [
                 theme.ink.primary,
                 theme.ink.secondary,
@@ -52,6 +52,11 @@ fn text_is_readable_on_every_surface() {
                     "dark {}: {text:?} on {surface:?} is {ratio:.2}",
                     theme.dark
                 );
+            }
+            // What stands in rows, on a selected one.
+            for text in [theme.ink.primary, theme.ink.secondary, theme.activation] {
+                let ratio = contrast(text, theme.selected());
+                assert!(ratio >= READABLE, "{text:?} when selected: {ratio:.2}");
             }
             for mark in theme.series {
                 assert!(contrast(mark, surface) >= 3.0, "{mark:?} on {surface:?}");
