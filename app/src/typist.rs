@@ -32,7 +32,7 @@ pub struct Typist {
     longest: Duration,
 }
 
-/// What is typed, letter by letter.
+/// Letters that are typed, one by one.
 const TYPED: &str = " they went home and the old king said to the fox that";
 
 /// Times from key presses to the ends of the frames that draw the new colours.

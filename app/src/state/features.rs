@@ -91,7 +91,7 @@ pub(crate) struct FeaturesState {
     pub(crate) found: Found,
     /// Result of the palette's search.
     pub(crate) found_by_palette: Found,
-    /// What lists show of features of all dictionaries.
+    /// Names, examples and histograms that lists show of features of all dictionaries.
     pub(crate) previews: Previews,
     details: Kept<Arc<Detail>>,
     neighbours: Kept<Neighbours>,

@@ -9,7 +9,7 @@ use super::AppState;
 use super::catalogue::DictionaryId;
 
 impl AppState {
-    /// What lists show of a feature of any dictionary of the project; read soon if it is not known yet and the dictionary has an index.
+    /// Returns what lists show of a feature of any dictionary of the project; it is read soon if it is not known yet and the dictionary has an index.
     pub(crate) fn preview(
         &self,
         dictionary: DictionaryId,

@@ -162,7 +162,7 @@ pub(crate) enum Event {
     Ended(JobId, Ended),
     /// The run failed before it had a job number, or later: one sentence for the run that is shown.
     Failed(String),
-    /// The same of a page's small run.
+    /// Event of a page's small run.
     TrialFailed(String),
 }
 

@@ -133,7 +133,7 @@ fn scales_go_one_way_in_even_steps() {
     }
 }
 
-/// What colours look like to people who lack one kind of cone, completely: red, green and blue in linear light (Machado, Oliveira and Fernandes 2009).
+/// Transforms colours to what people see who lack one kind of cone, completely: red, green and blue in linear light (Machado, Oliveira and Fernandes 2009).
 const BLINDNESS: [(&str, [[f32; 3]; 3]); 3] = [
     (
         "protanopia",

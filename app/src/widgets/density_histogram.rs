@@ -186,7 +186,7 @@ impl DensityHistogram {
     }
 }
 
-/// What the histogram tells.
+/// Returns what the histogram tells.
 const DEFINITION: &str = "Features counted by density: the share of tokens on which each is active, on a logarithmic axis; those that never fire stand apart";
 
 fn features(n: u64) -> String {

@@ -33,14 +33,14 @@ pub(crate) struct HistogramPlot<'a> {
     size: Vec2,
 }
 
-/// What a histogram counts.
+/// Unit that a histogram counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Of<'a> {
     /// Name of the edges' quantity, with its unit.
     pub(crate) quantity: &'a str,
     /// One counted thing, and several.
     pub(crate) counted: [&'a str; 2],
-    /// What the histogram tells.
+    /// Definition of the histogram.
     pub(crate) definition: &'a str,
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct HookPicker<'a> {
     pub(crate) default: Option<&'a str>,
 }
 
-/// What was chosen.
+/// Hook that was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Picked {
     /// The default.

@@ -17,7 +17,7 @@ use super::picture::Picture;
 use super::to_save::{self, ToSave};
 use crate::theme::{Theme, caption, mono};
 
-/// What is known about a plot or a figure.
+/// Facts about a plot or a figure.
 #[derive(Clone, Copy)]
 pub(crate) struct Meaning<'a> {
     title: &'a str,
@@ -102,7 +102,7 @@ pub(crate) fn menu(response: &Response, meaning: &Meaning<'_>) {
     menu_within(response, focused, meaning);
 }
 
-/// The same for a widget of which a piece may have the focus.
+/// Draws the menu for a widget of which a piece may have the focus.
 pub(crate) fn menu_within(response: &Response, focused: Option<Id>, meaning: &Meaning<'_>) {
     let asked = response.id.with("asked value");
     let is_open =

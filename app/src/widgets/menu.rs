@@ -43,7 +43,7 @@ pub(crate) fn context(response: &Response, content: impl FnOnce(&mut Ui)) -> boo
     context_within(response, focused, content)
 }
 
-/// The same for a widget of which a piece may have the focus: `focused` is that piece, or the widget itself.
+/// Draws the menu for a widget of which a piece may have the focus: `focused` is that piece, or the widget itself.
 pub(crate) fn context_within(
     response: &Response,
     focused: Option<Id>,
@@ -62,7 +62,7 @@ pub(crate) fn context_within(
     at.is_some()
 }
 
-/// What the input of this frame asks of a menu.
+/// Wish for a menu in the input of this frame.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ask {
     /// Open it here.

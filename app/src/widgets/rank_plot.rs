@@ -43,7 +43,7 @@ pub(crate) struct RankPlot<'a> {
     pub(crate) height: f32,
 }
 
-/// What the plot tells.
+/// Definition of the plot.
 const DEFINITION: &str = "Features by rank of density, the share of tokens on which each is active; both axes are logarithmic";
 
 impl RankPlot<'_> {

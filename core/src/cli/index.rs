@@ -183,7 +183,7 @@ fn marked(token: &str, is_examples: bool) -> String {
 fn text(index: &Index, detail: &Detail, unfolded: bool) -> String {
     let about = index.about();
     let summary = detail.summary;
-    let peak = detail.top.first().map(Peak::of);
+    let peak = detail.top.first().map(Peak::from_example);
     let name = Name::new(None, peak.as_ref()).to_string();
     let mut lines = vec![
         format!("feature {}  {name}", summary.feature)

@@ -160,7 +160,7 @@ fn beyond(model: &Model, passage: &Passage) -> Error {
     Error::setting("--example", what)
 }
 
-/// What is printed.
+/// Lines that are printed.
 struct Shown<'a> {
     reading: &'a Reading,
     opened: Option<&'a Opened>,

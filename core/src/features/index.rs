@@ -154,7 +154,7 @@ impl Index {
                 };
                 Some(Preview {
                     summary,
-                    peak: top.as_ref().map(Peak::of),
+                    peak: top.as_ref().map(Peak::from_example),
                     top,
                     examples,
                     promoted: names.effects(&packed.promoted)?,

@@ -1,4 +1,4 @@
-//! What a list shows of a feature: its name, its strongest example, the tokens it moves, its histogram. Read for many features at once.
+//! Summaries of features for lists: name, strongest example, tokens that it moves, histogram. Read for many features at once.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::{Example, Histogram, Summary, TokenEffect};
 /// Number of characters of context on either side of a peak.
 const AROUND: usize = 18;
 
-/// What a list shows of a feature.
+/// Summary of a feature for lists.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Preview {
     /// Scalars.
@@ -39,7 +39,7 @@ pub struct Peak {
 
 impl Peak {
     /// Returns the peak of an example. Context is whole tokens, about 18 characters on either side and at least one token.
-    pub fn of(example: &Example) -> Self {
+    pub fn from_example(example: &Example) -> Self {
         let (before, rest) = example.tokens.split_at(example.at);
         let (token, after) = rest
             .split_first()
@@ -70,7 +70,7 @@ pub struct Name<'a> {
     pub label: Option<&'a str>,
     /// Token at which it is strongest; none while unknown, and for a feature that was never active.
     pub token: Option<&'a str>,
-    /// That token in context, where it is read.
+    /// Token in context, where it is read.
     pub peak: Option<&'a Peak>,
 }
 
@@ -160,21 +160,24 @@ mod tests {
             " once", " upon", " a", " time", " the", " old", " king", ",\n", " said", " Dorothy",
             " Gale",
         ];
-        let peak = Peak::of(&example(&tokens, 6));
+        let peak = Peak::from_example(&example(&tokens, 6));
         assert_eq!(peak.to_string(), "a time the old[ king],⏎ said Dorothy");
         // A long neighbour is shown all the same; at an end there is nothing.
-        let peak = Peak::of(&example(&[" antidisestablishmentarian", " x"], 1));
+        let peak = Peak::from_example(&example(&[" antidisestablishmentarian", " x"], 1));
         assert_eq!(peak.to_string(), "antidisestablishmentarian[ x]");
-        assert_eq!(Peak::of(&example(&[], 0)), Peak::default());
+        assert_eq!(Peak::from_example(&example(&[], 0)), Peak::default());
         // Context ends where the document does.
         let tokens = [" old", "<|endoftext|>", "Once", " upon", "</s>", " a"];
-        assert_eq!(Peak::of(&example(&tokens, 3)).to_string(), "Once[ upon]");
+        assert_eq!(
+            Peak::from_example(&example(&tokens, 3)).to_string(),
+            "Once[ upon]"
+        );
         assert!(!is_marker("<>") && !is_marker("a < b>") && !is_marker("<"));
     }
 
     #[test]
     fn a_label_goes_before_the_peak() {
-        let peak = Peak::of(&example(&[" the", " king", "\n"], 1));
+        let peak = Peak::from_example(&example(&[" the", " king", "\n"], 1));
         assert_eq!(
             Name::new(Some("royalty"), Some(&peak)).to_string(),
             "royalty"

@@ -245,7 +245,7 @@ fn previews_of_many_features_are_parts_of_their_details() {
         assert_eq!(previews.len(), features.len());
         for (feature, preview) in features.iter().zip(previews) {
             let detail = index.detail(*feature).unwrap();
-            assert_eq!(preview.peak, detail.top.first().map(Peak::of));
+            assert_eq!(preview.peak, detail.top.first().map(Peak::from_example));
             assert_eq!(preview.examples, detail.top.len());
             let want = Preview {
                 summary: detail.summary,

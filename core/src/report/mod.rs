@@ -67,7 +67,7 @@ pub struct Reported {
 impl Reported {
     /// Returns its label, or else the token at which it peaks, in context.
     pub fn name(&self) -> String {
-        let peak = self.detail.top.first().map(Peak::of);
+        let peak = self.detail.top.first().map(Peak::from_example);
         Name::new(Some(&self.label), peak.as_ref()).to_string()
     }
 }

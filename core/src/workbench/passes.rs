@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::devices::Choice;
 use super::pair::Pair;
 use super::text::{Most, TextRequest};
-use super::user_file::{Layout, UserFile};
+use super::user_file::{Layout, UserData};
 use crate::corpus::{Part, Rows};
 use crate::device::{DeviceWish, processor};
 use crate::error::Result;
@@ -226,7 +226,7 @@ pub struct Speeds(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     path: Option<PathBuf>,
-    file: Mutex<Option<UserFile<Passes>>>,
+    file: Mutex<Option<UserData<Passes>>>,
 }
 
 impl Speeds {
@@ -238,15 +238,15 @@ impl Speeds {
         }))
     }
 
-    fn file(&self) -> MutexGuard<'_, Option<UserFile<Passes>>> {
+    fn file(&self) -> MutexGuard<'_, Option<UserData<Passes>>> {
         self.0.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self) -> UserFile<Passes> {
+    fn read(&self) -> UserData<Passes> {
         let path = self.0.path.as_deref();
         path.map_or_else(
-            || UserFile::new(LAYOUT),
-            |path| UserFile::read(path, LAYOUT),
+            || UserData::new(LAYOUT),
+            |path| UserData::read(path, LAYOUT),
         )
     }
 

@@ -14,7 +14,7 @@ pub(super) type Layout = (&'static str, u32);
 
 /// Content of a file, with the head that tells which layout and version it has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct UserFile<T> {
+pub(super) struct UserData<T> {
     format: String,
     layout: u32,
     umbra_version: String,
@@ -23,7 +23,7 @@ pub(super) struct UserFile<T> {
     pub(super) content: T,
 }
 
-impl<T: Default + Serialize + DeserializeOwned> UserFile<T> {
+impl<T: Default + Serialize + DeserializeOwned> UserData<T> {
     /// Creates an empty file.
     pub(super) fn new((format, layout): Layout) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What a search for words found: one for the table's filter, one for the palette.
+//! Results of a search for words: one for the table's filter, one for the palette.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) enum Seeker {
     Palette,
 }
 
-/// What is looked for.
+/// Query that is looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Query {
     /// The words.
@@ -27,13 +27,13 @@ pub(crate) struct Query {
 /// Result of a search.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Found {
-    /// What was looked for.
+    /// Query that was looked for.
     pub(crate) query: Query,
     /// The features, best first.
     pub(crate) hits: Load<Arc<Vec<Hit>>>,
     /// Whether a job searches; a search waits while the words of the index are read.
     pub(super) at_work: bool,
-    /// What was found last, shown until something else is.
+    /// Features found last, shown until others are.
     latest: Option<Arc<Vec<Hit>>>,
 }
 
@@ -50,7 +50,7 @@ impl Found {
         self.at_work = false;
     }
 
-    /// What a job found, or why not; for another query it is dropped.
+    /// Carries in what a job found, or why not; for another query it is dropped.
     pub(super) fn arrived(&mut self, query: &Query, hits: Load<Arc<Vec<Hit>>>) {
         if self.query != *query {
             return;
@@ -60,7 +60,7 @@ impl Found {
         self.at_work = false;
     }
 
-    /// What it waits for could not be read.
+    /// Notes that what it waits for could not be read.
     pub(super) fn failed(&mut self, why: &str) {
         if self.waits() {
             self.latest = None;

@@ -18,7 +18,7 @@ const PREVIEWS: usize = 4096;
 /// Previews read in one job.
 pub(crate) const AT_ONCE: usize = 256;
 
-/// What is known of features in lists.
+/// Names and previews of features in lists.
 #[derive(Debug)]
 pub(crate) struct Previews {
     kept: Kept<Arc<Preview>>,

@@ -1,10 +1,13 @@
 //! Draws one sample of every custom-painted widget.
 
+mod forms;
+
 use egui::{Frame, Ui, Vec2, vec2};
 use egui_kittest::{Harness, SnapshotResults};
 use umbra_core::features::Name;
 use umbra_core::ids::FeatureId;
 
+use self::forms::settings_form;
 use super::{OF_WIDGET, THEMES, compare, names, renderer};
 use crate::theme::{Hue, Theme, Tinted, icons, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
@@ -13,16 +16,13 @@ use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::density_histogram::DensityHistogram;
 use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
 use crate::widgets::feature_chip::FeatureChip;
-use crate::widgets::form;
 use crate::widgets::grid;
 use crate::widgets::heat_map::{Cell, HeatMap, Side};
 use crate::widgets::histogram::HistogramPlot;
-use crate::widgets::hook_picker::HookPicker;
 use crate::widgets::legend;
 use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
-use crate::widgets::settings_form::{Field, Kind};
 use crate::widgets::token_editor::{Piece, TokenEditor};
 use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
 use crate::widgets::token_strip::{Tint, TokenStrip};
@@ -352,99 +352,6 @@ fn rank_plot(ui: &mut Ui) {
         height: 230.0,
     }
     .ui(ui);
-}
-
-fn settings_form(ui: &mut Ui) {
-    let variants = strings(&["topk", "jump_relu"]);
-    let plain = Field {
-        key: "k",
-        label: "k",
-        unit: "features",
-        help: "Active features per token",
-        default: "32",
-        origin: "default",
-        kind: Kind::Number,
-        error: None,
-    };
-    let rows = [
-        (plain, "32"),
-        (
-            Field {
-                key: "lr",
-                label: "Learning rate",
-                unit: "",
-                default: "3e-4",
-                ..plain
-            },
-            "1e-3",
-        ),
-        (
-            Field {
-                key: "features",
-                error: Some("is more than the 65,536 that fit into memory"),
-                ..plain
-            },
-            "9000000",
-        ),
-        (
-            Field {
-                key: "variant",
-                label: "Variant",
-                unit: "",
-                default: "topk",
-                kind: Kind::Choice(&variants),
-                ..plain
-            },
-            "topk",
-        ),
-        (
-            Field {
-                key: "tied",
-                label: "Start encoder as decoder",
-                unit: "",
-                default: "false",
-                kind: Kind::Switch,
-                ..plain
-            },
-            "true",
-        ),
-        (
-            Field {
-                key: "name",
-                label: "Name",
-                unit: "",
-                default: "",
-                kind: Kind::Text,
-                ..plain
-            },
-            "resid-2",
-        ),
-    ];
-    for (field, value) in rows {
-        field.ui(ui, value);
-    }
-    form_parts(ui);
-}
-
-fn form_parts(ui: &mut Ui) {
-    let hook = form::Row {
-        label: "Hook",
-        ..form::Row::default()
-    };
-    hook.ui(ui, |ui, width| {
-        let picker = HookPicker {
-            salt: "picture",
-            shown: "blocks.2.hook_resid_post",
-            default: None,
-        };
-        picker.ui(ui, width, Vec::new).0
-    });
-    form::fold(ui, false, "More settings", "changed: Learning rate");
-    ui.horizontal(|ui| {
-        form::main_button(ui, false, icons::PLAY, "Start training");
-        form::side_button(ui, false, "Copy for the command line");
-        form::reason(ui, "Features: 9000000 is more than fits");
-    });
 }
 
 struct Lens(Vec<String>);

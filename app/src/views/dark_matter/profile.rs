@@ -15,7 +15,7 @@ const HEIGHT: f32 = 72.0;
 /// Room for the numbers of the axis.
 const NUMBERS: f32 = 44.0;
 
-/// What the bars are.
+/// Definition of the bars.
 const DEFINITION: &str = "L2 norm of the dictionary's error on each token: above the line the part that a linear probe predicts from the activation, below it the rest";
 
 /// The ends of the axis and its zero.

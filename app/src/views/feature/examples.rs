@@ -22,7 +22,7 @@ const CAPTION: f32 = 16.0;
 /// Strongest places shown before "Show all", in a wide and in a narrow window.
 const FEW: [usize; 2] = [10, 5];
 
-/// What a person unfolded of a feature's examples.
+/// Parts of a feature's examples that a person unfolded.
 #[derive(Debug, Default)]
 pub(super) struct Examples {
     of: Option<FeatureId>,

@@ -49,13 +49,13 @@ pub(crate) struct FeatureView {
     marked: Option<f64>,
 }
 
-/// What a page is of.
+/// Subject of a page.
 #[derive(Debug, Clone, Copy)]
 struct Page<'a> {
     state: &'a AppState,
     dictionary: &'a Dictionary,
     feature: FeatureId,
-    /// What the index knows.
+    /// Facts that the index has.
     detail: Option<&'a Detail>,
     /// Activation of the example under the pointer.
     mark: Option<f64>,

@@ -185,7 +185,7 @@ impl Trial {
     }
 }
 
-/// The same change with strength 0.
+/// Draws the change with strength 0.
 fn without_strength(what: &What) -> What {
     match what {
         What::Add(vector, _) => What::Add(vector.clone(), 0.0),

@@ -1,4 +1,4 @@
-//! What can be done with the selected features: the bar below the table, and the entries of a row's menu.
+//! Actions on the selected features: the bar below the table, and the entries of a row's menu.
 
 use egui::{Key, TextEdit, Ui, vec2};
 use umbra_core::ids::FeatureId;
@@ -50,7 +50,7 @@ impl Action {
         words.to_owned()
     }
 
-    /// What it does.
+    /// Returns what it does, in words.
     pub(super) fn help(self) -> &'static str {
         match self {
             Self::Label => "Give the selected features one label",

@@ -21,7 +21,7 @@ const POINTS: usize = 8_000;
 /// Largest distance at which the pointer hits a point.
 const REACH: f32 = 12.0;
 
-/// What the map shows.
+/// Definition of the map.
 const DEFINITION: &str = "A point is a feature: across its density, the share of the index's tokens on which it is active, upwards its activation of largest magnitude";
 
 /// Points of the features shown in the table, thinned.

@@ -56,7 +56,7 @@ struct RowsKey {
     found: usize,
 }
 
-/// What is shown for a key.
+/// Rows and map of a key.
 #[derive(Debug, Default)]
 struct Shown {
     rows: Vec<u32>,

@@ -106,7 +106,7 @@ const NORM: Column<'static> = Column::number(By::Norm.id(), "Norm")
     .width(52.0, 64.0)
     .hidden();
 
-/// What a search found, by feature.
+/// Reasons that a search found, by feature.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     hits: Arc<Vec<Hit>>,
@@ -150,7 +150,7 @@ pub(super) struct TableRows<'a> {
     /// The control that has the focus while a person walks through the rows.
     pub(super) focus: egui::Id,
     pub(super) commands: &'a mut Commands,
-    /// What was chosen in the menu of a row.
+    /// Choice in the menu of a row.
     pub(super) action: &'a mut Option<(super::bar::Action, Vec<FeatureId>)>,
 }
 

@@ -235,7 +235,10 @@ fn features_of_a_dictionary_that_is_not_in_use_have_names() {
     let example = &index.detail(FeatureId(3)).unwrap().top[0];
     let name = desk.state.name_of(other, FeatureId(3));
     assert_eq!(name.token, Some(example.tokens[example.at].as_str()));
-    assert_eq!(name.peak, Some(&umbra_core::features::Peak::of(example)));
+    assert_eq!(
+        name.peak,
+        Some(&umbra_core::features::Peak::from_example(example))
+    );
     assert_eq!(wanted(&desk), [], "it is read once");
 }
 

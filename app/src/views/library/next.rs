@@ -1,4 +1,4 @@
-//! What comes next with the dictionary in use, as a person who opens the program for the first time needs it.
+//! Next steps with the dictionary in use, for a person who opens the program for the first time.
 
 use egui::{Button, Label, RichText, Ui, vec2};
 use umbra_core::ids::Layer;

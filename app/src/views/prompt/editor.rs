@@ -40,7 +40,7 @@ struct Key {
     scale: Option<u32>,
 }
 
-/// What is drawn of a reading on one text.
+/// Parts of a reading that are drawn on one text.
 #[derive(Debug, Default)]
 struct Drawn {
     pieces: Vec<Piece>,

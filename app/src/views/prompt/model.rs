@@ -1,4 +1,4 @@
-//! What Prompt shows of a reading, without egui: tints of the tokens, marks of the features that stand out.
+//! Contents of Prompt from a reading, without egui: tints of the tokens, marks of the features that stand out.
 
 use umbra_core::features::Survey;
 use umbra_core::ids::FeatureId;

@@ -1,4 +1,4 @@
-//! What a run will need, before it begins: a small table, and a measurement of the speed.
+//! Needs of a run, before it begins: a small table, and a measurement of the speed.
 
 use egui::{Button, Label, Ui, vec2};
 

@@ -1,4 +1,4 @@
-//! What a person did to the columns of a table. Tables read and change it in the window's memory; the shell puts there what the settings kept and
+//! Changes that a person made to the columns of a table. Tables read and change it in the window's memory; the shell puts there what the settings kept and
 //! hands changes to them, since widgets know no settings.
 
 use std::collections::{BTreeMap, BTreeSet};

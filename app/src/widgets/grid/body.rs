@@ -100,7 +100,7 @@ pub(super) fn table_ui(
     menu_ui(ui, frame, rows, (selection, reply), drawn.asked);
 }
 
-/// What was drawn in this frame.
+/// Cells that were drawn in this frame.
 #[derive(Debug, Default)]
 struct Drawn {
     first: Option<usize>,
@@ -145,7 +145,7 @@ fn row_ui(
     if response.clicked() {
         frame.focus.request_focus();
         let several = frame.grid.several;
-        let how = response.ctx.input(|input| Pick::of_click(input, several));
+        let how = response.ctx.input(|input| Pick::from_click(input, several));
         selection.pick(&*rows, at, how);
         (reply.chosen, reply.clicked) = (Some(at), Some(at));
     }

@@ -30,7 +30,7 @@ pub(super) fn heads_ui(header: &mut TableRow<'_, '_>, frame: &Frame<'_, '_>) -> 
     places
 }
 
-/// What a cell leaves to its content.
+/// Room that a cell leaves to its content.
 fn inner(cell: Rect) -> Rect {
     cell.shrink2(vec2(GAP / 2.0, 0.0))
 }

@@ -243,7 +243,7 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// What the parts of a table share in one frame.
+/// Values that the parts of a table share in one frame.
 struct Frame<'a, 'b> {
     grid: Grid<'a>,
     id: Id,

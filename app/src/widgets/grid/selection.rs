@@ -105,7 +105,7 @@ pub(super) enum Pick {
 
 impl Pick {
     /// The way that a click asks for, by the modifier keys as they were when the button went up.
-    pub(super) fn of_click(input: &InputState, several: bool) -> Self {
+    pub(super) fn from_click(input: &InputState, several: bool) -> Self {
         let released = input.events.iter().find_map(|event| match event {
             Event::PointerButton {
                 button: PointerButton::Primary,
@@ -115,11 +115,11 @@ impl Pick {
             } => Some(*modifiers),
             _ => None,
         });
-        Self::of(released.unwrap_or(input.modifiers), several)
+        Self::from_modifiers(released.unwrap_or(input.modifiers), several)
     }
 
     /// The way that the modifier keys ask for.
-    fn of(modifiers: Modifiers, several: bool) -> Self {
+    fn from_modifiers(modifiers: Modifiers, several: bool) -> Self {
         if several && modifiers.shift {
             Self::Extend
         } else if several && modifiers.command {

@@ -37,7 +37,7 @@ impl Picture {
             shapes: vec![],
             rect,
             ground,
-            images: Images::of(ctx),
+            images: Images::from_ctx(ctx),
         };
         ctx.graphics(|graphics| {
             let entries = graphics.get(layer).map(PaintList::all_entries);
@@ -86,7 +86,7 @@ impl Images {
         Id::unique("images of textures")
     }
 
-    fn of(ctx: &Context) -> Self {
+    fn from_ctx(ctx: &Context) -> Self {
         ctx.data(|data| data.get_temp(Self::place()))
             .unwrap_or_default()
     }

@@ -15,7 +15,7 @@ const PLACE: Rect = Rect {
     max: pos2(220.0, 110.0),
 };
 
-/// What was taken, and its pixels.
+/// Shapes that were taken, and their pixels.
 #[derive(Debug, Default)]
 struct Taken {
     svg: String,

@@ -48,7 +48,7 @@ pub(crate) struct Piece {
 
 /// The field before it is shown.
 pub(crate) struct TokenEditor<'a> {
-    /// What a screen reader calls it; unique within its place.
+    /// Name for a screen reader; unique within its place.
     pub(crate) name: &'a str,
     /// The text.
     pub(crate) text: &'a str,

@@ -42,7 +42,7 @@ pub(crate) fn mark(number: usize, centre: Pos2, colour: Color32) -> Shape {
 }
 
 impl TokenEditor<'_> {
-    /// What stands behind the text.
+    /// Grounds behind the text.
     pub(super) fn shapes(
         &self,
         ui: &Ui,

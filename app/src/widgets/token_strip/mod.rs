@@ -498,7 +498,7 @@ impl<'a> TokenStrip<'a> {
     }
 }
 
-/// What is written on a token's ground.
+/// Writing on a token's ground.
 struct Inks {
     text: Color32,
     /// Text that is no part of the prose.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::workbench::user_file::{Layout, UserFile};
+use crate::workbench::user_file::{Layout, UserData};
 
 const LAYOUT: Layout = ("umbra-devices", 1);
 
@@ -45,13 +45,13 @@ struct Measured {
     devices: BTreeMap<String, Speed>,
 }
 
-type File = UserFile<Measured>;
+type Figures = UserData<Measured>;
 
 /// The measurements, in memory and in their file if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
     path: Option<PathBuf>,
-    file: Mutex<Option<File>>,
+    file: Mutex<Option<Figures>>,
 }
 
 impl Remembered {
@@ -62,7 +62,7 @@ impl Remembered {
         }
     }
 
-    fn file(&self) -> MutexGuard<'_, Option<File>> {
+    fn file(&self) -> MutexGuard<'_, Option<Figures>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,7 +71,7 @@ impl Remembered {
         let mut file = self.file();
         let read = || {
             let path = self.path.as_deref();
-            path.map_or_else(|| File::new(LAYOUT), |path| File::read(path, LAYOUT))
+            path.map_or_else(|| Figures::new(LAYOUT), |path| Figures::read(path, LAYOUT))
         };
         let devices = &file.get_or_insert_with(read).content.devices;
         devices.get(identity).cloned().unwrap_or_default()
@@ -83,13 +83,13 @@ impl Remembered {
         // Another program may have measured meanwhile.
         let mut file = match (&self.path, known.take()) {
             (Some(path), before) => {
-                let mut file = File::read(path, LAYOUT);
+                let mut file = Figures::read(path, LAYOUT);
                 for (identity, speed) in before.into_iter().flat_map(|file| file.content.devices) {
                     file.content.devices.entry(identity).or_insert(speed);
                 }
                 file
             }
-            (None, before) => before.unwrap_or_else(|| File::new(LAYOUT)),
+            (None, before) => before.unwrap_or_else(|| Figures::new(LAYOUT)),
         };
         let devices = &mut file.content.devices;
         devices.insert(identity.to_owned(), speed.rounded());

@@ -1,4 +1,4 @@
-//! What the loader decided about a model, in plain words.
+//! Decisions of the loader about a model, in plain words.
 
 use crate::models::{Card, Config, Footprint, Form, Model, NormKind, Processing};
 use crate::text::TextCodec;
