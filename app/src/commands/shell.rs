@@ -35,6 +35,13 @@ impl Command {
             Self::Keys(keys) => context.layout.keys = keys,
             Self::Focus(target) => context.layout.focus = Some(target),
             Self::Tour(tour) => context.apply(set(settings::Event::Tour(tour))),
+            Self::TourOf(dictionary, feature) => {
+                context.apply(set(settings::Event::TourOf(dictionary, feature)));
+            }
+            Self::Say(sentence) => {
+                let notice = log::Notice::info(sentence);
+                context.apply(Event::Log(log::Event::Show(notice)));
+            }
             Self::WaysTaken(views) => context.apply(set(settings::Event::WaysTaken(views))),
             Self::DismissPurpose(view) => {
                 context.apply(set(settings::Event::PurposeDismissed(view)));

@@ -6,11 +6,12 @@ use egui::accesskit::NodeId;
 use egui::{Key, Modifiers, Rect, Role, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use umbra_core::ids::{Head, Layer};
 
 use super::shortcuts::{Does, SHORTCUTS};
 use crate::state::Event;
 use crate::state::log::{self, Notice};
-use crate::state::requests::{navigation, shell};
+use crate::state::requests::{heads, navigation, shell};
 use crate::state::selection::Selection;
 use crate::state::settings;
 use crate::state::tour::{Step, Tour};
@@ -201,6 +202,78 @@ fn step(harness: &Harness<'_, Window>) -> Tour {
     harness.state().desk.state.settings.tour
 }
 
+/// Opens the panel from the rail where it has no place of its own.
+fn shown(harness: &mut Harness<'static, Window>) {
+    Window::draw(harness);
+    if harness.query_by_label("Close the tour").is_none() {
+        let Tour::At(step) = step(harness) else {
+            panic!("no tour");
+        };
+        let entry = format!("Tour · {} of 5", step.at() + 1);
+        harness.get_by_label(&entry).click();
+        Window::settle(harness);
+        Window::draw(harness);
+    }
+}
+
+#[test]
+fn the_tour_keeps_its_feature_to_the_end_gives_fields_the_focus_and_loses_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = newcomer(folder.path(), Vec2::new(1440.0, 900.0));
+    let selection = harness.state().desk.state.selection.clone();
+    let feature = selection.feature.unwrap();
+    let page = navigation::Command::Feature {
+        feature,
+        beside: false,
+    };
+    harness.state_mut().desk.run(page);
+    Window::settle(&mut harness);
+    Window::draw(&mut harness);
+    harness.event(egui::Event::Text("of my own".to_owned()));
+    Window::draw(&mut harness);
+    shown(&mut harness);
+    harness.get_by_label("Next").click();
+    Window::settle(&mut harness);
+    let state = &harness.state().desk.state;
+    assert_eq!(state.label(feature), Some("of my own"), "Next saves it");
+    assert_eq!(harness.state().desk.view(), ViewId::Prompt);
+    Window::draw(&mut harness);
+    harness.event(egui::Event::Text(" A cat".to_owned()));
+    Window::settle(&mut harness);
+    std::thread::sleep(crate::state::prompt::PAUSE);
+    Window::settle(&mut harness);
+    let text = harness.state().desk.state.prompt.text.clone();
+    assert!(text.contains(" A cat"), "{text}");
+    assert_eq!(step(&harness), Tour::At(Step::Head));
+    harness.state_mut().go(ViewId::Heads);
+    Window::settle(&mut harness);
+    let head = heads::Command::Choose(Layer::from(2_usize), Head::from(2_usize));
+    harness.state_mut().desk.run(head);
+    Window::settle(&mut harness);
+    let now = &harness.state().desk.state.selection;
+    assert_ne!(now.dictionary, selection.dictionary, "of the head's layer");
+    shown(&mut harness);
+    harness.get_by_label("Next").click();
+    for _ in 0..3 {
+        Window::settle(&mut harness);
+    }
+    assert_eq!(step(&harness), Tour::At(Step::Steer));
+    let now = &harness.state().desk.state;
+    assert_eq!(now.selection.dictionary, selection.dictionary);
+    let steered = now.steering.draft.edits.iter().map(|edit| edit.feature);
+    assert_eq!(steered.collect::<Vec<_>>(), [Some(feature)]);
+    harness.get_by_role_and_label(Role::Button, "Run").click();
+    for _ in 0..3 {
+        Window::settle(&mut harness);
+    }
+    assert_eq!(step(&harness), Tour::Closing);
+    Window::draw(&mut harness);
+    harness.get_by_label(Tour::CLOSING);
+    harness.get_by_label("Done").click();
+    Window::settle(&mut harness);
+    assert_eq!(step(&harness), Tour::Ended);
+}
+
 #[test]
 fn the_tour_notices_each_step_and_ends() {
     let folder = tempfile::tempdir().unwrap();
@@ -209,6 +282,7 @@ fn the_tour_notices_each_step_and_ends() {
         harness.state_mut().desk.run(command);
         Window::settle(harness);
     };
+    shown(&mut harness);
     harness.get_by_label("Meet a feature");
     let feature = harness.state().desk.state.selection.feature.unwrap();
     let page = navigation::Command::Feature {
@@ -217,6 +291,7 @@ fn the_tour_notices_each_step_and_ends() {
     };
     run(&mut harness, page);
     assert_eq!(step(&harness), Tour::At(Step::Label));
+    shown(&mut harness);
     harness.get_by_label("Give it a label");
     let label = crate::state::requests::features::Command::SetLabel {
         feature,
@@ -225,7 +300,7 @@ fn the_tour_notices_each_step_and_ends() {
     harness.state_mut().desk.run(label);
     Window::settle(&mut harness);
     assert_eq!(step(&harness), Tour::At(Step::Sentence));
-    harness.get_by_label_contains("Open Prompt in the rail");
+    harness.get_by_label("Tour · 3 of 5");
     run(&mut harness, navigation::Command::Go(ViewId::Prompt));
     assert_eq!(step(&harness), Tour::At(Step::Sentence), "not done yet");
     let own = crate::state::requests::prompt::Command::Text("A cat of my own".to_owned());
@@ -238,15 +313,17 @@ fn the_tour_notices_each_step_and_ends() {
         Tour::At(Step::Head),
         "no head is chosen yet"
     );
+    shown(&mut harness);
     harness.get_by_label("Next").click();
     Window::settle(&mut harness);
     assert_eq!(step(&harness), Tour::At(Step::Steer));
     assert_eq!(harness.state().desk.view(), ViewId::Steering);
-    harness.get_by_label("Back").click();
+    shown(&mut harness);
+    harness.get_by_role_and_label(Role::Button, "Back").click();
     Window::settle(&mut harness);
     assert_eq!(step(&harness), Tour::At(Step::Head));
     assert_eq!(harness.state().desk.view(), ViewId::Heads);
-    harness.get_by_label("Close the tour").click();
+    harness.key_press(Key::Escape);
     Window::settle(&mut harness);
     assert_eq!(step(&harness), Tour::Ended);
     assert!(harness.query_by_label("Close the tour").is_none());
@@ -269,11 +346,19 @@ fn the_tour_stands_in_the_window_beside_what_it_speaks_of_at_every_size() {
                 harness.state_mut().go(view);
                 Window::settle(&mut harness);
                 Window::draw(&mut harness);
+                let place = format!("{step:?} on {view:?} at {size:?}");
+                if view == ViewId::Log {
+                    let closes = harness.query_by_label("Close the tour");
+                    assert!(closes.is_none(), "{place}: the panel is in the way");
+                    let entry = format!("Tour · {} of 5", step.at() + 1);
+                    harness.get_by_label(&entry);
+                    continue;
+                }
+                shown(&mut harness);
                 let id = egui::Id::unique("tour");
                 let panel = harness.ctx.memory(|memory| memory.area_rect(id));
                 let panel = panel.expect("the panel is drawn");
                 let window = harness.ctx.content_rect();
-                let place = format!("{step:?} on {view:?} at {size:?}");
                 assert!(window.contains_rect(panel), "{place}: {panel:?}");
                 harness.get_by_label("Close the tour");
             }

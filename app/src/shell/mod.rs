@@ -39,9 +39,6 @@ use crate::widgets::to_save;
 pub(crate) use copies::Copies;
 pub(crate) use views::Views;
 
-/// Narrower than this, in points, the rail shows icons alone and the inspector leaves its room to the screen.
-const ROOMY: f32 = 1160.0;
-
 /// Draws the whole window.
 pub(crate) fn window_ui(
     ui: &mut egui::Ui,
@@ -52,7 +49,8 @@ pub(crate) fn window_ui(
 ) {
     let theme = Theme::from_ui(ui);
     arrangement::restore(ui.ctx(), &state.settings.tables);
-    let roomy = ui.available_width() >= ROOMY;
+    layout.width = ui.available_width();
+    let roomy = layout.is_roomy();
     shortcuts::handle(ui, state, layout, commands);
     match layout.focus.take() {
         Some(Target::Search) if layout.guide.is_some() => views.guide.search(),
@@ -64,7 +62,10 @@ pub(crate) fn window_ui(
     top_bar::top_bar_ui(ui, state, layout, commands);
     job_strip::job_strip_ui(ui, state, commands);
     notices::strip_ui(ui, state, roomy, commands);
-    rail::rail_ui(ui, state, layout, roomy, commands);
+    let tour = views.tour.pill(state);
+    if rail::rail_ui(ui, (state, layout), tour.as_ref(), commands) {
+        views.tour.open(state, layout, commands);
+    }
     let wanted = roomy && state.settings.inspector;
     let subject = inspector::subject(state, layout.view()).filter(|_| wanted);
     if let Some(subject) = subject {
@@ -89,7 +90,7 @@ pub(crate) fn window_ui(
         opening_window::opening_ui(ui, state, commands);
     }
     if layout.settings_open {
-        settings_window::settings_ui(ui, state, commands);
+        settings_window::settings_ui(ui, state, roomy, commands);
     }
     if let Some(page) = layout.guide {
         views.guide.guide_ui(ui, page, commands);

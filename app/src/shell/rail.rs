@@ -1,8 +1,12 @@
 //! The left rail: seven screens as icons with words, collapsible to icons; the log and the collapse button below.
 
-use egui::{Align2, Frame, Margin, PointerButton, Rect, Role, Sense, Ui, WidgetInfo, vec2};
+use egui::{
+    Align2, Frame, Margin, PointerButton, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
+    vec2,
+};
 
 use super::shortcuts;
+use super::tour::Pill;
 use crate::state::AppState;
 use crate::state::layout::Layout;
 use crate::state::requests::{Commands, navigation, shell};
@@ -15,15 +19,15 @@ const WIDE: f32 = 160.0;
 const NARROW: f32 = 48.0;
 const ENTRY: f32 = 32.0;
 
-/// Draws the rail; without room it shows icons alone.
+/// Draws the rail; without room it shows icons alone. Whether the tour's entry was pressed.
 pub(super) fn rail_ui(
     ui: &mut Ui,
-    state: &AppState,
-    layout: &Layout,
-    roomy: bool,
+    (state, layout): (&AppState, &Layout),
+    tour: Option<&Pill>,
     commands: &mut Commands,
-) {
-    let words = state.settings.rail_words && roomy;
+) -> bool {
+    let words = state.settings.rail_words && layout.is_roomy();
+    let mut pressed = false;
     let frame = Frame::new()
         .fill(Theme::from_ui(ui).surface.window)
         .inner_margin(Margin::symmetric(6, 8));
@@ -43,13 +47,35 @@ pub(super) fn rail_ui(
                 screen_ui(ui, view, &hint, Shown { chosen, words }, commands);
             }
             ui.with_layout(egui::Layout::bottom_up(egui::Align::Min), |ui| {
-                if roomy {
+                if layout.is_roomy() {
                     collapse_ui(ui, words, commands);
                 }
                 let chosen = active == ViewId::Log;
                 screen_ui(ui, ViewId::Log, "Log", Shown { chosen, words }, commands);
+                if let Some(pill) = tour {
+                    pressed = pill_ui(ui, pill, words);
+                }
             });
         });
+    pressed
+}
+
+/// Draws the way back to the tour; whether it was pressed.
+fn pill_ui(ui: &mut Ui, pill: &Pill, words: bool) -> bool {
+    ui.add_space(space::CHIP);
+    let shown = Shown {
+        chosen: false,
+        words,
+    };
+    let entry = entry_ui(ui, icons::COMPASS, &pill.title, shown);
+    let strong = Theme::from_ui(ui).ink.secondary;
+    ui.painter().rect_stroke(
+        entry.rect.shrink(1.0),
+        space::CORNER,
+        Stroke::new(1.0, strong),
+        StrokeKind::Inside,
+    );
+    entry.on_hover_text(&pill.hint).clicked()
 }
 
 #[derive(Clone, Copy)]

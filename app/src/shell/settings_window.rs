@@ -14,11 +14,14 @@ const WIDTH: f32 = 440.0;
 /// Height of the title and the margins, and the distance from the top and the bottom of the window.
 const AROUND: f32 = 140.0;
 
+/// What a narrow window lacks.
+const WIDER: &str = "This window is too narrow for the rail's labels and the inspector: they show once it is wider.";
+
 /// Width of the number beside the slider.
 const NUMBER: f32 = 80.0;
 
 /// Draws the settings window.
-pub(super) fn settings_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
+pub(super) fn settings_ui(ui: &Ui, state: &AppState, roomy: bool, commands: &mut Commands) {
     let mut open = true;
     egui::Window::new(theme::panel_title("Settings"))
         .open(&mut open)
@@ -42,7 +45,7 @@ pub(super) fn settings_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
                 }
                 theme_ui(ui, state, commands);
                 text_ui(ui, state, commands);
-                frame_ui(ui, state, commands);
+                frame_ui(ui, state, roomy, commands);
             });
         });
     if !open {
@@ -99,9 +102,13 @@ fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     }
 }
 
-fn frame_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+fn frame_ui(ui: &mut Ui, state: &AppState, roomy: bool, commands: &mut Commands) {
     let mut words = state.settings.rail_words;
     row("Rail").ui(ui, |ui, _| named(ui, &mut words, "Show labels in the rail"));
+    if !roomy {
+        let theme = theme::Theme::from_ui(ui);
+        ui.add(egui::Label::new(theme::caption(WIDER).color(theme.ink.secondary)).wrap());
+    }
     if words != state.settings.rail_words {
         commands.send(shell::Command::RailWords(words));
     }

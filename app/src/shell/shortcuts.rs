@@ -7,6 +7,7 @@ use crate::state::AppState;
 use crate::state::layout::{Keys, Layout};
 use crate::state::requests::{Command, Commands, navigation, opening, passes, path, shell};
 use crate::state::settings::ThemeChoice;
+use crate::state::tour::Tour;
 use crate::state::view::ViewId;
 use crate::widgets::focus::Target;
 
@@ -162,6 +163,9 @@ pub(super) const LOCAL: [(&str, &str); 10] = [
     ("Esc", "Close the topmost window, menu or message"),
 ];
 
+/// Why the inspector is not shown in a narrow window.
+pub(super) const NARROW: &str = "The inspector needs a wider window";
+
 /// Keys of `does`, as shown.
 pub(super) fn shown(does: Does) -> &'static str {
     let found = SHORTCUTS.iter().find(|shortcut| shortcut.does == does);
@@ -200,6 +204,7 @@ impl Does {
                 Keys::Open => Keys::Closed,
             })
             .into(),
+            Self::Inspector if !layout.is_roomy() => Do::Say(NARROW).into(),
             Self::Inspector => Do::Inspector(!settings.inspector).into(),
             Self::Rail => Do::RailWords(!settings.rail_words).into(),
             Self::Theme => toggled_theme(state).into(),
@@ -275,6 +280,12 @@ fn escape(ui: &Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
         passes::Command::Close.into()
     } else if let Some(notice) = state.log.notices.last() {
         shell::Command::DismissNotice(notice.id).into()
+    } else if matches!(state.settings.tour, Tour::At(_) | Tour::Closing)
+        && state.model().is_some()
+        && !ui.ctx().text_edit_focused()
+        && !egui::Popup::is_any_open(ui.ctx())
+    {
+        shell::Command::Tour(Tour::Ended).into()
     } else {
         return;
     };

@@ -102,7 +102,7 @@ fn shortcuts_send_what_the_palette_says() {
         (
             Modifiers::COMMAND,
             Key::I,
-            shell::Command::Inspector(false).into(),
+            shell::Command::Say(shortcuts::NARROW).into(),
         ),
         (
             Modifiers::COMMAND,
@@ -132,6 +132,22 @@ fn shortcuts_send_what_the_palette_says() {
         shell::Command::Focus(Target::Main).into(),
     ];
     assert_eq!(taken(&mut harness), want);
+}
+
+#[test]
+fn the_inspector_is_toggled_where_it_has_room_and_the_search_stays_in_the_smallest_window() {
+    let mut harness = window(testing::typical());
+    harness.set_size((1440.0, 900.0).into());
+    harness.run();
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::I);
+    harness.run();
+    let hide = shell::Command::Inspector(false);
+    assert_eq!(taken(&mut harness), [hide.into()]);
+    harness.set_size((625.0, 437.0).into());
+    harness.run();
+    harness.get_by_label("Search").click();
+    harness.run();
+    assert_eq!(taken(&mut harness), [shell::Command::Palette(true).into()]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::state::settings::ThemeChoice;
 use crate::state::tour::Tour;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
+use crate::widgets::anchor::Anchor;
 use crate::widgets::parts::{icon_button, icon_button_enabled, icon_menu, shortened};
 
 const HEIGHT: f32 = 36.0;
@@ -21,6 +22,10 @@ const SEARCH_WIDTH: f32 = 280.0;
 const NAME: usize = 22;
 /// Characters of a name where there is less room.
 const SHORT_NAME: usize = 12;
+/// Characters of a name where there is hardly any.
+const SHORTEST_NAME: usize = 9;
+/// Narrower than this, names are as short as they get.
+const TIGHT: f32 = 680.0;
 /// Narrower than this, names are shorter.
 const ROOMY: f32 = 900.0;
 
@@ -72,10 +77,10 @@ fn send(does: Does, state: &AppState, layout: &Layout, commands: &mut Commands) 
 }
 
 fn crumbs_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let most = if ui.ctx().content_rect().width() < ROOMY {
-        SHORT_NAME
-    } else {
-        NAME
+    let most = match ui.ctx().content_rect().width() {
+        width if width < TIGHT => SHORTEST_NAME,
+        width if width < ROOMY => SHORT_NAME,
+        _ => NAME,
     };
     let title = state.project.title();
     let project = match &state.project.load {
@@ -130,7 +135,8 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
     if icon_button(ui, icons::GEAR_SIX, &hint(Does::Settings)).clicked() {
         send(Does::Settings, state, layout, commands);
     }
-    help_ui(ui, layout, commands);
+    let help = ui.scope(|ui| help_ui(ui, layout, commands)).response;
+    Anchor::Help.mark(&help);
     let keys = shortcuts::shown(Does::Theme);
     let (icon, words) = match state.settings.theme {
         ThemeChoice::Dark => (icons::SUN, format!("Light theme ({keys})")),
@@ -148,12 +154,26 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
         "{verb} the inspector ({})",
         shortcuts::shown(Does::Inspector)
     );
-    if icon_button(ui, icons::SIDEBAR_SIMPLE, &words).clicked() {
+    let button = icon_button_enabled(ui, "", &words, layout.is_roomy());
+    panel_at_right(ui, button.rect, layout.is_roomy());
+    let button = button.on_disabled_hover_text(shortcuts::NARROW);
+    if button.clicked() {
         send(Does::Inspector, state, layout, commands);
     }
     ui.add_space(4.0);
     device_chip::device_ui(ui, state, commands);
     ui.add_space(4.0);
+}
+
+/// Draws a window with a panel at its right.
+fn panel_at_right(ui: &Ui, button: Rect, enabled: bool) {
+    let ink = Theme::from_ui(ui).ink;
+    let colour = if enabled { ink.secondary } else { ink.disabled };
+    let stroke = Stroke::new(1.25, colour);
+    let frame = Rect::from_center_size(button.center(), egui::vec2(15.0, 12.0));
+    let painter = ui.painter();
+    painter.rect_stroke(frame, 2, stroke, StrokeKind::Inside);
+    painter.vline(frame.right() - 5.0, frame.y_range(), stroke);
 }
 
 /// The menu of help.
@@ -182,10 +202,13 @@ fn help_ui(ui: &mut Ui, layout: &Layout, commands: &mut Commands) {
 }
 
 /// The search field is a button: the palette does the searching.
-fn search_ui(ui: &Ui, middle: egui::Pos2, commands: &mut Commands) {
+fn search_ui(ui: &mut Ui, middle: egui::Pos2, commands: &mut Commands) {
     let free = ui.available_rect_before_wrap();
     let width = SEARCH_WIDTH.min(free.width() - 16.0);
     if width < 60.0 {
+        if icon_button(ui, icons::MAGNIFYING_GLASS, "Search").clicked() {
+            commands.send(shell::Command::Palette(true));
+        }
         return;
     }
     let x = middle.x.clamp(

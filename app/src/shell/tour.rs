@@ -1,12 +1,16 @@
-//! The panel of the tour: beside the thing it speaks of, never over it. It notices when a step is done and goes on by itself.
+//! The panel of the tour: beside the thing it speaks of, over nothing that people need. Where there is no such place, and while another screen is shown, an entry
+//! of the rail leads back to it. It notices when a step is done and goes on by itself.
 
-use egui::{
-    Area, Context, Frame, Id, LayerId, Order, Pos2, Rect, Stroke, StrokeKind, Ui, Vec2, vec2,
-};
+mod place;
 
+use egui::{Area, Context, Frame, Id, LayerId, Order, Pos2, Rect, Shape, Stroke, Ui, Vec2, vec2};
+
+use umbra_core::ids::FeatureId;
+
+use self::place::{Crowd, MARGIN};
 use crate::state::layout::{Keys, Layout};
 use crate::state::prompt::PromptState;
-use crate::state::requests::{Command, Commands, heads, navigation, shell};
+use crate::state::requests::{Command, Commands, heads, navigation, shell, steering};
 use crate::state::tour::{Step, Tour};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
@@ -20,14 +24,31 @@ const WIDTH: f32 = 268.0;
 /// Height of the panel before it is known.
 const HIGH: f32 = 180.0;
 
-/// Height of the panel without its words, for where there is no room beside the thing.
-const LOW: f32 = 56.0;
+/// The panel points at things that are no farther away than this.
+const NEAR: f32 = 48.0;
 
-/// Distance from the thing it speaks of.
-const GAP: f32 = 12.0;
+/// The way back to the tour, in the rail.
+#[derive(Debug)]
+pub(super) struct Pill {
+    /// Words of the entry.
+    pub(super) title: String,
+    /// What it does.
+    pub(super) hint: String,
+}
 
-/// Distance from the window's edges.
-const MARGIN: f32 = 8.0;
+/// What a search for a place was about; one that failed is not repeated for the same.
+type Sought = (Option<Step>, Rect, Vec2, usize);
+
+/// What happened during a step.
+#[derive(Debug, Default)]
+struct During {
+    /// Whether a head was chosen.
+    chose_head: bool,
+    /// Whether the step's field was given the focus since its screen is shown.
+    focused: bool,
+    /// Whether what the step needs was selected.
+    prepared: bool,
+}
 
 /// Memory of the panel between frames.
 #[derive(Debug, Default)]
@@ -36,13 +57,43 @@ pub(super) struct TourPanel {
     last: Option<(Step, bool)>,
     /// The step that was done just before this one.
     praised: Option<Step>,
-    /// Whether a head was chosen during the step.
-    chose_head: bool,
-    /// Height of the panel with all words, in the last frame.
+    /// What happened during the step.
+    during: During,
+    /// Height of the panel in the last frame.
     height: Option<f32>,
+    /// Where the panel stands, and for which step.
+    at: Option<(Option<Step>, Pos2)>,
+    /// The last search that found no place.
+    failed: Option<Sought>,
+    /// Whether a person asked for the panel where it has no place of its own.
+    asked: bool,
+    /// Whether the panel was drawn.
+    drawn: bool,
 }
 
 impl TourPanel {
+    /// Returns the entry of the rail that leads back to a tour without a panel.
+    pub(super) fn pill(&self, state: &AppState) -> Option<Pill> {
+        let Tour::At(step) = state.settings.tour else {
+            return None;
+        };
+        let is_due = state.model().is_some() && !self.drawn;
+        is_due.then(|| Pill {
+            title: counted(step),
+            hint: format!("Back to the tour: {}. Esc closes it", step.words().title),
+        })
+    }
+
+    /// Shows the panel on the screen of its step.
+    pub(super) fn open(&mut self, state: &AppState, layout: &Layout, commands: &mut Commands) {
+        self.asked = true;
+        if let Tour::At(step) = state.settings.tour
+            && !layout.shows(step.view())
+        {
+            walk(step, commands);
+        }
+    }
+
     /// Draws the panel where a step is due and nothing lies over the screens.
     pub(super) fn tour_ui(
         &mut self,
@@ -51,37 +102,92 @@ impl TourPanel {
         layout: &Layout,
         commands: &mut Commands,
     ) {
-        let Tour::At(step) = state.settings.tour else {
-            *self = Self::default();
-            return;
+        let step = match state.settings.tour {
+            Tour::At(step) => Some(step),
+            Tour::Closing => None,
+            Tour::Unseen | Tour::Ended => {
+                *self = Self::default();
+                return;
+            }
         };
         if state.model().is_none() || is_covered(state, layout) {
             return;
         }
-        self.follow(step, state, layout, commands);
-        let is_shown = layout.shows(step.view());
-        let anchor = is_shown.then(|| step.anchor().found(ui.ctx())).flatten();
-        let anchor = anchor.or_else(|| entry_of(step.view()).found(ui.ctx()));
-        let Some(anchor) = anchor else {
-            return;
+        if let Some(step) = step {
+            self.follow(step, state, layout, commands);
+            self.prepare(step, state, layout, commands);
+            self.focus(ui.ctx(), step, layout);
+        }
+        let is_shown = step.is_none_or(|step| layout.shows(step.view()));
+        let drawn = self
+            .anchor(ui.ctx(), step, layout)
+            .and_then(|anchor| Some((anchor, self.position(ui.ctx(), state, step, anchor)?)));
+        if let Some((anchor, at)) = drawn {
+            self.area_ui(ui, (step, is_shown), (anchor, at), commands);
+        }
+        if self.drawn != drawn.is_some() {
+            self.drawn = drawn.is_some();
+            ui.request_repaint();
+        }
+    }
+
+    /// What the panel speaks of; nothing while another screen than the step's is shown, unless the step before was just done there.
+    fn anchor(&self, ctx: &Context, step: Option<Step>, layout: &Layout) -> Option<Rect> {
+        let Some(step) = step else {
+            return Anchor::Help.found(ctx);
         };
-        let window = ui.ctx().content_rect().shrink(MARGIN);
-        let id = Id::unique("tour");
-        let width = WIDTH.min(window.width());
-        let size = vec2(width, self.height.unwrap_or(HIGH));
-        let notices = ui
-            .ctx()
-            .memory(|memory| memory.area_rect(super::notices::id()));
-        let notices = notices.filter(|_| !state.log.notices.is_empty());
-        let mut avoid = controls(ui.ctx());
-        avoid.extend(notices);
-        let full = place(anchor, size, window, &avoid);
-        let at = full.or_else(|| place(anchor, vec2(size.x, LOW), window, &avoid));
-        let Some(at) = at else {
-            return;
+        let entry = entry_of(step.view());
+        if layout.shows(step.view()) {
+            return step.anchor().found(ctx).or_else(|| entry.found(ctx));
+        }
+        let is_praise = self.praised.is_some_and(|done| layout.shows(done.view()));
+        is_praise.then(|| entry.found(ctx)).flatten()
+    }
+
+    /// Where the panel stands. It stays where it is as long as it covers nothing there.
+    fn position(
+        &mut self,
+        ctx: &Context,
+        state: &AppState,
+        step: Option<Step>,
+        anchor: Rect,
+    ) -> Option<Pos2> {
+        let window = ctx.content_rect().shrink(MARGIN);
+        let size = vec2(WIDTH.min(window.width()), self.height.unwrap_or(HIGH));
+        let mut crowd = Crowd::seen(ctx);
+        let notices = ctx.memory(|memory| memory.area_rect(super::notices::id()));
+        crowd
+            .needed
+            .extend(notices.filter(|_| !state.log.notices.is_empty()));
+        if let Some((of, at)) = self.at
+            && of == step
+            && place::is_free(Rect::from_min_size(at, size), anchor, window, &crowd)
+        {
+            return Some(at);
+        }
+        let sought = (step, anchor, window.size(), crowd.needed.len());
+        let found = if self.failed == Some(sought) {
+            None
+        } else {
+            place::place(anchor, size, window, &crowd)
         };
+        self.failed = found.is_none().then_some(sought);
+        let must = self.asked || step.is_none();
+        let at = found.or_else(|| must.then(|| place::least(anchor, size, window, &crowd))?);
+        self.at = at.map(|at| (step, at));
+        at
+    }
+
+    fn area_ui(
+        &mut self,
+        ui: &Ui,
+        (step, is_shown): (Option<Step>, bool),
+        (anchor, at): (Rect, Pos2),
+        commands: &mut Commands,
+    ) {
+        let width = WIDTH.min(ui.ctx().content_rect().width() - 2.0 * MARGIN);
         outline(ui.ctx(), anchor, Theme::from_ui(ui));
-        let drawn = Area::new(id)
+        let drawn = Area::new(Id::unique("tour"))
             .order(Order::Middle)
             .fixed_pos(at)
             .constrain(false)
@@ -95,12 +201,18 @@ impl TourPanel {
                     .inner_margin(space::PANEL)
                     .show(ui, |ui| {
                         ui.set_width(width - 2.0 * space::PANEL - 2.0);
-                        self.panel_ui(ui, step, (is_shown, full.is_some()), commands);
+                        self.panel_ui(ui, step, is_shown, commands);
                     });
             });
-        let height = drawn.response.rect.height();
-        if full.is_some() && self.height != Some(height) {
-            self.height = Some(height);
+        let panel = drawn.response.rect;
+        point(
+            ui.ctx(),
+            drawn.response.layer_id,
+            (panel, anchor),
+            Theme::from_ui(ui),
+        );
+        if self.height != Some(panel.height()) {
+            self.height = Some(panel.height());
             ui.request_repaint();
         }
     }
@@ -109,7 +221,8 @@ impl TourPanel {
     fn follow(&mut self, step: Step, state: &AppState, layout: &Layout, commands: &mut Commands) {
         let known = self.last.filter(|(last, _)| *last == step);
         if known.is_none() {
-            self.chose_head = false;
+            self.during = During::default();
+            self.asked &= self.last.is_none();
             if self.praised.is_some_and(|done| done.after() != Some(step)) {
                 self.praised = None;
             }
@@ -121,7 +234,7 @@ impl TourPanel {
                     | Command::Navigation(navigation::Command::SelectHead(..))
             )
         };
-        self.chose_head |= step == Step::Head && commands.sent().any(is_choice);
+        self.during.chose_head |= step == Step::Head && commands.sent().any(is_choice);
         let done = match step {
             Step::Feature => layout.view() == ViewId::Feature && state.selection.feature.is_some(),
             Step::Label => {
@@ -129,84 +242,146 @@ impl TourPanel {
                 layout.shows(ViewId::Feature) && label.is_some()
             }
             Step::Sentence => is_own_sentence(&state.prompt, state),
-            Step::Head => self.chose_head && state.selection.head.is_some(),
+            Step::Head => self.during.chose_head && state.selection.head.is_some(),
             Step::Steer => {
                 let run = state.steering.run.as_ref();
                 run.is_some_and(|run| !run.steered.is_empty())
             }
         };
         let was_done = known.map(|(_, done)| done);
-        if done
-            && was_done == Some(false)
-            && let Some(next) = step.after()
-        {
+        if done && was_done == Some(false) {
             self.praised = Some(step);
-            commands.send(shell::Command::Tour(Tour::At(next)));
+            commands.send(shell::Command::Tour(following(step)));
         }
         self.last = Some((step, done));
+        if matches!(step, Step::Feature | Step::Label) {
+            remember(state, commands);
+        }
     }
 
-    fn panel_ui(
-        &self,
-        ui: &mut Ui,
-        step: Step,
-        (is_shown, full): (bool, bool),
-        commands: &mut Commands,
-    ) {
+    /// Selects the feature of the first steps again for the steps that need it: a head of another layer may have brought another dictionary since.
+    fn prepare(&mut self, step: Step, state: &AppState, layout: &Layout, commands: &mut Commands) {
+        if self.during.prepared || !layout.shows(step.view()) {
+            return;
+        }
+        self.during.prepared = true;
+        let needed =
+            step == Step::Steer || (step == Step::Label && state.selection.feature.is_none());
+        let Some((name, feature)) = state.settings.tour_of.as_ref().filter(|_| needed) else {
+            return;
+        };
+        let Some(dictionary) = state.catalogue.named(name).map(|of| of.id) else {
+            return;
+        };
+        if state.selection.dictionary != Some(dictionary) {
+            commands.send(navigation::Command::SelectDictionary(dictionary));
+        }
+        let feature = FeatureId(*feature);
+        commands.send(navigation::Command::SelectFeature(Some(feature)));
+        if step == Step::Steer {
+            commands.send(steering::Command::Steer(dictionary, vec![feature]));
+        }
+    }
+
+    /// Gives the field of the step the focus, once it is shown.
+    fn focus(&mut self, ctx: &Context, step: Step, layout: &Layout) {
+        let is_field = matches!(step, Step::Label | Step::Sentence);
+        let is_shown = layout.view() == step.view();
+        if is_field && is_shown && !self.during.focused && !ctx.text_edit_focused() {
+            step.anchor().ask_focus(ctx);
+        }
+        self.during.focused = is_shown;
+    }
+
+    fn panel_ui(&self, ui: &mut Ui, step: Option<Step>, is_shown: bool, commands: &mut Commands) {
         let secondary = Theme::from_ui(ui).ink.secondary;
-        let done = self.last.is_some_and(|(_, done)| done);
+        let done = self
+            .last
+            .is_some_and(|(last, done)| done && step == Some(last));
         ui.spacing_mut().item_spacing.y = space::CHIP;
         ui.horizontal(|ui| {
-            let of = format!("Tour · {} of {}", step.at() + 1, Step::ALL.len());
+            let of = step.map_or_else(|| "Tour".to_owned(), counted);
             ui.label(caption(of).color(secondary));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if icon_button(ui, icons::X, "Close the tour").clicked() {
                     commands.send(shell::Command::Tour(Tour::Ended));
                 }
-                if !full {
-                    steps_ui(ui, step, done, commands);
-                }
             });
         });
-        if !full {
-            return;
-        }
-        let words = step.words();
-        if let Some(former) = self.praised {
-            done_ui(ui, former.words().done);
-        }
-        ui.label(theme::panel_title(words.title));
-        let text = if is_shown {
-            words.text.to_owned()
-        } else {
-            let title = entry_title(step.view());
-            format!("Open {title} in the rail. {}", words.text)
+        let words = step.map(Step::words);
+        ui.label(theme::panel_title(
+            words.map_or(Tour::CLOSING, |words| words.title),
+        ));
+        let text = match (step, words) {
+            (Some(step), Some(words)) if !is_shown => {
+                format!(
+                    "Open {} in the rail. {}",
+                    entry_title(step.view()),
+                    words.text
+                )
+            }
+            _ => words.map_or(Tour::NEXT, |words| words.text).to_owned(),
         };
         ui.add(egui::Label::new(text).wrap());
-        if done {
+        if let Some(words) = words.filter(|_| done) {
             done_ui(ui, words.done);
+        } else if let Some(former) = self.praised {
+            done_ui(ui, former.words().done);
         }
         ui.add_space(space::CHIP);
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            steps_ui(ui, step, done, commands);
-        });
+        ui.with_layout(
+            egui::Layout::right_to_left(egui::Align::Center),
+            |ui| match step {
+                Some(step) => steps_ui(ui, step, (is_shown, done), commands),
+                None if ui.button("Done").clicked() => {
+                    commands.send(shell::Command::Tour(Tour::Ended));
+                }
+                None => {}
+            },
+        );
+    }
+}
+
+/// "Tour · 2 of 5".
+fn counted(step: Step) -> String {
+    format!("Tour · {} of {}", step.at() + 1, Step::ALL.len())
+}
+
+/// What comes after `step`.
+fn following(step: Step) -> Tour {
+    step.after().map_or(Tour::Closing, Tour::At)
+}
+
+/// Keeps the selected feature and its dictionary for the later steps.
+fn remember(state: &AppState, commands: &mut Commands) {
+    let (Some(of), Some(feature)) = (state.dictionary(), state.selection.feature) else {
+        return;
+    };
+    let kept = state.settings.tour_of.as_ref();
+    if kept.is_none_or(|(name, kept)| *name != of.name || *kept != feature.0) {
+        commands.send(shell::Command::TourOf(of.name.clone(), feature));
     }
 }
 
 /// Draws the buttons from the right.
-fn steps_ui(ui: &mut Ui, step: Step, done: bool, commands: &mut Commands) {
-    let next = if step.after().is_none() {
-        "Finish"
-    } else {
-        "Next"
+fn steps_ui(ui: &mut Ui, step: Step, (is_shown, done): (bool, bool), commands: &mut Commands) {
+    let next = match step.after() {
+        _ if !is_shown => format!("Go to {}", entry_title(step.view())),
+        None => "Finish".to_owned(),
+        Some(_) => "Next".to_owned(),
     };
     let fill = Theme::from_ui(ui).surface.hover;
     let button = egui::Button::new(next);
-    let button = if done { button.fill(fill) } else { button };
+    let button = if done || !is_shown {
+        button.fill(fill)
+    } else {
+        button
+    };
     if ui.add(button).clicked() {
         match step.after() {
+            _ if !is_shown => walk(step, commands),
             Some(next) => walk(next, commands),
-            None => commands.send(shell::Command::Tour(Tour::Ended)),
+            None => commands.send(shell::Command::Tour(Tour::Closing)),
         }
     }
     if let Some(before) = step.before()
@@ -274,108 +449,67 @@ fn entry_title(view: ViewId) -> &'static str {
     entry_view(view).about().title
 }
 
+/// Draws dashes around what the panel speaks of: the focus has a whole ring, closer to its widget.
 fn outline(ctx: &Context, anchor: Rect, theme: &Theme) {
     let layer = LayerId::new(Order::Middle, Id::unique("tour outline"));
-    let around = anchor.expand(3.0).intersect(ctx.content_rect().shrink(1.0));
-    ctx.layer_painter(layer).rect_stroke(
-        around,
-        space::CORNER + 2,
-        Stroke::new(1.0, theme.ink.primary),
-        StrokeKind::Middle,
-    );
-}
-
-/// Controls of the screens in this frame that the panel had better not cover; tables and other large areas are left out.
-fn controls(ctx: &Context) -> Vec<Rect> {
-    const SMALL: Vec2 = vec2(400.0, 48.0);
-    let is_small = |rect: &Rect| rect.is_positive() && rect.size().max(SMALL) == SMALL;
-    ctx.viewport(|viewport| {
-        let widgets = viewport.this_pass.widgets.get_layer(LayerId::background());
-        let controls = widgets.filter(|widget| widget.enabled && widget.sense.interactive());
-        let places = controls.map(|widget| widget.interact_rect);
-        places.filter(is_small).collect()
-    })
-}
-
-/// Returns where a panel of `size` stands beside `anchor` within `window`: it never covers `anchor`, and as little of `avoid` as there is a choice.
-fn place(anchor: Rect, size: Vec2, window: Rect, avoid: &[Rect]) -> Option<Pos2> {
-    let (across, down) = (anchor.center().x, anchor.center().y);
-    let x_of = |x: f32| x.clamp(window.left(), (window.right() - size.x).max(window.left()));
-    let y_of = |y: f32| y.clamp(window.top(), (window.bottom() - size.y).max(window.top()));
-    let (left, right) = (anchor.left() - GAP - size.x, anchor.right() + GAP);
-    let (above, below) = (anchor.top() - GAP - size.y, anchor.bottom() + GAP);
-    let beside = [
-        egui::pos2(x_of(anchor.left()), below),
-        egui::pos2(x_of(across - size.x / 2.0), below),
-        egui::pos2(x_of(anchor.right() - size.x), below),
-        egui::pos2(right, y_of(anchor.top())),
-        egui::pos2(right, y_of(down - size.y / 2.0)),
-        egui::pos2(right, y_of(anchor.bottom() - size.y)),
-        egui::pos2(left, y_of(anchor.top())),
-        egui::pos2(left, y_of(down - size.y / 2.0)),
-        egui::pos2(left, y_of(anchor.bottom() - size.y)),
-        egui::pos2(x_of(anchor.left()), above),
-        egui::pos2(x_of(anchor.right() - size.x), above),
+    let around = anchor.expand(6.0).intersect(ctx.content_rect().shrink(1.0));
+    let path = [
+        around.left_top(),
+        around.right_top(),
+        around.right_bottom(),
+        around.left_bottom(),
+        around.left_top(),
     ];
-    let corners = [
-        window.right_bottom() - size,
-        egui::pos2(window.left(), window.bottom() - size.y),
-        egui::pos2(window.right() - size.x, window.top()),
-        window.left_top(),
-    ];
-    let fits = |at: &Pos2| {
-        let panel = Rect::from_min_size(*at, size);
-        window.expand(0.5).contains_rect(panel) && !panel.intersects(anchor.expand(3.0))
-    };
-    let covered = |at: &Pos2| -> u32 {
-        let panel = Rect::from_min_size(*at, size);
-        let shared = avoid.iter().map(|other| panel.intersect(*other));
-        let areas = shared.filter(Rect::is_positive).map(|rect| rect.area());
-        areas.sum::<f32>() as u32
-    };
-    let near = beside.into_iter().filter(fits).min_by_key(covered);
-    near.or_else(|| corners.into_iter().filter(fits).min_by_key(covered))
+    let stroke = Stroke::new(2.0, theme.ink.primary);
+    ctx.layer_painter(layer)
+        .extend(Shape::dashed_line(&path, stroke, 6.0, 5.0));
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_panel_never_covers_what_it_speaks_of() {
-        let size = vec2(WIDTH, 170.0);
-        for window in [vec2(1440.0, 900.0), vec2(1000.0, 700.0), vec2(625.0, 437.0)] {
-            let window = Rect::from_min_size(Pos2::ZERO, window).shrink(MARGIN);
-            for anchor_size in [vec2(90.0, 22.0), vec2(300.0, 100.0), vec2(28.0, 200.0)] {
-                for i in 0..400 {
-                    let (x, y) = ((i % 20) as f32 / 19.0, (i / 20) as f32 / 19.0);
-                    let room = window.size() - anchor_size;
-                    let corner = window.min + vec2(room.x * x, room.y * y);
-                    let anchor = Rect::from_min_size(corner, anchor_size);
-                    let low = vec2(WIDTH, LOW);
-                    let full = place(anchor, size, window, &[]).map(|at| (at, size));
-                    let low = || place(anchor, low, window, &[]).map(|at| (at, low));
-                    let (at, size) = full.or_else(low).unwrap();
-                    let panel = Rect::from_min_size(at, size);
-                    assert!(!panel.intersects(anchor), "{anchor:?} {panel:?}");
-                    assert!(window.expand(1.0).contains_rect(panel), "{panel:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_panel_leaves_messages_free_where_it_can() {
-        let window = Rect::from_min_size(Pos2::ZERO, vec2(1000.0, 700.0));
-        let anchor = Rect::from_min_size(egui::pos2(700.0, 500.0), vec2(90.0, 22.0));
-        let notice = Rect::from_min_size(egui::pos2(640.0, 530.0), vec2(340.0, 150.0));
-        let size = vec2(WIDTH, 150.0);
-        let at = place(anchor, size, window, &[notice]).unwrap();
-        assert!(!Rect::from_min_size(at, size).intersects(notice));
-        assert_eq!(
-            place(window, size, window, &[]),
-            None,
-            "no room beside everything"
-        );
-    }
+/// Draws the tip of the panel that points at what it speaks of, if that is near.
+fn point(ctx: &Context, layer: LayerId, (panel, anchor): (Rect, Rect), theme: &Theme) {
+    const HALF: f32 = 7.0;
+    const TALL: f32 = 8.0;
+    const CORNER: f32 = 16.0;
+    let along = |from: f32, to: f32, target: f32| {
+        target.clamp(from + CORNER, (to - CORNER).max(from + CORNER))
+    };
+    let x = along(panel.left(), panel.right(), anchor.center().x);
+    let y = along(panel.top(), panel.bottom(), anchor.center().y);
+    let sides = [
+        (
+            panel.top() - anchor.bottom(),
+            egui::pos2(x, panel.top()),
+            vec2(0.0, -1.0),
+        ),
+        (
+            anchor.top() - panel.bottom(),
+            egui::pos2(x, panel.bottom()),
+            vec2(0.0, 1.0),
+        ),
+        (
+            panel.left() - anchor.right(),
+            egui::pos2(panel.left(), y),
+            vec2(-1.0, 0.0),
+        ),
+        (
+            anchor.left() - panel.right(),
+            egui::pos2(panel.right(), y),
+            vec2(1.0, 0.0),
+        ),
+    ];
+    let near = sides
+        .into_iter()
+        .find(|(gap, ..)| (0.0..NEAR).contains(gap));
+    let Some((_, base, out)) = near else {
+        return;
+    };
+    let across = out.rot90() * HALF;
+    let (from, tip, to) = (base - across, base + out * TALL, base + across);
+    let painter = ctx.layer_painter(layer);
+    let inner = [from - out * 1.5, tip, to - out * 1.5].to_vec();
+    let no_line = Stroke::NONE;
+    painter.add(Shape::convex_polygon(inner, theme.surface.raised, no_line));
+    let line = Stroke::new(1.0, theme.ink.secondary);
+    painter.line_segment([from, tip], line);
+    painter.line_segment([tip, to], line);
 }

@@ -48,6 +48,8 @@ pub(crate) struct Layout {
     pub(crate) active: Option<TileId>,
     /// Whether the palette is open.
     pub(crate) palette_open: bool,
+    /// Width of the window in the last frame, in points.
+    pub(crate) width: f32,
     /// Whether the settings window is open.
     pub(crate) settings_open: bool,
     /// The page of the guide that is open.
@@ -88,13 +90,22 @@ impl Default for Layout {
     }
 }
 
+/// Narrower than this, in points, the rail shows icons alone and the inspector leaves its room to the screen.
+const ROOMY: f32 = 1160.0;
+
 impl Layout {
+    /// Whether there is room for the rail's labels and the inspector.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.width >= ROOMY
+    }
+
     fn with(tree: Tree<ViewId>) -> Self {
         let active = first_pane(&tree);
         Self {
             tree,
             active,
             palette_open: false,
+            width: ROOMY,
             settings_open: false,
             guide: None,
             link_open: false,

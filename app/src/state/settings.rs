@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use umbra_core::device::DeviceWish;
+use umbra_core::ids::FeatureId;
 use umbra_core::models::{BosWish, Form, Opening};
 
 use crate::state::tour::Tour;
@@ -105,6 +106,8 @@ pub(crate) struct Settings {
     pub(crate) purposes_dismissed: BTreeSet<ViewId>,
     /// How far the tour is.
     pub(crate) tour: Tour,
+    /// Dictionary and feature that the tour speaks of, from its first steps on.
+    pub(crate) tour_of: Option<(String, u32)>,
     /// Ways on from the first screen that a person took; the buttons stand there until all are taken.
     pub(crate) ways_taken: BTreeSet<ViewId>,
     /// Folders of recent projects, latest first.
@@ -146,6 +149,7 @@ impl Default for Settings {
             unfolded: BTreeSet::new(),
             purposes_dismissed: BTreeSet::new(),
             tour: Tour::default(),
+            tour_of: None,
             ways_taken: BTreeSet::new(),
             recent: vec![],
             unsaved: BTreeSet::new(),
@@ -178,6 +182,8 @@ pub(crate) enum Event {
     PurposesRestored,
     /// The tour begins, goes on or ends.
     Tour(Tour),
+    /// The tour speaks of this feature of the dictionary of this name.
+    TourOf(String, FeatureId),
     /// Ways on from the first screen were taken or dismissed.
     WaysTaken(Vec<ViewId>),
     /// A project was opened; whether it is yet to be saved.
@@ -220,6 +226,7 @@ impl Settings {
             }
             Event::PurposesRestored => settings.purposes_dismissed.clear(),
             Event::Tour(tour) => settings.tour = tour,
+            Event::TourOf(dictionary, feature) => settings.tour_of = Some((dictionary, feature.0)),
             Event::WaysTaken(views) => settings.ways_taken.extend(views),
             Event::DemoOpened => settings.last = None,
             Event::Opened(folder, unsaved) => {

@@ -13,11 +13,20 @@ pub(crate) enum Tour {
     Unseen,
     /// At a step.
     At(Step),
+    /// Walked to its end: its closing word is shown.
+    Closing,
     /// Finished or closed; Help begins it again.
     Ended,
 }
 
 impl Tour {
+    /// Heading of the closing word.
+    pub(crate) const CLOSING: &'static str = "That was the tour";
+
+    /// What next.
+    pub(crate) const NEXT: &'static str =
+        "Help explains every screen, Ctrl+K finds features and actions, and ? lists the keys.";
+
     /// The first step.
     pub(crate) const FIRST: Self = Self::At(Step::Feature);
 }

@@ -15,8 +15,15 @@ pub(crate) enum Anchor {
     Head,
     /// The button that runs the steering.
     Steer,
+    /// The menu of help.
+    Help,
     /// An entry of the rail, by its place.
     Screen(usize),
+}
+
+/// Identifies the wish for the focus.
+fn asked() -> Id {
+    Id::unique("anchor focus")
 }
 
 impl Anchor {
@@ -26,7 +33,18 @@ impl Anchor {
 
     /// Marks the widget that was just drawn; the first one of a frame counts.
     pub(crate) fn mark(self, response: &Response) {
+        let wish = response.ctx.data(|data| data.get_temp::<Id>(asked()));
+        if wish == Some(self.id()) && response.interact_rect.is_positive() {
+            response.ctx.data_mut(|data| data.remove::<Id>(asked()));
+            response.request_focus();
+        }
         self.mark_at(&response.ctx, response.interact_rect);
+    }
+
+    /// Asks for the focus on the widget, the next time that it is drawn.
+    pub(crate) fn ask_focus(self, ctx: &Context) {
+        ctx.data_mut(|data| data.insert_temp(asked(), self.id()));
+        ctx.request_repaint();
     }
 
     /// Marks a place of this frame; the first one counts.

@@ -42,6 +42,15 @@ struct Wish {
     stand_in: Option<Id>,
 }
 
+/// A kind of press.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pressed {
+    /// A key.
+    Key,
+    /// A button of the mouse.
+    Mouse,
+}
+
 /// Follows the focus; a plugin of egui.
 #[derive(Debug, Default)]
 pub(crate) struct Keyboard {
@@ -56,8 +65,8 @@ pub(crate) struct Keyboard {
     frame: Option<(Id, Rect)>,
     /// Whether to scroll to it.
     moved: bool,
-    /// Whether the last press was a key, not a button of the mouse.
-    by_keys: bool,
+    /// What was pressed last.
+    pressed: Option<Pressed>,
     /// Whether the mouse rests since a key was pressed.
     rests: bool,
 }
@@ -90,7 +99,7 @@ pub(crate) fn wish(ctx: &Context, screen: Id, target: Target) {
 pub(crate) fn activate(ctx: &Context, screen: Id) {
     let opened = with(ctx, |keyboard| {
         let former = keyboard.active.replace(screen);
-        former.is_some_and(|former| former != screen) && keyboard.by_keys
+        former.is_some_and(|former| former != screen) && keyboard.pressed == Some(Pressed::Key)
     });
     if opened {
         wish(ctx, screen, Target::Main);
@@ -198,14 +207,14 @@ impl Plugin for Keyboard {
                 Event::Key {
                     key, pressed: true, ..
                 } => {
-                    self.by_keys = true;
+                    self.pressed = Some(Pressed::Key);
                     self.rests = true;
                     if matches!(key, Key::Tab | Key::Escape) {
                         self.wish = None;
                     }
                 }
                 Event::PointerButton { pressed: true, .. } => {
-                    self.by_keys = false;
+                    self.pressed = Some(Pressed::Mouse);
                     self.rests = false;
                     self.wish = None;
                 }
@@ -234,7 +243,11 @@ impl Plugin for Keyboard {
         if let Some(focused) = focused {
             let frame = frame.filter(|(of, _)| *of == focused.id);
             let seen = frame.map_or(focused.interact_rect, |(_, frame)| frame);
-            ring(ui, focused.layer_id, seen);
+            // What the mouse chose in a table or strip shows itself; keys bring the ring back.
+            let is_large = seen.width() > LARGE && !ui.ctx().text_edit_focused();
+            if self.pressed != Some(Pressed::Mouse) || !is_large {
+                ring(ui, focused.layer_id, seen);
+            }
         }
     }
 }

@@ -116,7 +116,9 @@ impl Row<'_> {
         });
         if self.reset.is_some() {
             let place = drawn.response.rect;
-            let at = pos2(place.right() - 2.0, place.center().y);
+            let text = drawn.inner.rect;
+            let right = (text.right() + space::CONTROL).min(place.right() - 2.0);
+            let at = pos2(right, text.center().y);
             ui.painter()
                 .circle_filled(at, 2.5, Theme::from_ui(ui).ink.secondary);
         }

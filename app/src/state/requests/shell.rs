@@ -1,5 +1,7 @@
 //! Requests for the window itself: theme, text size, rail, inspector, palette, notifications, jobs, undo.
 
+use umbra_core::ids::FeatureId;
+
 use super::Command as AnyCommand;
 use crate::state::history::Pair;
 use crate::state::jobs::JobId;
@@ -56,6 +58,10 @@ pub(crate) enum Command {
     Focus(Target),
     /// The tour at another step, or ended.
     Tour(Tour),
+    /// The tour speaks of this feature of the dictionary of this name.
+    TourOf(String, FeatureId),
+    /// A sentence shown for a few seconds.
+    Say(&'static str),
     /// Ways on from the first screen were taken or dismissed.
     WaysTaken(Vec<ViewId>),
     /// A purpose line dismissed for good.
