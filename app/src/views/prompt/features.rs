@@ -171,6 +171,7 @@ impl FeaturesSide {
         commands: &mut Commands,
     ) {
         let Some(survey) = state.survey() else { return };
+        let top = ui.cursor().top();
         let table = state
             .selection
             .dictionary
@@ -213,7 +214,8 @@ impl FeaturesSide {
             reveal: (leads, self.revealed != Some(shows)),
             signed,
             gutter: (ui.available_width() * 0.36).clamp(110.0, 240.0),
-            height,
+            // What is above the grid is drawn by now.
+            height: height - (ui.cursor().top() - top),
         };
         self.revealed = Some(shows);
         let reply = grid.show(ui, &mut shown);
