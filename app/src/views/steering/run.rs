@@ -213,7 +213,7 @@ fn text_job(theme: &Theme, prompt: &str, (tokens, marks): (&[String], &[bool])) 
     let mut job = LayoutJob::default();
     let font = FontId::proportional(size::BODY);
     let format = |color| TextFormat {
-        line_height: Some(20.0),
+        line_height: Some(22.0),
         ..TextFormat::simple(font.clone(), color)
     };
     job.append(prompt, 0.0, format(theme.ink.secondary));
