@@ -142,7 +142,9 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
         ThemeChoice::Dark => (icons::SUN, format!("Light theme ({keys})")),
         ThemeChoice::Light => (icons::MOON, format!("Dark theme ({keys})")),
     };
-    if icon_button(ui, icon, &words).clicked() {
+    // The smallest window has no room for it: the theme is in the settings, too.
+    let is_tight = ui.ctx().content_rect().width() < TIGHT;
+    if !is_tight && icon_button(ui, icon, &words).clicked() {
         send(Does::Theme, state, layout, commands);
     }
     let verb = if state.settings.inspector {
