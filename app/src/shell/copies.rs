@@ -11,7 +11,7 @@ pub(crate) struct Copies {
 }
 
 impl Copies {
-    /// What was copied since the last call, as the sentence that says so.
+    /// Takes what was copied since the last call, as the sentence that says so.
     pub(crate) fn taken(ctx: &Context) -> Option<String> {
         let copies = ctx.plugin_or_default::<Self>();
         let what = to_save::copied(ctx);

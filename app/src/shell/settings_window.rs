@@ -14,7 +14,7 @@ const WIDTH: f32 = 440.0;
 /// Height of the title and the margins, and the distance from the top and the bottom of the window.
 const AROUND: f32 = 140.0;
 
-/// What a narrow window lacks.
+/// Parts that a narrow window lacks.
 const WIDER: &str = "This window is too narrow for the rail's labels and the inspector: they show once it is wider.";
 
 /// Width of the number beside the slider.

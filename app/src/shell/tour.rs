@@ -32,14 +32,14 @@ const NEAR: f32 = 48.0;
 pub(super) struct Pill {
     /// Words of the entry.
     pub(super) title: String,
-    /// What it does.
+    /// Action of the button.
     pub(super) hint: String,
 }
 
-/// What a search for a place was about; one that failed is not repeated for the same.
+/// Inputs of a search for a place; one that failed is not repeated for the same.
 type Sought = (Option<Step>, Rect, Vec2, usize);
 
-/// What happened during a step.
+/// Events during a step.
 #[derive(Debug, Default)]
 struct During {
     /// Whether a head was chosen.
@@ -57,7 +57,7 @@ pub(super) struct TourPanel {
     last: Option<(Step, bool)>,
     /// The step that was done just before this one.
     praised: Option<Step>,
-    /// What happened during the step.
+    /// Events during the step.
     during: During,
     /// Height of the panel in the last frame.
     height: Option<f32>,
@@ -131,7 +131,7 @@ impl TourPanel {
         }
     }
 
-    /// What the panel speaks of; nothing while another screen than the step's is shown, unless the step before was just done there.
+    /// Returns what the panel speaks of; nothing while another screen than the step's is shown, unless the step before was just done there.
     fn anchor(&self, ctx: &Context, step: Option<Step>, layout: &Layout) -> Option<Rect> {
         let Some(step) = step else {
             return Anchor::Help.found(ctx);
@@ -347,7 +347,7 @@ fn counted(step: Step) -> String {
     format!("Tour · {} of {}", step.at() + 1, Step::ALL.len())
 }
 
-/// What comes after `step`.
+/// Returns what comes after `step`.
 fn following(step: Step) -> Tour {
     step.after().map_or(Tour::Closing, Tour::At)
 }

@@ -51,7 +51,7 @@ impl AppState {
         Some(surveyed.by_size.as_ref().unwrap_or(&surveyed.survey))
     }
 
-    /// The same by surprise, whatever order was chosen for the list; by size without an index.
+    /// Returns the features by surprise, whatever order was chosen for the list; by size without an index.
     pub(crate) fn surprises(&self) -> Option<&Survey> {
         Some(&self.surveyed()?.survey)
     }

@@ -23,7 +23,7 @@ impl Tour {
     /// Heading of the closing word.
     pub(crate) const CLOSING: &'static str = "That was the tour";
 
-    /// What next.
+    /// Words on what comes next.
     pub(crate) const NEXT: &'static str =
         "Help explains every screen, Ctrl+K finds features and actions, and ? lists the keys.";
 

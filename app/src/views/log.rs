@@ -16,7 +16,7 @@ use crate::widgets::empty_state::empty_state;
 /// Width of the times.
 const TIME: f32 = 52.0;
 
-/// What the heights of the lines depend on: their number, the first one's time, width and scale.
+/// Inputs of the lines' heights: their number, the first one's time, width and scale.
 type Key = (usize, Option<Instant>, u32, u32);
 
 /// The log of everything that happened, with times.

@@ -314,7 +314,7 @@ impl Bar {
         self.text.clone().unwrap_or_else(|| number(self.value))
     }
 
-    /// What is written, before and after an arrow in it.
+    /// Text as written, before and after an arrow in it.
     fn parts(&self) -> (String, Option<String>) {
         let written = self.written();
         match written.split_once(ARROW) {

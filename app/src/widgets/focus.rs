@@ -65,7 +65,7 @@ pub(crate) struct Keyboard {
     frame: Option<(Id, Rect)>,
     /// Whether to scroll to it.
     moved: bool,
-    /// What was pressed last.
+    /// Kind of the last press.
     pressed: Option<Pressed>,
     /// Whether the mouse rests since a key was pressed.
     rests: bool,

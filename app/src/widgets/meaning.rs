@@ -89,7 +89,7 @@ impl std::fmt::Debug for Meaning<'_> {
     }
 }
 
-/// What was under the pointer.
+/// Value that was under the pointer.
 #[derive(Debug, Clone)]
 struct Asked {
     value: String,

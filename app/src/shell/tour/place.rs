@@ -17,7 +17,7 @@ const STEP: f32 = 24.0;
 /// Larger controls are tables, maps and strips.
 const SMALL: Vec2 = vec2(400.0, 48.0);
 
-/// What stands on the screens in a frame.
+/// Things on the screens in a frame.
 #[derive(Debug, Default)]
 pub(super) struct Crowd {
     /// Words, buttons and fields: never covered.

@@ -1,4 +1,4 @@
-//! What of a text differs from another one: its tokens outside a longest common subsequence.
+//! Tokens of a text that differ from another one: those outside a longest common subsequence.
 
 /// Most pairs of tokens that are compared; behind a common beginning and before a common end, longer texts count as different.
 const PAIRS: usize = 1 << 20;

@@ -25,7 +25,7 @@ const FEW: usize = 5;
 /// Stands for the sentence where it is shown above.
 const CONTINUED: &str = "…";
 
-/// What of a run's steered text differs from its baseline, by token; found anew when a text grows.
+/// Tokens of a run's steered text that differ from its baseline; found anew when a text grows.
 #[derive(Debug, Default)]
 pub(crate) struct Marks(Memo<(JobId, usize, usize), Vec<bool>>);
 

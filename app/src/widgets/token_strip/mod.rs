@@ -59,7 +59,7 @@ impl Scale {
     }
 }
 
-/// What a single line shows of a longer text: whole tokens, and `…` at the ends that are cut.
+/// Part of a longer text on a single line: whole tokens, and `…` at the ends that are cut.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     /// Room of whole tokens, in the layout.
