@@ -341,5 +341,5 @@ fn a_dictionary_of_one_head_takes_its_slice_of_what_is_captured() {
             );
         }
     }
-    umbra(root, &[&["heads"], on.as_slice()].concat()).refused(&["reads only head 3"]);
+    umbra(root, &[&["heads", "show"], on.as_slice()].concat()).refused(&["reads only head 3"]);
 }

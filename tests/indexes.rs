@@ -224,14 +224,14 @@ fn heads_leave_dead_features_out_where_an_index_knows_them() {
     let here = signed();
     let (sae, index) = (here.sae.as_str(), here.index.as_str());
     let model = demo_model();
-    let args = ["heads", "--model", &model, "--sae", sae, "--json"];
+    let args = ["heads", "show", "--model", &model, "--sae", sae, "--json"];
     let without = umbra(here.path(), &args).done().json();
     assert_eq!(without["among"]["active_only"], false);
     assert_eq!(without["among"]["features"], 64);
     let with = [args.as_slice(), &["--index", index]].concat();
     let with = umbra(here.path(), &with).done().json();
     assert_eq!(with["among"]["active_only"], true);
-    let said = umbra(here.path(), &args[..5]).done();
+    let said = umbra(here.path(), &args[..6]).done();
     assert!(said.out.contains("including dead ones"), "{said:?}");
 }
 

@@ -88,19 +88,12 @@ fn too_little_text_for_a_probe_is_refused_with_both_numbers() {
 fn heads_have_ten_features_and_attributions_sum_up() {
     let trained = trained();
     let (model, sae) = (demo_model(), trained.sae());
-    let args = [
-        "heads",
-        "--model",
-        &model,
-        "--sae",
-        &sae,
-        "--text",
-        TEXT,
-        "--feature",
-        "3",
-        "--json",
-    ];
-    let value = umbra(trained.folder.path(), &args).done().json();
+    let on = ["--model", &model, "--sae", &sae, "--json"];
+    let run = |words: &[&str]| {
+        let args = [words, &on].concat();
+        umbra(trained.folder.path(), &args).done().json()
+    };
+    let value = run(&["heads", "show"]);
     let heads = value["heads"].as_array().unwrap();
     assert_eq!(heads.len(), 8);
     for head in heads {
@@ -109,7 +102,11 @@ fn heads_have_ten_features_and_attributions_sum_up() {
         let spread = head["spread"].as_f64().unwrap();
         assert!((1.0..=8.0).contains(&spread), "{head}");
     }
-    let found = &value["attribution"];
+    let found = run(&["heads", "attribute", "--text", TEXT, "--feature", "3"]);
+    has_keys(
+        &found,
+        "feature at tokens by_head_and_source by_head by_source pre_activation decoder_bias encoder_bias residue tolerance",
+    );
     let sum = |key: &str| -> f64 {
         found[key]
             .as_array()
@@ -179,6 +176,7 @@ fn heads_are_told_apart_in_hook_z_alone() {
     let (model, sae) = (demo_model(), trained.sae());
     let args = [
         "heads",
+        "show",
         "--model",
         &model,
         "--sae",
@@ -208,7 +206,7 @@ fn what_was_made_with_another_dictionary_is_refused_unless_it_is_asked_for() {
     run(&["sae", "convert", &sae, "whole", "--to", "sae-lens"]).done();
     let heads = |sae: &str, more: &[&str]| {
         let words = [
-            "heads", "--model", &model, "--sae", sae, "--index", "i.sqlite",
+            "heads", "show", "--model", &model, "--sae", sae, "--index", "i.sqlite",
         ];
         run(&[words.as_slice(), more].concat())
     };

@@ -1,0 +1,89 @@
+//! `umbra heads attribute`: where the pre-activation of a feature at one token comes from, by head and source token.
+
+use serde_json::{Value, json};
+
+use crate::cli::{Console, Exit, ModelArgs, SaeArgs, open_both};
+use crate::error::Result;
+use crate::heads::{self, Attribution};
+use crate::ids::FeatureId;
+use crate::models::Model;
+use crate::prompt::Input;
+use crate::workbench::pair::Pair;
+
+/// Flags of `umbra heads attribute`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    sae: SaeArgs,
+    /// Text in which to attribute the feature
+    #[arg(long, value_name = "TEXT")]
+    text: String,
+    /// Feature, counted from 0
+    #[arg(long, value_name = "I")]
+    feature: u32,
+    /// Position of the token at which to attribute, counted from 0 (BOS) [default: the last]
+    #[arg(long, value_name = "P")]
+    at: Option<usize>,
+}
+
+/// Runs `umbra heads attribute`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let Pair { model, sae, .. } = open_both(&args.model, &args.sae, console)?;
+    console.begun(model.codec(), &args.text)?;
+    let at = args.at.map_or_else(|| last(&model, &args.text), Ok)?;
+    let input = Input::Text(args.text.clone());
+    let feature = FeatureId(args.feature);
+    let found = heads::attribute(&model, sae.autoencoder()?, &input, feature, at)?;
+    console.answer(&object(&found, feature, at), || table(&found, feature, at))?;
+    Ok(Exit::Done)
+}
+
+/// Returns the position of the text's last token.
+fn last(model: &Model, text: &str) -> Result<usize> {
+    let tokens = model.codec().encode_with_bos(text)?.len();
+    Ok(tokens.min(model.config().context).saturating_sub(1))
+}
+
+fn object(found: &Attribution, feature: FeatureId, at: usize) -> Value {
+    let rows: Vec<&[f32]> = found.by_head_and_source.iter_rows().collect();
+    json!({
+        "feature": feature.0,
+        "at": at,
+        "tokens": found.texts,
+        "by_head_and_source": rows,
+        "by_head": found.by_head(),
+        "by_source": found.by_source(),
+        "pre_activation": found.pre_activation,
+        "decoder_bias": found.decoder_bias,
+        "encoder_bias": found.encoder_bias,
+        "residue": found.residue(),
+        "tolerance": found.tolerance(),
+    })
+}
+
+fn table(found: &Attribution, feature: FeatureId, at: usize) -> String {
+    let mut lines = vec![format!(
+        "feature {feature} at token {at} {:?}: pre-activation {:.4}",
+        found.texts[at], found.pre_activation
+    )];
+    let by_source = found.by_source();
+    for (source, (text, value)) in found.texts.iter().zip(by_source).enumerate() {
+        if source <= at {
+            let text = format!("{text:?}");
+            lines.push(format!("{source:>4} {text:<16} {value:>10.4}"));
+        }
+    }
+    for (head, value) in found.by_head().iter().enumerate() {
+        lines.push(format!("{:<21} {value:>10.4}", format!("head {head}")));
+    }
+    lines.push(format!(
+        "sum − (pre-activation + {:.4} − {:.4}) = {:.1e}, rounding allows {:.1e}",
+        found.decoder_bias,
+        found.encoder_bias,
+        found.residue(),
+        found.tolerance()
+    ));
+    lines.join("\n")
+}
