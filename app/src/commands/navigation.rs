@@ -129,6 +129,12 @@ fn walk(context: &mut Context<'_>, forward: bool) {
     if let Some(shown) = sentence {
         context.apply(Event::Prompt(prompt::Event::Restored(shown)));
     }
+    if let Some((shown, head)) = place.heads {
+        context.apply(Event::Selection(selection::Event::Shown(shown)));
+        if let Some((layer, head)) = head.filter(|head| context.state.has_head(*head)) {
+            context.apply(Event::Selection(selection::Event::Head(layer, head)));
+        }
+    }
     if let Some(dictionary) = place.dictionary {
         context.apply(Event::Selection(selection::Event::Dictionary(dictionary)));
     }

@@ -1,5 +1,7 @@
 //! Gathers the state of a project's screens.
 
+use umbra_core::ids::{Head, Layer};
+
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::kept::{Edits, Kept, Named, Place, Sentence};
@@ -27,10 +29,12 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
     let head = waits.head.or(selection.head);
     let draft = waits.draft.as_ref().unwrap_or(&state.steering.draft);
     let (places, present) = layout.places();
+    let numbers = |(layer, head): (Layer, Head)| (layer.0, head.0);
     let place = |place: &layout::Place| Place {
         view: place.view,
         dictionary: at(place.dictionary),
         feature: place.feature.map(|feature| feature.0),
+        heads: (place.heads).map(|(shown, head)| (shown, head.map(numbers))),
         aside: place.aside.as_ref().map(Sentence::new),
     };
     Kept {
@@ -41,7 +45,8 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
         dictionary: at(selection.dictionary),
         feature: feature.map(|feature| feature.0),
         token: selection.token,
-        head: head.map(|(layer, head)| (layer.0, head.0)),
+        head: head.map(numbers),
+        shown: selection.shown,
         focus: selection.focus,
         model: model.map_or_else(
             || waits.model.clone().unwrap_or_default(),

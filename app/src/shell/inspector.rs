@@ -230,7 +230,7 @@ fn head_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), commands
     title_ui(ui, icons::GRID_NINE, "Head");
     ui.label(theme::panel_title(format!("Layer {layer}, head {head}")));
     let dictionary = state.z_dictionary(layer);
-    let kept = dictionary.and_then(|of| state.heads.figures.get(&of.id));
+    let kept = dictionary.and_then(|of| state.heads.features.figures.get(&of.id));
     let figures = kept.and_then(|kept| kept.load.ready());
     if let Some(figures) = figures.and_then(|all| all.iter().find(|f| f.head == head)) {
         let jaccard = figures.jaccard.map_or("–".to_owned(), number::number);

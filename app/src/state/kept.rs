@@ -10,6 +10,7 @@ use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 
 pub(crate) use self::edits::Edits;
 use super::catalogue::{Dictionary, DictionaryId};
+use super::heads::step::Shown;
 use super::layout::{self, Saved};
 use super::prompt::{Side, Tokens, Written};
 use super::selection::Focus;
@@ -39,6 +40,8 @@ pub(crate) struct Kept {
     pub(crate) token: Option<usize>,
     /// Layer and number of the head selected.
     pub(crate) head: Option<(u32, u32)>,
+    /// The step of Heads.
+    pub(crate) shown: Shown,
     /// The kind of thing selected last.
     pub(crate) focus: Focus,
     /// Fingerprint of the model that fixed tokens and heads are of.
@@ -97,6 +100,9 @@ pub(crate) struct Place {
     /// The feature selected there.
     #[serde(default)]
     pub(crate) feature: Option<u32>,
+    /// The step of Heads there, with layer and number of its head.
+    #[serde(default)]
+    pub(crate) heads: Option<(Shown, Option<(u32, u32)>)>,
     /// The sentence set aside there.
     #[serde(default)]
     pub(crate) aside: Option<Sentence>,
@@ -121,6 +127,8 @@ pub(crate) struct Resumed {
     pub(crate) token: Option<usize>,
     /// The head selected.
     pub(crate) head: Option<(Layer, Head)>,
+    /// The step of Heads.
+    pub(crate) shown: Shown,
     /// The kind of thing selected last.
     pub(crate) focus: Focus,
     /// Fingerprint of the model that fixed tokens and the head are of.
@@ -158,6 +166,7 @@ impl Kept {
         let claims = ids.iter().zip(&self.dictionaries);
         let claims = claims.filter_map(|(id, named)| Some(((*id)?, named.fingerprint.clone())));
         let dictionary = id(self.dictionary);
+        let head = |(layer, head)| (Layer(layer), Head(head));
         let place = |place: Place| {
             let dictionary = id(place.dictionary);
             let gone = place.dictionary.is_some() && dictionary.is_none();
@@ -168,6 +177,7 @@ impl Kept {
                     .feature
                     .filter(|_| dictionary.is_some())
                     .map(FeatureId),
+                heads: (place.heads).map(|(shown, of)| (shown, of.map(head))),
                 aside: place.aside.map(Sentence::written),
             })
         };
@@ -183,7 +193,8 @@ impl Kept {
             dictionary,
             feature: self.feature.filter(|_| dictionary.is_some()).map(FeatureId),
             token: self.token,
-            head: self.head.map(|(layer, head)| (Layer(layer), Head(head))),
+            head: self.head.map(head),
+            shown: self.shown,
             focus: self.focus,
             model: self.model,
             draft: self.edits.draft(),

@@ -2,9 +2,10 @@
 
 use egui_tiles::{LinearDir, Tile, TileId, Tree};
 use serde::{Deserialize, Serialize};
-use umbra_core::ids::FeatureId;
+use umbra_core::ids::{FeatureId, Head, Layer};
 
 use crate::state::catalogue::DictionaryId;
+use crate::state::heads::step::Shown;
 use crate::state::kept::{Around, Scrolls};
 use crate::state::prompt::Written;
 use crate::state::requests::shell::Question;
@@ -21,6 +22,8 @@ pub(crate) struct Place {
     pub(crate) dictionary: Option<DictionaryId>,
     /// The feature selected there.
     pub(crate) feature: Option<FeatureId>,
+    /// The step of Heads and its head, where the screen is Heads.
+    pub(crate) heads: Option<(Shown, Option<(Layer, Head)>)>,
     /// The other sentence, where the way here replaced the sentence in Prompt: going back restores it, going forward
     /// exchanges it again.
     pub(crate) aside: Option<Written>,
@@ -358,23 +361,29 @@ impl Layout {
     }
 
     fn remember_with(&mut self, view: ViewId, selection: &Selection, aside: Option<Written>) {
+        let heads = |view: ViewId| {
+            let is_heads = view == ViewId::Heads;
+            is_heads.then_some((selection.shown, selection.head))
+        };
         let place = Place {
             view,
             dictionary: selection.dictionary,
             feature: selection.feature,
+            heads: heads(view),
             aside,
         };
         if self.places.is_empty() {
             let view = self.view();
             self.places.push(Place {
                 view,
+                heads: heads(view),
                 aside: None,
                 ..place.clone()
             });
         }
         self.places.truncate(self.at + 1);
         let is_there = self.places.last().is_some_and(|last| {
-            let here = |place: &Place| (place.view, place.dictionary, place.feature);
+            let here = |place: &Place| (place.view, place.dictionary, place.feature, place.heads);
             here(last) == here(&place) && place.aside.is_none()
         });
         if !is_there {

@@ -38,6 +38,8 @@ pub(crate) mod tour;
 pub(crate) mod training;
 pub(crate) mod view;
 
+use umbra_core::ids::{Head, Layer};
+
 pub(crate) use load::Load;
 
 /// All that views read.
@@ -151,6 +153,19 @@ impl AppState {
     /// The selected dictionary's entry, loaded or not.
     pub(crate) fn dictionary(&self) -> Option<&catalogue::Dictionary> {
         self.catalogue.get(self.selection.dictionary?)
+    }
+
+    /// Whether the loaded model has this head.
+    pub(crate) fn has_head(&self, (layer, head): (Layer, Head)) -> bool {
+        self.model().is_some_and(|loaded| {
+            let config = loaded.model.config();
+            layer.index() < config.layers && head.index() < config.heads
+        })
+    }
+
+    /// The selected head, if the loaded model has it.
+    pub(crate) fn head(&self) -> Option<(Layer, Head)> {
+        self.selection.head.filter(|head| self.has_head(*head))
     }
 
     /// The label of a feature of the selected dictionary.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::catalogue::DictionaryId;
+use super::heads::step::Shown;
 
 /// The kind of thing selected last; the inspector shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,6 +33,8 @@ pub(crate) struct Selection {
     pub(crate) token: Option<usize>,
     /// Attention head.
     pub(crate) head: Option<(Layer, Head)>,
+    /// The step of Heads.
+    pub(crate) shown: Shown,
     /// Place of an edit in Steering's stack.
     pub(crate) edit: Option<usize>,
     /// The one that came last.
@@ -67,6 +70,8 @@ pub(crate) enum Event {
     Token(Option<usize>),
     /// A head was chosen.
     Head(Layer, Head),
+    /// A step of Heads was chosen.
+    Shown(Shown),
     /// An edit of Steering was chosen.
     Edit(usize),
 }
@@ -89,6 +94,7 @@ impl Selection {
                 selection.head = Some((layer, head));
                 selection.focus = Focus::Head;
             }
+            Event::Shown(shown) => selection.shown = shown,
             Event::Edit(at) => {
                 selection.edit = Some(at);
                 selection.focus = Focus::Edit;

@@ -10,7 +10,7 @@ use umbra_core::workbench::passes::{Amount, Pass};
 
 use super::Command;
 use crate::state::AppState;
-use crate::state::heads::Key;
+use crate::state::heads::attribution::Key;
 use crate::state::requests::{dark_matter, heads, passes};
 use crate::testing::{self, Desk};
 
@@ -73,8 +73,8 @@ fn a_dictionary_that_reads_whole_texts_is_refused_by_every_entry() {
     for notice in notices {
         assert!(notice.contains("reads whole texts"), "{notice}");
     }
-    desk.run(heads::Command::Measure(id));
-    desk.run(heads::Command::Attribute(Key {
+    desk.run(heads::features::Command::Measure(id));
+    desk.run(heads::attribution::Command::Attribute(Key {
         dictionary: id,
         feature: FeatureId(0),
         input: umbra_core::prompt::Input::Text("The king".to_owned()),
@@ -84,8 +84,8 @@ fn a_dictionary_that_reads_whole_texts_is_refused_by_every_entry() {
     desk.run(dark_matter::Command::Fit(id));
     let (heads, lab) = (&desk.state.heads, &desk.state.dark_matter);
     for of in [
-        format!("{:?}", heads.figures),
-        format!("{:?}", heads.attribution),
+        format!("{:?}", heads.features.figures),
+        format!("{:?}", heads.attribution.load),
     ] {
         assert!(!of.contains("Ready"), "{of}");
     }

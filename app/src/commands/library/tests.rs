@@ -296,7 +296,7 @@ fn a_copy_of_the_demo_that_is_broken_already_is_repaired() {
 
 #[test]
 fn a_dictionary_of_another_model_is_read_by_no_screen() {
-    use crate::state::heads::Key;
+    use crate::state::heads::attribution::Key;
     use crate::state::requests::{dark_matter, heads, steering};
     use umbra_core::fit::Verdict;
 
@@ -340,12 +340,12 @@ fn a_dictionary_of_another_model_is_read_by_no_screen() {
         input: umbra_core::prompt::Input::Text("The king".to_owned()),
         at: 1,
     };
-    desk.run(heads::Command::Measure(id));
-    desk.run(heads::Command::Attribute(key));
+    desk.run(heads::features::Command::Measure(id));
+    desk.run(heads::attribution::Command::Attribute(key));
     desk.run(dark_matter::Command::Look(id));
     desk.run(dark_matter::Command::Fit(id));
     let state = &desk.state;
-    assert!(state.heads.figures.is_empty() && state.heads.attribution.is_absent());
+    assert!(state.heads.features.figures.is_empty() && state.heads.attribution.load.is_absent());
     assert!(state.dark_matter.probe.is_absent() && state.dark_matter.probe_of.is_none());
     assert!(state.steering.run.is_none());
     desk.run(steering::Command::Silence(
@@ -540,7 +540,7 @@ fn nothing_holds_the_model_and_the_dictionaries_of_a_project_that_is_left() {
         prompt::Command::Text("The fox saw the king.".to_owned()).into(),
         prompt::Command::Read.into(),
         lens::Command::Read.into(),
-        heads::Command::Measure(id).into(),
+        heads::features::Command::Measure(id).into(),
         navigation::Command::SelectFeature(Some(FeatureId(3))).into(),
         crate::state::requests::steering::Command::Draft(Box::new(edits)).into(),
         features::Command::ShowPage(FeatureId(3)).into(),

@@ -24,6 +24,7 @@ pub(super) fn begin(state: &mut AppState, kept: Kept) {
         state.selection.choose_dictionary(resumed.dictionary);
     }
     state.selection.token = resumed.token;
+    state.selection.shown = resumed.shown;
     if resumed.focus == Focus::Feature || (resumed.token.is_some() && resumed.focus == Focus::Token)
     {
         state.selection.focus = resumed.focus;
@@ -143,6 +144,6 @@ pub(super) fn gives_way(waits: &mut ResumeState, chosen: &Selected) {
             waits.feature = None;
         }
         Selected::Head(..) => waits.head = None,
-        Selected::Token(_) | Selected::Edit(_) => {}
+        Selected::Token(_) | Selected::Edit(_) | Selected::Shown(_) => {}
     }
 }

@@ -9,13 +9,23 @@ use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
 use umbra_core::prompt::Input;
 
 use crate::state::catalogue::DictionaryId;
-use crate::state::heads::{Event as Heads, Key};
+use crate::state::heads::Event as Heads;
+use crate::state::heads::attribution::{self, Key};
+use crate::state::heads::features;
+use crate::state::heads::step::{Shown, Step, Tab};
 use crate::state::requests::{heads, navigation, training};
+use crate::state::selection::Event as Selected;
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
 use crate::testing;
 
 const ID: DictionaryId = DictionaryId(0);
+
+/// Shows a step.
+fn show(state: &mut AppState, step: Step) {
+    let tab = Tab::default();
+    state.apply(Event::Selection(Selected::Shown(Shown { step, tab })));
+}
 
 /// The demo's model (four layers) with measured heads on layer 0.
 fn measured() -> AppState {
@@ -31,7 +41,8 @@ fn measured() -> AppState {
     });
     let figures = Load::Ready(Arc::new(figures.collect()));
     for load in [Load::Loading, figures] {
-        state.apply(Event::Heads(Heads::Figures(ID, false, load)));
+        let event = features::Event::Figures(ID, false, load);
+        state.apply(Event::Heads(Heads::Features(event)));
     }
     state
 }
@@ -45,8 +56,9 @@ fn a_head_is_chosen_and_lists_its_features() {
     harness.run();
     let sent = harness.state_mut().commands.take();
     assert_eq!(sent, [heads::Command::Choose(Layer(0), Head(1)).into()]);
-    let head = crate::state::selection::Event::Head(Layer(0), Head(1));
-    harness.state_mut().state.apply(Event::Selection(head));
+    let state = &mut harness.state_mut().state;
+    state.apply(Event::Selection(Selected::Head(Layer(0), Head(1))));
+    show(state, Step::Head);
     harness.run();
     harness.get_by_label_contains("chosen among all 256 features");
     harness.get_by_label("Attribute feature 5").click();
@@ -76,10 +88,7 @@ fn the_colouring_is_toggled_and_asks_for_an_index_where_it_needs_one() {
             .is_none()
     );
     harness.get_by_label("Spread (heads)");
-    // The button, and then the figure of the head beside the grid.
-    let mut named = harness.get_all_by_label("Jaccard index");
-    named.next().unwrap().click();
-    assert_eq!(named.count(), 1);
+    harness.get_by_label("Jaccard index").click();
     harness.run();
     // The button and the scale: without an index no head has this figure.
     assert_eq!(harness.get_all_by_label("Jaccard index").count(), 2);
@@ -107,8 +116,10 @@ fn an_attribution_shows_its_sum_and_a_token_can_be_chosen() {
         encoder_bias: 0.25,
     };
     for load in [Load::Loading, Load::Ready(Arc::new(found))] {
-        state.apply(Event::Heads(Heads::Attribution(key.clone(), load)));
+        let event = attribution::Event::Attribution(key.clone(), load);
+        state.apply(Event::Heads(Heads::Attribution(event)));
     }
+    show(&mut state, Step::Why);
     let mut harness = testing::harness(ViewId::Heads, state);
     harness.get_by_label_contains("adds up, residue 0");
     harness.get_by_label("Head 1, +0.750");
@@ -148,8 +159,10 @@ fn without_a_dictionary_the_grid_shows_where_heads_look() {
     let sent = harness.state_mut().commands.take();
     let choose = heads::Command::Choose(glance.layer, glance.head);
     assert_eq!(sent, [choose.into()]);
-    let head = crate::state::selection::Event::Head(glance.layer, glance.head);
-    harness.state_mut().state.apply(Event::Selection(head));
+    let state = &mut harness.state_mut().state;
+    let head = Selected::Head(glance.layer, glance.head);
+    state.apply(Event::Selection(head));
+    show(state, Step::Head);
     harness.run();
     harness.get_by_label("Show its attention pattern").click();
     harness.run();
@@ -184,21 +197,28 @@ fn it_opens_with_the_head_of_the_largest_figure_and_its_strongest_feature() {
     );
     harness.state_mut().go(ViewId::Heads);
     testing::Window::settle(&mut harness);
+    harness.get_by_label_contains("3  Why").click();
+    testing::Window::settle(&mut harness);
+    // The dictionary in use is another, and an attribution is there all the same.
+    harness.get_by_label_contains("the strongest of the head's features on the sentence");
+    harness.get_by_label_contains("adds up, residue");
+    harness.get_by_label_contains("2  Head").click();
+    testing::Window::settle(&mut harness);
     let state = &harness.state().desk.state;
     assert_eq!(state.selection.head, None, "nobody chose one");
     let mut spreads = vec![];
     for layer in (0..4).map(Layer) {
         let dictionary = state.z_dictionary(layer).unwrap().id;
-        let figures = state.heads.figures[&dictionary].load.ready().unwrap();
+        let figures = state.heads.features.figures[&dictionary]
+            .load
+            .ready()
+            .unwrap();
         spreads.extend(figures.iter().map(|one| (one.spread, layer, one.head)));
     }
     let most = spreads.iter().max_by(|a, b| a.0.total_cmp(&b.0));
     let (_, layer, head) = most.unwrap();
-    harness.get_by_label(&format!("Head {layer}.{head}"));
+    harness.get_by_label(&format!("Head L{layer}H{head}"));
     harness.get_by_label_contains("shown first for the largest spread");
-    // The dictionary in use is another, and an attribution is there all the same.
-    harness.get_by_label_contains("the strongest of the head's features on the sentence");
-    harness.get_by_label_contains("adds up, residue");
 }
 
 #[test]
@@ -221,12 +241,18 @@ fn a_chosen_feature_is_attributed_where_it_is_strongest() {
     let mut harness = testing::Window::build(builder, desk);
     harness.state_mut().go(ViewId::Heads);
     testing::Window::settle(&mut harness);
+    harness
+        .state_mut()
+        .desk
+        .run(heads::Command::Step(Step::Why));
+    testing::Window::settle(&mut harness);
     let asked = harness
         .state()
         .desk
         .state
         .heads
-        .attribution_of
+        .attribution
+        .of
         .clone()
         .unwrap();
     assert_eq!((asked.feature, asked.at), (feature, at));
@@ -244,12 +270,21 @@ fn a_head_of_another_layer_is_shown_by_its_own_dictionary_and_the_one_in_use_sta
     let mut harness = testing::Window::build(builder, desk);
     harness.state_mut().go(ViewId::Heads);
     testing::Window::settle(&mut harness);
+    harness
+        .state_mut()
+        .desk
+        .run(heads::Command::Step(Step::Why));
+    testing::Window::settle(&mut harness);
     let choose = heads::Command::Choose(Layer(3), Head(2));
     harness.state_mut().desk.run(choose);
+    harness
+        .state_mut()
+        .desk
+        .run(heads::Command::Step(Step::Why));
     testing::Window::settle(&mut harness);
     let state = &harness.state().desk.state;
     assert_eq!(state.selection.dictionary, Some(used));
-    let asked = state.heads.attribution_of.clone().unwrap();
+    let asked = state.heads.attribution.of.clone().unwrap();
     assert_eq!(asked.dictionary, other);
     assert!(asked.at > 0, "the first position does not count: {asked:?}");
     harness.get_by_label_contains("the strongest of the head's features on the sentence");

@@ -56,7 +56,7 @@ impl Figure {
     }
 
     /// Name with the unit, at the scale.
-    pub(super) fn scale(self) -> &'static str {
+    pub(in crate::views::heads) fn scale(self) -> &'static str {
         match self {
             Self::Spread => "Spread (heads)",
             Self::Cosine => "Cosine",
@@ -92,7 +92,7 @@ impl Figure {
     }
 
     /// A figure of a head's attention.
-    pub(super) fn of_glance(self, glance: &HeadGlance) -> Option<f64> {
+    pub(in crate::views::heads) fn of_glance(self, glance: &HeadGlance) -> Option<f64> {
         match self {
             Self::Previous => Some(glance.previous.into()),
             Self::First => Some(glance.first.into()),
@@ -149,7 +149,7 @@ pub(super) fn grid(state: &AppState, figure: Figure) -> Option<Grid> {
 pub(super) fn first_head(state: &AppState, figure: Figure, grid: &Grid) -> Option<(Layer, Head)> {
     let is_pending = |layer: Layer| {
         let dictionary = state.z_dictionary(layer);
-        let kept = dictionary.map(|dictionary| state.heads.figures.get(&dictionary.id));
+        let kept = dictionary.map(|dictionary| state.heads.features.figures.get(&dictionary.id));
         kept.is_some_and(|kept| {
             kept.is_none_or(|kept| kept.load.is_loading() || kept.load.is_absent())
         })
@@ -168,12 +168,18 @@ pub(super) fn first_head(state: &AppState, figure: Figure, grid: &Grid) -> Optio
 }
 
 /// The features that a head shows, with their dictionary.
-pub(super) fn features_of(
+pub(in crate::views::heads) fn features_of(
     state: &AppState,
     (layer, head): (Layer, Head),
 ) -> Option<(DictionaryId, Vec<FeatureId>)> {
     let dictionary = state.z_dictionary(layer)?;
-    let figures = state.heads.figures.get(&dictionary.id)?.load.ready()?;
+    let figures = state
+        .heads
+        .features
+        .figures
+        .get(&dictionary.id)?
+        .load
+        .ready()?;
     let figures = figures.iter().find(|figures| figures.head == head)?;
     let features = figures.features.iter().map(|(feature, _)| *feature);
     Some((dictionary.id, features.collect()))
@@ -187,7 +193,11 @@ pub(super) fn overview(state: &AppState) -> Option<&Overview> {
 }
 
 /// Attention pattern of one head.
-pub(super) fn glance(state: &AppState, layer: Layer, head: Head) -> Option<&HeadGlance> {
+pub(in crate::views::heads) fn glance(
+    state: &AppState,
+    layer: Layer,
+    head: Head,
+) -> Option<&HeadGlance> {
     let mut heads = overview(state)?.heads.iter();
     heads.find(|glance| (glance.layer, glance.head) == (layer, head))
 }
@@ -207,7 +217,13 @@ fn layer_cells(state: &AppState, figure: Figure, layer: Layer, grid: &mut Grid) 
         }
         return cells;
     };
-    match state.heads.figures.get(&dictionary.id).map(|f| &f.load) {
+    match state
+        .heads
+        .features
+        .figures
+        .get(&dictionary.id)
+        .map(|f| &f.load)
+    {
         Some(Load::Ready(figures)) => {
             let value = |head: usize| {
                 let figures = figures.iter().find(|f| f.head == Head::from(head));
@@ -262,7 +278,7 @@ pub(super) fn describe(state: &AppState, figure: Figure, layer: Layer, head: Hea
     let Some(dictionary) = state.z_dictionary(layer) else {
         return format!("{name}, no dictionary");
     };
-    let kept = state.heads.figures.get(&dictionary.id);
+    let kept = state.heads.features.figures.get(&dictionary.id);
     let figures = kept.and_then(|kept| kept.load.ready());
     let Some(figures) = figures.and_then(|all| all.iter().find(|f| f.head == head)) else {
         return name;

@@ -1,51 +1,36 @@
-//! One head: its figures and its ten features.
+//! The ten features with the largest share in a head, and what unites or divides them.
 
 use egui::{RichText, Role, Ui, WidgetInfo};
-use umbra_core::heads::{HeadFigures, PER_HEAD};
+use umbra_core::heads::HeadFigures;
 use umbra_core::ids::{FeatureId, Head, Layer};
 
-use super::Shown;
-use super::model::{self, Figure};
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
-use crate::state::prompt::Side;
-use crate::state::requests::{Commands, navigation, prompt, steering};
-use crate::state::view::ViewId;
+use crate::state::heads::step::Step;
+use crate::state::requests::{Commands, heads, navigation};
 use crate::theme::{Theme, caption, mono, panel_title};
+use crate::views::heads::map::Figure;
 use crate::widgets::feature_chip::FeatureChip;
 use crate::widgets::{meaning, number};
 
 /// Room right of a chip: bar, share, button.
 const RIGHT: f32 = 230.0;
 
-/// Draws the chosen head, or the one that stands for it until a person chooses one.
-pub(super) fn head_ui(ui: &mut Ui, state: &AppState, shown: Shown, commands: &mut Commands) {
+/// Draws the panel.
+pub(super) fn features_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (layer, head): (Layer, Head),
+    commands: &mut Commands,
+) {
     let secondary = Theme::from_ui(ui).ink.secondary;
-    let Some((layer, head)) = shown.head else {
-        ui.label(panel_title("A head"));
-        let words = format!(
-            "Click a head to see its attention and the {PER_HEAD} features with the largest share in it"
-        );
-        ui.label(RichText::new(words).color(secondary));
-        return;
-    };
-    ui.horizontal_wrapped(|ui| {
-        ui.label(panel_title(format!("Head {layer}.{head}")));
-        if let Some(figure) = shown.by {
-            let words = format!(
-                "shown first for the largest {}; click another in the grid",
-                figure.scale().to_lowercase()
-            );
-            ui.label(caption(words).color(secondary));
-        }
-    });
-    looks_ui(ui, state, (layer, head), commands);
+    ui.label(panel_title("Features"));
     let Some(dictionary) = state.z_dictionary(layer) else {
         let words = format!("No dictionary reads attn.hook_z of layer {layer}");
         ui.label(RichText::new(words).color(secondary));
         return;
     };
-    let kept = state.heads.figures.get(&dictionary.id);
+    let kept = state.heads.features.figures.get(&dictionary.id);
     let figures = kept.and_then(|kept| kept.load.ready());
     let Some(figures) = figures.and_then(|all| all.iter().find(|f| f.head == head)) else {
         ui.label(RichText::new("Measuring…").color(secondary));
@@ -58,41 +43,7 @@ pub(super) fn head_ui(ui: &mut Ui, state: &AppState, shown: Shown, commands: &mu
     );
     ui.label(caption(words).color(secondary));
     ui.label(caption(figures.among.describe()).color(secondary));
-    features_ui(ui, state, (dictionary, head), figures, commands);
-}
-
-/// Draws the head's attention on the sentence in Prompt, with buttons to its pattern and to silence it.
-fn looks_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), commands: &mut Commands) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    if let Some(glance) = model::glance(state, layer, head) {
-        ui.horizontal_wrapped(|ui| {
-            for figure in [Figure::Previous, Figure::First, Figure::Entropy] {
-                let value = figure
-                    .of_glance(glance)
-                    .map_or_else(String::new, number::number);
-                let help = figure.definition();
-                ui.label(caption(figure.title()).color(secondary))
-                    .on_hover_text(help);
-                let number = ui.label(mono(&value));
-                meaning::figure(&number, figure.title(), help, &value);
-                number.on_hover_text(help);
-            }
-        });
-    }
-    ui.horizontal_wrapped(|ui| {
-        if ui.button("Show its attention pattern").clicked() {
-            commands.send(prompt::Command::Show(Side::Attention));
-            commands.send(navigation::Command::Go(ViewId::Prompt));
-        }
-        let help = "Adds an edit in Steering that sets this head's output to zero";
-        if ui
-            .button("Silence this head in Steering")
-            .on_hover_text(help)
-            .clicked()
-        {
-            commands.send(steering::Command::Silence(layer, head));
-        }
-    });
+    list_ui(ui, state, (dictionary, head), figures, commands);
 }
 
 fn figures_ui(ui: &mut Ui, figures: &HeadFigures) {
@@ -115,7 +66,7 @@ fn figures_ui(ui: &mut Ui, figures: &HeadFigures) {
     });
 }
 
-fn features_ui(
+fn list_ui(
     ui: &mut Ui,
     state: &AppState,
     (dictionary, head): (&Dictionary, Head),
@@ -152,7 +103,7 @@ fn features_ui(
     }
 }
 
-/// Chooses a feature for the attribution below, without leaving the screen.
+/// Chooses a feature and shows its attribution.
 fn attribute_ui(
     ui: &mut Ui,
     dictionary: &Dictionary,
@@ -164,12 +115,13 @@ fn attribute_ui(
     let name = format!("Attribute feature {feature}");
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &name));
     let help = format!(
-        "Shows the sources of its activation on the sentence in Prompt below, and selects {}",
+        "Shows the sources of its activation on the sentence in Prompt, and selects {}",
         dictionary.name
     );
     if response.on_hover_text(help).clicked() {
         commands.send(navigation::Command::FollowDictionary(dictionary.id));
         commands.send(navigation::Command::SelectFeature(Some(feature)));
+        commands.send(heads::Command::Step(Step::Why));
     }
 }
 

@@ -5,13 +5,13 @@ use umbra_core::heads::{Attribution, strongest};
 use umbra_core::ids::{FeatureId, Head, Layer};
 use umbra_core::prompt::{Input, Reading};
 
-use super::model;
 use crate::state::catalogue::DictionaryId;
-use crate::state::heads::Key;
+use crate::state::heads::attribution::Key;
 use crate::state::requests::{Commands, heads, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, body_strong, caption, icons, mono, panel_title, space};
+use crate::views::heads::map;
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::token_strip::{Tint, TokenStrip};
@@ -61,8 +61,8 @@ pub(super) fn attribution_ui(
         Question::Read(dictionary, input) => {
             ui.label(RichText::new("Reading the sentence…").color(secondary));
             let of = (dictionary, input);
-            if state.heads.reading_of.as_ref() != Some(&of) {
-                commands.send(heads::Command::Read(of.0, of.1));
+            if state.heads.attribution.reading_of.as_ref() != Some(&of) {
+                commands.send(heads::attribution::Command::Read(of.0, of.1));
             }
         }
         Question::Asked(key, why) => {
@@ -88,7 +88,7 @@ fn candidates(
     if let (Some(used), Some(feature)) = (used, state.selection.feature) {
         return Ok((used.id, vec![feature], true));
     }
-    let of_head = head.and_then(|head| model::features_of(state, head));
+    let of_head = head.and_then(|head| map::features_of(state, head));
     let (dictionary, features) =
         of_head.ok_or("Attribution needs a dictionary on attn.hook_z and one of its features")?;
     Ok((dictionary, features, false))
@@ -113,8 +113,10 @@ fn question(state: &AppState, head: Option<(Layer, Head)>) -> Question {
         return Question::Asked(key(features[0], input, at), None);
     }
     let Some(reading) = reading(state, dictionary, &input) else {
-        return match &state.heads.reading {
-            Load::Failed(why) if state.heads.reading_of == Some((dictionary, input.clone())) => {
+        return match &state.heads.attribution.reading {
+            Load::Failed(why)
+                if state.heads.attribution.reading_of == Some((dictionary, input.clone())) =>
+            {
                 Question::Missing(format!("The sentence could not be read: {why}"), false)
             }
             _ => Question::Read(dictionary, input),
@@ -167,9 +169,9 @@ fn reading<'a>(
     if let Some(reading) = prompt.reading.ready().filter(|_| in_use) {
         return Some(reading);
     }
-    let of = state.heads.reading_of.as_ref();
+    let of = state.heads.attribution.reading_of.as_ref();
     let own = of.is_some_and(|(id, read)| *id == dictionary && read == input);
-    let reading = state.heads.reading.ready().filter(|_| own)?;
+    let reading = state.heads.attribution.reading.ready().filter(|_| own)?;
     Some(reading)
 }
 
@@ -181,12 +183,12 @@ fn texts(state: &AppState) -> Option<&[String]> {
 }
 
 fn asked_ui(ui: &mut Ui, state: &AppState, key: &Key, commands: &mut Commands) {
-    let known = state.heads.attribution_of.as_ref() == Some(key);
+    let known = state.heads.attribution.of.as_ref() == Some(key);
     let at = key.at;
     if !known {
-        commands.send(heads::Command::Attribute(key.clone()));
+        commands.send(heads::attribution::Command::Attribute(key.clone()));
     }
-    match &state.heads.attribution {
+    match &state.heads.attribution.load {
         Load::Ready(found) if known => {
             found_ui(ui, found, key, commands);
             silent_ui(ui, state, found, key);

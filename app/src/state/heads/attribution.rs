@@ -1,0 +1,69 @@
+//! The attribution of one feature at one token of the sentence in Prompt.
+
+use std::sync::Arc;
+
+use umbra_core::heads::Attribution;
+use umbra_core::ids::FeatureId;
+use umbra_core::prompt::{Input, Reading};
+
+use crate::state::catalogue::DictionaryId;
+use crate::state::load::Load;
+
+/// Identifies an attribution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// The dictionary.
+    pub(crate) dictionary: DictionaryId,
+    /// The feature.
+    pub(crate) feature: FeatureId,
+    /// The sentence.
+    pub(crate) input: Input,
+    /// Position of the token in it.
+    pub(crate) at: usize,
+}
+
+/// Facts of the panel.
+#[derive(Debug, Default)]
+pub(crate) struct AttributionState {
+    /// Dictionary and sentence of the reading requested last.
+    pub(crate) reading_of: Option<(DictionaryId, Input)>,
+    /// The sentence as that dictionary reads it, whether or not it is in use.
+    pub(crate) reading: Load<Arc<Reading>>,
+    /// The attribution requested last.
+    pub(crate) of: Option<Key>,
+    /// The attribution.
+    pub(crate) load: Load<Arc<Attribution>>,
+}
+
+/// Changes of the panel.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A sentence is being read with a dictionary, was or could not be.
+    Reading((DictionaryId, Input), Load<Arc<Reading>>),
+    /// An attribution is being computed, arrived or failed.
+    Attribution(Key, Load<Arc<Attribution>>),
+}
+
+impl AttributionState {
+    /// Carries out an event. What arrives late for something else is dropped.
+    pub(super) fn apply(&mut self, event: Event) {
+        match event {
+            Event::Reading(of, load) => {
+                if load.is_loading() {
+                    self.reading_of = Some(of.clone());
+                }
+                if self.reading_of.as_ref() == Some(&of) {
+                    self.reading = load;
+                }
+            }
+            Event::Attribution(of, load) => {
+                if load.is_loading() {
+                    self.of = Some(of.clone());
+                }
+                if self.of.as_ref() == Some(&of) {
+                    self.load = load;
+                }
+            }
+        }
+    }
+}

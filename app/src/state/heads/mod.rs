@@ -1,0 +1,45 @@
+//! Heads: one file per panel of the screen's three steps, and the step that is shown.
+//!
+//! # How a panel adds something
+//! - **a fact**: its file here with a struct of its state, an `Event` and `apply`; a field of [`HeadsState`], a variant of [`Event`] and its arm.
+//! - **a request**: its file in `state/requests/heads/`, a line in `panels!` there, and its file in `commands/heads/` with an arm in `run`.
+//! - **its place on the screen**: its file in `views/heads/{map,head,why}/`, drawn by the `mod.rs` of the step.
+
+pub(crate) mod attribution;
+pub(crate) mod features;
+pub(crate) mod step;
+
+use umbra_core::ids::{Head, Layer};
+
+/// Returns the short name of a head, as people write it.
+pub(crate) fn name((layer, head): (Layer, Head)) -> String {
+    format!("L{layer}H{head}")
+}
+
+/// All panels' facts.
+#[derive(Debug, Default)]
+pub(crate) struct HeadsState {
+    /// The ten features of each head.
+    pub(crate) features: features::FeaturesState,
+    /// The attribution of one feature at one token.
+    pub(crate) attribution: attribution::AttributionState,
+}
+
+/// Changes of this area.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// See [`features::Event`].
+    Features(features::Event),
+    /// See [`attribution::Event`].
+    Attribution(attribution::Event),
+}
+
+impl HeadsState {
+    /// Carries out an event.
+    pub(super) fn apply(&mut self, event: Event) {
+        match event {
+            Event::Features(event) => self.features.apply(event),
+            Event::Attribution(event) => self.attribution.apply(event),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The step of Heads that is shown. It belongs to the selection: back and forward restore it, and it survives a restart.
+
+use serde::{Deserialize, Serialize};
+
+/// A step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) enum Step {
+    /// All heads.
+    #[default]
+    Map,
+    /// One head: its behaviour, its features.
+    Head,
+    /// Where a feature of it comes from.
+    Why,
+}
+
+impl Step {
+    /// All, in order.
+    pub(crate) const ALL: [Self; 3] = [Self::Map, Self::Head, Self::Why];
+}
+
+/// A tab of the last step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) enum Tab {
+    /// One feature by head and source token.
+    #[default]
+    Attribution,
+}
+
+impl Tab {
+    /// All, in order.
+    pub(crate) const ALL: [Self; 1] = [Self::Attribution];
+
+    /// Its name on screen.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Attribution => "Attribution",
+        }
+    }
+}
+
+/// The step with the tab that its last one shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Shown {
+    /// The step.
+    pub(crate) step: Step,
+    /// The tab.
+    pub(crate) tab: Tab,
+}

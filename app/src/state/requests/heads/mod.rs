@@ -1,0 +1,37 @@
+//! Requests of the heads lab, one file per panel.
+
+pub(crate) mod attribution;
+pub(crate) mod features;
+
+use umbra_core::ids::{Head, Layer};
+
+use crate::state::heads::step::{Step, Tab};
+
+macro_rules! panels {
+    ($($(#[$doc:meta])* $name:ident $module:ident),* $(,)?) => {
+        /// Requests of this area.
+        #[derive(Debug, Clone, PartialEq)]
+        pub(crate) enum Command {
+            /// Show a step.
+            Step(Step),
+            /// Show a tab of the last step.
+            Tab(Tab),
+            /// Select a head and show it.
+            Choose(Layer, Head),
+            $($(#[$doc])* $name($module::Command),)*
+        }
+
+        $(impl From<$module::Command> for super::Command {
+            fn from(command: $module::Command) -> Self {
+                Self::Heads(Command::$name(command))
+            }
+        })*
+    };
+}
+
+panels! {
+    /// The ten features of a head.
+    Features features,
+    /// The attribution of a feature.
+    Attribution attribution,
+}
