@@ -5,6 +5,7 @@
 
 mod attribution;
 mod figures;
+pub mod induction;
 mod shares;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use candle_core::D;
 use super::{Model, NormKind};
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
-use crate::ids::{HookPoint, Layer, Site};
+use crate::ids::{HookPoint, Layer, Site, TokenId};
 
 /// Reading of `W_U` where effects on logits are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,6 +64,43 @@ impl Model {
             Some(_) => Unembed::Raw,
             None => Unembed::Centred,
         }
+    }
+
+    /// Returns whether a norm follows attention in `layer` (Gemma): what attention writes is then not a sum over heads until its run-time scale is divided out.
+    pub fn has_norm_after_attention(&self, layer: Layer) -> bool {
+        let block = self.decoder.blocks.get(layer.index());
+        block.is_some_and(|block| block.post_attention.is_some())
+    }
+
+    /// Returns the residual directions whose product with what is written to the residual stream, over the scale of the final norm, is the direct effect on the
+    /// logits of `tokens`, `[n, d]`: γ ∘ W_U[:, token], centred where the norm is LayerNorm; `W_U` is read by [`Self::unembed`]. Rows of [`Self::logit_effect`]
+    /// at these tokens are products with them.
+    pub fn logit_directions(&self, tokens: &[TokenId]) -> Result<Matrix> {
+        let d = self.config.d_model;
+        if let Some(token) = tokens.iter().find(|t| t.index() >= self.config.vocab) {
+            let vocab = self.config.vocab;
+            let what = format!("token {token} is beyond the model's vocabulary of {vocab}");
+            return Err(Error::setting("tokens", what));
+        }
+        let gamma = self.decoder.final_norm.weight().to_vec1::<f32>()?;
+        let weight = self.decoder.unembed.weight()?; // [d, v]
+        let mean = match self.unembed() {
+            Unembed::Centred => weight.mean(1)?.to_vec1::<f32>()?,
+            Unembed::Raw => vec![0.0; d],
+        };
+        let mut directions = Matrix::zeros(tokens.len(), d);
+        for (i, token) in tokens.iter().enumerate() {
+            let column = weight.narrow(1, token.index(), 1)?.flatten_all()?;
+            let row = directions.row_mut(i);
+            let parts = column.to_vec1::<f32>()?.into_iter().zip(&mean).zip(&gamma);
+            for (out, ((w, mean), gamma)) in row.iter_mut().zip(parts) {
+                *out = (w - mean) * gamma;
+            }
+            if self.config.norm == NormKind::LayerNorm {
+                centre(row);
+            }
+        }
+        Ok(directions)
     }
 
     /// Computes the direct effect of residual directions `[n, d]` on the logits, `[n, v]`: (γ ∘ centre(direction)) · W_U, without the run-time 1/σ and without
