@@ -1,6 +1,7 @@
-//! `umbra heads`: features by attention head, and attribution of a feature by head and source token.
+//! `umbra heads`: features by attention head, attribution of a feature by head and source token, and induction by prefix length.
 
 mod attribute;
+mod induction;
 mod show;
 
 use super::{Console, Exit};
@@ -19,6 +20,8 @@ enum Verb {
     Show(show::Args),
     /// Attribute a feature's pre-activation at one token to heads and source tokens
     Attribute(attribute::Args),
+    /// Measure every head's attention to what followed an earlier copy, by the length of the copy (1 to 9 tokens)
+    Induction(induction::Args),
 }
 
 /// Runs `umbra heads`.
@@ -26,5 +29,6 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
         Verb::Show(args) => show::run(args, console),
         Verb::Attribute(args) => attribute::run(args, console),
+        Verb::Induction(args) => induction::run(args, console),
     }
 }

@@ -111,31 +111,31 @@ fn places(protocol: &Protocol, options: &Options) -> Vec<Place> {
 
 /// Values of one layer at the places of n sequences.
 #[derive(Debug, Default)]
-struct AtLayer {
+pub(super) struct AtLayer {
     /// Attention of each head from query to source, `[n, h]`.
-    attention: Matrix,
+    pub(super) attention: Matrix,
     /// Output of all heads before W_O at the query, `[n, h·e]`.
-    z: Matrix,
+    pub(super) z: Matrix,
     /// Output of attention at the query, `[n, d]`, where a norm follows attention.
-    written: Option<Matrix>,
+    pub(super) written: Option<Matrix>,
 }
 
 /// Values of all layers.
 #[derive(Debug)]
-struct Read {
+pub(super) struct Read {
     layers: Vec<AtLayer>,
     /// Scale of the final norm at the query, `[n]`.
-    scales: Vec<f32>,
+    pub(super) scales: Vec<f32>,
 }
 
 impl Read {
-    fn layer(&self, layer: usize) -> &AtLayer {
+    pub(super) fn layer(&self, layer: usize) -> &AtLayer {
         &self.layers[layer]
     }
 }
 
 /// Runs the sequences, some at a time, in parallel.
-fn read(model: &Model, sequences: &[Sequence]) -> Result<Read> {
+pub(super) fn read(model: &Model, sequences: &[Sequence]) -> Result<Read> {
     let parts: Vec<Collect<'_>> = sequences
         .par_chunks(CHUNK)
         .map(|chunk| collect(model, chunk))

@@ -173,7 +173,10 @@ impl Lab<'_> {
     }
 
     /// Reads all rows: the histogram of each head, and the first pairs with a prefix of 2 or more, at most one of each row and head.
-    #[expect(clippy::type_complexity, reason = "two tables by head, named by the caller")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "two tables by head, named by the caller"
+    )]
     fn find(
         &self,
         observe: &mut dyn FnMut(Progress) -> Flow,
@@ -299,13 +302,20 @@ impl Lab<'_> {
             let wanted = pairs.iter().map(|(_, pair)| row[pair.query - 1]);
             !taken(row[at]) && !wanted.into_iter().any(taken)
         };
-        let Some(other) = self.protocol.random_token((self.options.seed, stream), is_other) else {
+        let Some(other) = self
+            .protocol
+            .random_token((self.options.seed, stream), is_other)
+        else {
             let what = "the vocabulary has no other token to put in, open a larger model";
             return Err(Error::setting("model", what));
         };
         row[at] = other;
         let heads = self.model.config().heads;
-        let deepest = pairs.iter().map(|(head, _)| head / heads).max().unwrap_or(0);
+        let deepest = pairs
+            .iter()
+            .map(|(head, _)| head / heads)
+            .max()
+            .unwrap_or(0);
         let mut look = Look {
             heads,
             pairs,
