@@ -27,10 +27,7 @@ pub(super) fn effects(
     let wide = w_o.rows();
     // Row i: the weight of each entry of z_i in the logit.
     let read = product(directions, &w_o.transposed());
-    let out = match written {
-        Some(_) => Some(product(z, &w_o)),
-        None => None,
-    };
+    let out = written.map(|_| product(z, &w_o));
     let mut effects = Matrix::zeros(z.rows(), heads);
     let each = wide / heads.max(1);
     for (i, row) in z.iter_rows().enumerate() {

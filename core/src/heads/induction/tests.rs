@@ -250,24 +250,20 @@ fn text_by_definition(
         text.strip_prefix(' ').unwrap_or(&text).to_lowercase()
     };
     let special: Vec<TokenId> = codec.special().collect();
+    let is_special = |token: &TokenId| special.contains(token);
+    let matches =
+        |a: &TokenId, b: &TokenId| !is_special(a) && !is_special(b) && fold(*a) == fold(*b);
     let mut counts = [0; PREFIXES + 2];
-    for i in 0..rows.len() {
-        let row = rows.row(i);
+    for row in (0..rows.len()).map(|i| rows.row(i)) {
         let pattern = pattern(model, row, of);
-        for q in 1..row.len() {
-            for s in 1..=q {
-                let is_text = !special.contains(&row[q]) && !special.contains(&row[s]);
-                if f64::from(pattern[q * row.len() + s]) > options.threshold && is_text {
-                    let mut prefix = 0;
-                    while s - 1 > prefix {
-                        let (a, b) = (row[q - prefix], row[s - 1 - prefix]);
-                        if special.contains(&a) || special.contains(&b) || fold(a) != fold(b) {
-                            break;
-                        }
-                        prefix += 1;
-                    }
-                    counts[prefix.min(PREFIXES + 1)] += 1;
-                }
+        let pairs = (1..row.len()).flat_map(|q| (1..=q).map(move |s| (q, s)));
+        for (q, s) in pairs {
+            let strong = f64::from(pattern[q * row.len() + s]) > options.threshold;
+            if strong && !is_special(&row[q]) && !is_special(&row[s]) {
+                // Position 0 never matches.
+                let back = row[1..=q].iter().rev().zip(row[1..s].iter().rev());
+                let prefix = back.take_while(|(a, b)| matches(a, b)).count();
+                counts[prefix.min(PREFIXES + 1)] += 1;
             }
         }
     }

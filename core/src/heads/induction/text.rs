@@ -124,14 +124,14 @@ pub(super) fn on_text(
         folded,
         protocol: Protocol::new(model)?,
     };
-    let Ended::Done((counts, pairs)) = lab.find(observe)? else {
+    let Ended::Done(found) = lab.find(observe)? else {
         return Ok(Ended::STOPPED);
     };
-    let Ended::Done(replaced) = lab.replace(&pairs, observe)? else {
+    let Ended::Done(replaced) = lab.replace(&found.pairs, observe)? else {
         return Ok(Ended::STOPPED);
     };
     let heads = model.config().heads;
-    let found = counts.into_iter().zip(replaced).enumerate();
+    let found = found.counts.into_iter().zip(replaced).enumerate();
     let of_head = |(i, (prefix_counts, replaced))| TextHead {
         layer: Layer::from(i / heads),
         head: Head::from(i % heads),
@@ -155,8 +155,32 @@ struct Pair {
     attention: f64,
 }
 
-/// Histogram of each head, layer by layer.
-type Counts = Vec<[u64; BINS]>;
+/// Histogram and pairs of each head, layer by layer.
+struct Found {
+    counts: Vec<[u64; BINS]>,
+    pairs: Vec<Vec<Pair>>,
+}
+
+impl Found {
+    fn new(heads: usize) -> Self {
+        Self {
+            counts: vec![[0; BINS]; heads],
+            pairs: vec![Vec::new(); heads],
+        }
+    }
+
+    /// Adds what later rows gave, and keeps `most` pairs of each head.
+    fn add(&mut self, part: Self, most: usize) {
+        let bins = self.counts.iter_mut().flatten();
+        for (sum, count) in bins.zip(part.counts.iter().flatten()) {
+            *sum += count;
+        }
+        for (all, part) in self.pairs.iter_mut().zip(part.pairs) {
+            let room = most.saturating_sub(all.len());
+            all.extend(part.into_iter().take(room));
+        }
+    }
+}
 
 struct Lab<'a> {
     model: &'a Model,
@@ -173,33 +197,17 @@ impl Lab<'_> {
     }
 
     /// Reads all rows: the histogram of each head, and the first pairs with a prefix of 2 or more, at most one of each row and head.
-    #[expect(
-        clippy::type_complexity,
-        reason = "two tables by head, named by the caller"
-    )]
-    fn find(
-        &self,
-        observe: &mut dyn FnMut(Progress) -> Flow,
-    ) -> Result<Ended<(Counts, Vec<Vec<Pair>>)>> {
-        let mut counts = vec![[0; BINS]; self.heads()];
-        let mut pairs = vec![Vec::new(); self.heads()];
+    fn find(&self, observe: &mut dyn FnMut(Progress) -> Flow) -> Result<Ended<Found>> {
+        let mut found = Found::new(self.heads());
         let all: Vec<usize> = (0..self.rows.len()).collect();
         let mut done = 0;
         for wave in all.chunks(CHUNK * WAVE) {
-            let parts: Vec<Find<'_>> = wave
+            let parts: Vec<Found> = wave
                 .par_chunks(CHUNK)
                 .map(|rows| self.find_in(rows))
                 .collect::<Result<_>>()?;
             for part in parts {
-                for (sum, part) in counts.iter_mut().zip(part.counts) {
-                    for (sum, count) in sum.iter_mut().zip(part) {
-                        *sum += count;
-                    }
-                }
-                for (all, part) in pairs.iter_mut().zip(part.pairs) {
-                    let room = self.options.replaced.saturating_sub(all.len());
-                    all.extend(part.into_iter().take(room));
-                }
+                found.add(part, self.options.replaced);
             }
             done += wave.len();
             let progress = Progress::rows(done, all.len());
@@ -207,23 +215,22 @@ impl Lab<'_> {
                 return Ok(Ended::STOPPED);
             }
         }
-        Ok(Ended::Done((counts, pairs)))
+        Ok(Ended::Done(found))
     }
 
-    fn find_in(&self, chosen: &[usize]) -> Result<Find<'_>> {
+    fn find_in(&self, chosen: &[usize]) -> Result<Found> {
         let tokens: Vec<&[TokenId]> = chosen.iter().map(|row| self.rows.row(*row)).collect();
         let layers = self.model.config().layers;
         let mut find = Find {
             lab: self,
             first_row: chosen[0],
             runs: tokens.iter().map(|row| self.runs(row)).collect(),
-            counts: vec![[0; BINS]; self.heads()],
-            pairs: vec![Vec::new(); self.heads()],
+            found: Found::new(self.heads()),
             last: HookPoint::block(layers - 1, Site::Pattern),
         };
         self.model
             .run(Start::Tokens(&token_tensor(&tokens)?), &mut find)?;
-        Ok(find)
+        Ok(find.found)
     }
 
     /// Whether position `p` of `row` is text: neither the first nor a special token.
@@ -334,9 +341,38 @@ struct Find<'a> {
     first_row: usize,
     /// Matching tokens behind each pair of positions, row by row.
     runs: Vec<Vec<u32>>,
-    counts: Counts,
-    pairs: Vec<Vec<Pair>>,
+    found: Found,
     last: HookPoint,
+}
+
+impl Find<'_> {
+    /// Counts the pairs of one head in row `n` of these rows; `pattern` is `[t, t]`.
+    fn look(&mut self, n: usize, head: usize, pattern: &[f32]) {
+        let (number, runs) = (self.first_row + n, &self.runs[n]);
+        let row = self.lab.rows.row(number);
+        let t = row.len();
+        let text: Vec<bool> = (0..t).map(|p| self.lab.is_text(row, p)).collect();
+        let strong = pattern.iter().enumerate().filter_map(|(cell, attention)| {
+            let (query, source) = (cell / t, cell % t);
+            let attention = f64::from(*attention);
+            let counts = attention > self.lab.options.threshold && text[query] && text[source];
+            counts.then_some((query, source, attention))
+        });
+        let mut first = None;
+        for (query, source, attention) in strong {
+            let prefix = runs[query * t + source - 1] as usize;
+            self.found.counts[head][prefix.min(BINS - 1)] += 1;
+            if prefix >= 2 && first.is_none() {
+                first = Some(Pair {
+                    row: number,
+                    query,
+                    source,
+                    attention,
+                });
+            }
+        }
+        self.found.pairs[head].extend(first);
+    }
 }
 
 impl Hooks for Find<'_> {
@@ -350,31 +386,9 @@ impl Hooks for Find<'_> {
         };
         let (_, heads, t, _) = value.dims4()?;
         let values = value.flatten_all()?.to_vec1::<f32>()?;
-        for (n, rows) in values.chunks_exact(heads * t * t).enumerate() {
-            let number = self.first_row + n;
-            let row = self.lab.rows.row(number);
-            let text: Vec<bool> = (0..t).map(|p| self.lab.is_text(row, p)).collect();
-            for (head, pattern) in rows.chunks_exact(t * t).enumerate() {
-                let head = layer.index() * heads + head;
-                let mut kept = false;
-                for (cell, attention) in pattern.iter().enumerate() {
-                    let attention = f64::from(*attention);
-                    let (query, source) = (cell / t, cell % t);
-                    if attention <= self.lab.options.threshold || !text[query] || !text[source] {
-                        continue;
-                    }
-                    let prefix = self.runs[n][query * t + source - 1] as usize;
-                    self.counts[head][prefix.min(BINS - 1)] += 1;
-                    if prefix >= 2 && !kept {
-                        kept = true;
-                        self.pairs[head].push(Pair {
-                            row: number,
-                            query,
-                            source,
-                            attention,
-                        });
-                    }
-                }
+        for (n, patterns) in values.chunks_exact(heads * t * t).enumerate() {
+            for (head, pattern) in patterns.chunks_exact(t * t).enumerate() {
+                self.look(n, layer.index() * heads + head, pattern);
             }
         }
         Ok(None)
