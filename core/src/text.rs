@@ -433,6 +433,20 @@ impl TextCodec {
         shown
     }
 
+    /// Returns the bytes of one token without leading spaces and in lower case: equal for tokens that match fuzzily. A token of white space alone is left as
+    /// it is.
+    pub fn folded(&self, token: TokenId) -> Vec<u8> {
+        let bytes = self.bytes(token);
+        let Ok(text) = std::str::from_utf8(&bytes) else {
+            return bytes;
+        };
+        let word = text.trim_start_matches(' ');
+        if word.trim().is_empty() {
+            return bytes;
+        }
+        word.to_lowercase().into_bytes()
+    }
+
     /// Returns the token that is exactly `text`, if there is one.
     pub fn token_of(&self, text: &str) -> Option<TokenId> {
         let words = self.words.as_ref()?;

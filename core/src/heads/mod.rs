@@ -7,6 +7,7 @@ mod attribution;
 mod figures;
 pub mod induction;
 mod shares;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 

@@ -19,6 +19,7 @@ pub(crate) mod finite;
 #[cfg(feature = "gpu")]
 pub(crate) mod gather;
 pub(crate) mod linear;
+pub(crate) mod logarithm;
 pub(crate) mod normalize;
 #[cfg(feature = "gpu")]
 pub(crate) mod pending;
