@@ -85,6 +85,66 @@ fn too_little_text_for_a_probe_is_refused_with_both_numbers() {
 }
 
 #[test]
+fn heads_are_surveyed_kept_and_shown_with_their_project() {
+    let room = tempfile::tempdir().unwrap();
+    let project = "version = 1\nname = \"Mine\"\n";
+    std::fs::write(room.path().join("umbra.toml"), project).unwrap();
+    let (model, text) = (demo_model(), at("assets/demo/text/held-out/alice.txt"));
+    let on = ["heads", "survey", "--model", &model, "--corpus", &text];
+    let run = |more: &[&str]| umbra(room.path(), &[on.as_slice(), more].concat());
+    let value = run(&["--rows", "3", "--json", "--project", "."])
+        .done()
+        .json();
+    has_keys(&value, "tokens rows context text definitions role_rule bos");
+    assert_eq!(value["tokens"], 3 * 256);
+    let heads = value["heads"].as_array().unwrap();
+    assert_eq!(heads.len(), 32);
+    for head in heads {
+        has_keys(
+            head,
+            "layer head entropy first same previous duplicate induction distance distance_variance duplicate_excess induction_excess induction_random copying output_norm positional successor copy_suppression role",
+        );
+        assert!(head.get("ce_increase").is_none(), "{head}");
+        // All attention is on the own, the previous or another token.
+        let share = |key: &str| head[key].as_f64().unwrap();
+        assert!(share("same") + share("previous") <= 1.0 + 1e-6, "{head}");
+    }
+    assert_eq!(heads[3 * 8 + 3]["role"], "induction");
+    let causal = run(&["--rows", "2", "--causal", "--examples", "--json"]);
+    let causal = causal.done().json();
+    has_keys(&causal["causal"], "rows of_rows charged ce_clean");
+    has_keys(&causal["random_ablation"], "heads clean ablated");
+    let head = &causal["heads"][3 * 8 + 3];
+    let figure = |key: &str| head[key].as_f64().unwrap();
+    assert!(
+        figure("ce_increase_low") <= figure("ce_increase_high"),
+        "{head}"
+    );
+    let context = &head["examples"]["contexts"][0];
+    has_keys(context, "tokens query attention strength");
+    let table = run(&["--rows", "1"]).done().out;
+    assert!(table.contains("L3H3     Induction head"), "{table}");
+    // The project shows it, and refuses it for another model.
+    let mine = format!("{project}model = {model:?}\n");
+    std::fs::write(room.path().join("umbra.toml"), mine).unwrap();
+    let shown = umbra(room.path(), &["project", "show", "--json"])
+        .done()
+        .json();
+    assert_eq!(
+        (&shown["survey"]["tokens"], &shown["survey"]["problem"]),
+        (&768.into(), &Value::Null)
+    );
+    let mine = format!("{project}model = {:?}\n", at("tests/golden/tiny-gpt2"));
+    std::fs::write(room.path().join("umbra.toml"), mine).unwrap();
+    let shown = umbra(room.path(), &["project", "show", "--json"])
+        .done()
+        .json();
+    let problem = shown["survey"]["problem"].as_str().unwrap();
+    assert!(problem.contains("another fingerprint"), "{problem}");
+    assert_eq!(run(&["--rows", "1", "--tokens", "9"]).code, 2);
+}
+
+#[test]
 fn heads_have_ten_features_and_attributions_sum_up() {
     let trained = trained();
     let (model, sae) = (demo_model(), trained.sae());

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rebuilds the demo's text, dictionaries, indexes, probes and figures from the books.
+# Rebuilds the demo's text, dictionaries, indexes, probes, figures and survey of heads from the books.
 #
 # usage: build.sh BOOKS [WORK]
 # BOOKS holds chilit/, fairy-tales/ and oz/. WORK (default: a temporary folder) keeps what is not part of the demo.
@@ -35,3 +35,5 @@ for dictionary in "${dictionaries[@]}"; do
     --keep "$demo/kept/$name.probe.safetensors"
   "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/six held-out books" --project "$demo"
 done
+
+"$umbra" heads survey --model "$model" --corpus "$demo/text/held-out" --causal --project "$demo"

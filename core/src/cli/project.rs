@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::features::Index;
 use crate::fit::Fit;
 use crate::formats;
+use crate::heads::survey::{KeptSurvey, Role};
 use crate::models::Model;
 use crate::project::{Entry, Project};
 use crate::sae::Sae;
@@ -26,7 +27,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Show a project's model, texts and dictionaries, with figures and a verdict on each dictionary. Reads the weights of all of them
+    /// Show a project's model, texts, survey of heads and dictionaries, with figures and a verdict on each dictionary. Reads the weights of all of them
     Show(ShowArgs),
 }
 
@@ -67,10 +68,15 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         ("held out", &project.held_out_text),
     ];
     let held_out = passes::held_out(&project, Amount::All).map(|request| passes::source(&request));
+    let survey = survey(
+        &project,
+        model.as_ref().and_then(|model| model.as_ref().ok()),
+    );
     let object = json!({
         "project": project.name, "folder": project.folder, "model": project.model,
         "read_as": read_as.as_ref().ok(), "model_failure": read_as.as_ref().err(),
         "train_text": project.train_text, "held_out_text": project.held_out_text, "measured_on": held_out.as_ref().ok(),
+        "survey": survey.as_ref().map(Surveyed::object),
         "dictionaries": rows.iter().map(|(entry, row)| object(entry, row)).collect::<Vec<_>>(),
         "definitions": Column::ALL.map(|column| (column.key().to_owned(), json!(column.definition()))).into_iter().collect::<Map<_, _>>(),
     });
@@ -97,6 +103,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             };
             lines.push(format!("{part:<9} {paths}"));
         }
+        if let Some(survey) = &survey {
+            lines.push(format!("heads     {}", survey.said()));
+        }
         lines.push(String::new());
         lines.push(if rows.is_empty() {
             "no dictionary yet".to_owned()
@@ -106,6 +115,59 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         lines.join("\n")
     })?;
     Ok(Exit::Done)
+}
+
+/// Survey of heads that a project keeps, or why it cannot be used.
+struct Surveyed {
+    kept: Option<KeptSurvey>,
+    problem: Option<String>,
+}
+
+/// Reads the survey that is kept with the project and judges whether it is of its model; none if there is no survey.
+fn survey(project: &Project, model: Option<&Arc<Model>>) -> Option<Surveyed> {
+    let kept = match KeptSurvey::of(project) {
+        Ok(kept) => kept?,
+        Err(why) => {
+            return Some(Surveyed {
+                kept: None,
+                problem: Some(super::words::error(&why)),
+            });
+        }
+    };
+    let fit = model.map(|model| Fit::of_survey(&kept, model));
+    let problem = fit.filter(Fit::is_refused).map(|fit| fit.why);
+    Some(Surveyed {
+        kept: Some(kept),
+        problem,
+    })
+}
+
+impl Surveyed {
+    fn object(&self) -> Value {
+        let Some(kept) = &self.kept else {
+            return json!({ "problem": self.problem });
+        };
+        json!({
+            "text": kept.text, "tokens": kept.survey.tokens, "heads": kept.survey.heads.len(), "causal": kept.survey.causal.is_some(),
+            "model": kept.model, "umbra": kept.umbra, "problem": self.problem,
+        })
+    }
+
+    fn said(&self) -> String {
+        let Some(kept) = self.kept.as_ref().filter(|_| self.problem.is_none()) else {
+            return self.problem.clone().unwrap_or_default();
+        };
+        let survey = &kept.survey;
+        let named = |role| survey.with_role(role).count();
+        format!(
+            "{} surveyed on {} tokens of {}: {} induction, {} previous-token",
+            survey.heads.len(),
+            survey.tokens,
+            kept.text,
+            named(Role::Induction),
+            named(Role::PreviousToken)
+        )
+    }
 }
 
 /// Opens a dictionary and what is kept of it. A failure becomes the row's verdict.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cross_layer::{AcrossFigures, LayerFigures, run_across};
 use self::passes::Passes;
+pub(crate) use self::passes::{charge, logits as whole};
 use self::sums::Sums;
 pub use self::verdict::{Judged, Verdict, judge};
 use crate::capture;
@@ -244,7 +245,7 @@ fn chunk_rows(model: &Model, rows: &Rows) -> usize {
 }
 
 /// Splits the rows into chunks whose logits fit; an error if there is nothing to measure.
-fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
+pub(crate) fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
     if rows.is_empty() || rows.context() < 3 {
         let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
         return Err(Error::setting("corpus", what));
@@ -288,7 +289,7 @@ fn add_up<T: Send>(
 }
 
 /// Number of chunks computed in parallel between two reports. Results are added chunk by chunk, so it affects speed only.
-fn wave() -> usize {
+pub(crate) fn wave() -> usize {
     2 * rayon::current_num_threads()
 }
 

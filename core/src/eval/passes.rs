@@ -173,7 +173,7 @@ impl<'a> Passes<'a> {
     }
 }
 
-pub(super) fn logits(run: Option<Tensor>) -> Result<Tensor> {
+pub(crate) fn logits(run: Option<Tensor>) -> Result<Tensor> {
     run.ok_or_else(|| Error::Shape {
         op: "evaluation",
         what: "the forward pass ended before the logits".to_owned(),
@@ -194,7 +194,7 @@ pub(super) fn count(charges: &[Vec<bool>]) -> u64 {
 }
 
 /// Sums the cross-entropy of `logits [b, t, v]`: each position for which `charges` holds is charged with the next token.
-pub(super) fn charge(logits: &Tensor, tokens: &[&[TokenId]], charges: &[Vec<bool>]) -> Result<f64> {
+pub(crate) fn charge(logits: &Tensor, tokens: &[&[TokenId]], charges: &[Vec<bool>]) -> Result<f64> {
     let (_, t, v) = logits.dims3()?;
     let values = logits.flatten_all()?.to_vec1::<f32>()?;
     let rows = values.chunks_exact(t * v).zip(tokens).zip(charges);

@@ -4,10 +4,6 @@ use super::multiply_add;
 
 /// `ln x` within 2 units in the last place for normal `x`; that of the smallest normal number below it, 0 included.
 #[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "must take the features of the function around it"
-)]
 pub(crate) fn logarithm<const FMA: bool>(x: f32) -> f32 {
     // Bits of √½: the power is chosen so that the rest lies between √½ and √2.
     const LEAST: u32 = 0x3f35_04f3;

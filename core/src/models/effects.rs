@@ -58,13 +58,6 @@ impl Model {
         Matrix::from_tensor(&written, self.config.d_model)
     }
 
-    /// Returns the weight of the output projection, `[h·e, d]`: head h writes `z_h · W_O^h` before a post-norm, as [`Site::Result`] has it.
-    pub fn output_weights(&self, layer: Layer) -> Result<Matrix> {
-        self.check_hook(HookPoint::Block(layer, Site::Z))?;
-        let output = &self.decoder.blocks[layer.index()].attention.output;
-        Matrix::from_tensor(&output.weight()?, self.config.d_model)
-    }
-
     /// Returns how [`Self::logit_effect`] reads `W_U`.
     pub fn unembed(&self) -> Unembed {
         match self.decoder.logit_cap {

@@ -1,6 +1,7 @@
 //! Hooked decoder-only transformers on candle: loading, one forward pass with named hooks, generation.
 
 mod blocks;
+mod circuits;
 mod decoder;
 mod effects;
 mod ends;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use self::blocks::Documents;
+pub use self::circuits::HeadReads;
 use self::decoder::{Decoder, Logits};
 pub use self::effects::Unembed;
 pub use self::ends::Ends;

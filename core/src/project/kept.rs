@@ -1,4 +1,4 @@
-//! Keeps results per dictionary with the project: evaluation figures as JSON, probe fits as safetensors. An overlay reads its origin's results where it
+//! Keeps results with the project: evaluation figures of dictionaries and the survey of the model's heads as JSON, probe fits as safetensors. An overlay reads its origin's results where it
 //! has none of its own; it writes only its own.
 
 use std::fmt::Write as _;
@@ -114,6 +114,26 @@ impl Project {
         self.found(|folder| probe_path(folder, sae))
     }
 
+    /// Stores the survey of the model's heads, in JSON, and overwrites an older one.
+    pub fn keep_survey(&self, json: &[u8]) -> Result<()> {
+        whole_file::write_bytes(&survey_path(&self.folder), json)
+    }
+
+    /// Returns the path of the stored survey of heads, if any.
+    pub fn kept_survey(&self) -> Option<PathBuf> {
+        self.found(survey_path)
+    }
+
+    /// Returns the stored survey of heads in JSON, if any, with its path.
+    pub fn survey(&self) -> Result<Option<(Vec<u8>, PathBuf)>> {
+        let Some(path) = self.kept_survey() else {
+            return Ok(None);
+        };
+        let bytes = std::fs::read(&path)
+            .map_err(|source| Error::io("cannot read the kept survey", &path, source))?;
+        Ok(Some((bytes, path)))
+    }
+
     fn found(&self, path: impl Fn(&Path) -> PathBuf) -> Option<PathBuf> {
         let folders = [Some(&self.folder), self.origin.as_ref()];
         folders
@@ -127,6 +147,10 @@ impl Project {
 fn figures_path(folder: &Path, sae: &str) -> PathBuf {
     let name = format!("{}.figures.json", file_name(sae));
     folder.join("kept").join(name)
+}
+
+fn survey_path(folder: &Path) -> PathBuf {
+    folder.join("kept").join("heads.survey.json")
 }
 
 fn probe_path(folder: &Path, sae: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 mod attribute;
 mod induction;
 mod show;
+mod survey;
 
 use super::{Console, Exit};
 use crate::error::Result;
@@ -16,6 +17,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Measure what every head attends to and writes, over text
+    Survey(survey::Args),
     /// List and measure the ten features of each head
     Show(show::Args),
     /// Attribute a feature's pre-activation at one token to heads and source tokens
@@ -27,6 +30,7 @@ enum Verb {
 /// Runs `umbra heads`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
+        Verb::Survey(args) => survey::run(args, console),
         Verb::Show(args) => show::run(args, console),
         Verb::Attribute(args) => attribute::run(args, console),
         Verb::Induction(args) => induction::run(args, console),

@@ -3,21 +3,34 @@
 //! [`run`] reads the text once; memory does not depend on its length. Figures are means over the queries from position 1 on of every row; [`FIGURES`] defines
 //! them, [`role`] names heads whose behaviour is clear.
 
+mod ablate;
+mod causal;
 mod examples;
+mod kept;
 mod matches;
+mod ordinals;
 mod pass;
+mod random;
 mod role;
 mod row;
 mod sums;
+#[cfg(test)]
+mod tests;
+mod weights;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::causal::{CAUSAL_ROWS, Causal, CausalAbout};
 pub use self::examples::{Behaviour, HeadExample, HeadExamples, LONGEST, PER_HEAD};
+pub use self::kept::KeptSurvey;
 use self::matches::Matched;
 use self::pass::Pass;
+use self::random::Repeated;
+pub use self::random::{RandomAblation, random_ablation};
 pub use self::role::{RULE, Role, role};
 pub use self::row::{DEFINITIONS, FIGURES, Figure, HeadRow, Unit, figure_of};
 use self::sums::HeadSums;
+use crate::capture;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
 use crate::ids::{Head, HookPoint, Layer, Site};
@@ -37,6 +50,22 @@ pub struct Survey {
     pub heads: Vec<HeadRow>,
     /// Contexts of each head, in the order of `heads`.
     pub examples: Vec<HeadExamples>,
+    /// Circumstances of the causal test, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub causal: Option<CausalAbout>,
+    /// Repeated random tokens with the induction and previous-token heads ablated together, if there was a causal test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_ablation: Option<NamedAblation>,
+}
+
+/// Ablation of named heads on repeated random tokens.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NamedAblation {
+    /// Heads that were ablated together.
+    pub heads: Vec<(Layer, Head)>,
+    /// Cross-entropy of either copy.
+    #[serde(flatten)]
+    pub losses: RandomAblation,
 }
 
 impl Survey {
@@ -63,6 +92,11 @@ impl Survey {
     }
 }
 
+/// Returns how many rows a pass reads at a time.
+pub fn rows_at_once(model: &Model, rows: &Rows) -> usize {
+    pass::chunk_rows(model, rows.context())
+}
+
 /// Surveys all heads of `model` over `rows`; `observe` gets the rows done. Rows of fewer than two tokens are an error.
 pub fn run(
     model: &Model,
@@ -75,39 +109,86 @@ pub fn run(
     }
     let layers = model.config().layers;
     model.check_hook(HookPoint::block(layers - 1, Site::Pattern))?;
-    let Ended::Done(pass) = pass::run(model, rows, observe)? else {
+    let Ended::Done(pass) = pass::run(&*capture::reader(model, rows)?, rows, observe)? else {
         return Ok(Ended::STOPPED);
     };
-    Ok(Ended::Done(from_pass(model, rows, pass)))
+    let mut heads = measured(model, &pass);
+    weights::fill(model, rows, &mut heads)?;
+    if let Some(repeated) = Repeated::new(model) {
+        for (row, induction) in heads.iter_mut().zip(repeated.induction(model)?) {
+            row.induction_random = Some(induction);
+        }
+    }
+    Ok(Ended::Done(Survey {
+        tokens: (rows.len() * rows.context()) as u64,
+        rows: rows.len() as u64,
+        context: rows.context() as u64,
+        examples: contexts(pass, &heads),
+        heads,
+        causal: None,
+        random_ablation: None,
+    }))
 }
 
-fn from_pass(model: &Model, rows: &Rows, pass: Pass) -> Survey {
-    let per_layer = model.config().heads;
-    let heads: Vec<HeadRow> = (pass.heads.iter().enumerate())
-        .map(|(i, sums)| HeadRow {
-            layer: Layer::from(i / per_layer),
-            head: Head::from(i % per_layer),
-            ..from_sums(sums, pass.queries, pass.matched)
-        })
+/// Ablates each head in turn and adds what that costs to `survey`, which must be of the same model; and ablates its induction and previous-token heads together on
+/// repeated random tokens. `observe` gets rows read, of one pass for each head and one without change; a test that it stops leaves the survey as it was.
+pub fn ablate(
+    model: &Model,
+    rows: &Rows,
+    settings: Causal,
+    survey: &mut Survey,
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<()>> {
+    let mut heads = survey.heads.clone();
+    let Ended::Done(about) = causal::run(model, rows, settings, &mut heads, observe)? else {
+        return Ok(Ended::STOPPED);
+    };
+    let named = [Role::Induction, Role::PreviousToken].into_iter();
+    let named: Vec<(Layer, Head)> = named
+        .flat_map(|role| survey.with_role(role))
+        .map(|row| (row.layer, row.head))
         .collect();
-    let examples = pass.examples.into_iter().zip(&heads);
-    let examples = examples.map(|(by_behaviour, row)| {
+    survey.random_ablation = None;
+    if !named.is_empty()
+        && let Some(losses) = random_ablation(model, &named)?
+    {
+        survey.random_ablation = Some(NamedAblation {
+            heads: named,
+            losses,
+        });
+    }
+    survey.heads = heads;
+    survey.causal = Some(about);
+    Ok(Ended::Done(()))
+}
+
+/// Turns the sums of a pass into the figures of each head.
+fn measured(model: &Model, pass: &Pass) -> Vec<HeadRow> {
+    let per_layer = model.config().heads;
+    let each = pass.heads.iter().enumerate();
+    each.map(|(i, sums)| HeadRow {
+        layer: Layer::from(i / per_layer),
+        head: Head::from(i % per_layer),
+        ..from_sums(sums, pass.queries, pass.matched)
+    })
+    .collect()
+}
+
+/// Chooses the contexts that show each head's leading behaviour.
+fn contexts(pass: Pass, heads: &[HeadRow]) -> Vec<HeadExamples> {
+    let each = pass.examples.into_iter().zip(heads);
+    each.map(|(by_behaviour, row)| {
         let behaviour = leading(row);
+        let own = by_behaviour.into_iter().zip(Behaviour::ALL);
         HeadExamples {
             behaviour: Some(behaviour),
-            contexts: (by_behaviour.into_iter().zip(Behaviour::ALL))
+            contexts: own
                 .filter(|(_, of)| *of == behaviour)
                 .flat_map(|(strongest, _)| strongest.into_contexts())
                 .collect(),
         }
-    });
-    Survey {
-        tokens: (rows.len() * rows.context()) as u64,
-        rows: rows.len() as u64,
-        context: rows.context() as u64,
-        examples: examples.collect(),
-        heads,
-    }
+    })
+    .collect()
 }
 
 /// Divides sums by the queries that they are over.

@@ -62,7 +62,9 @@ pub(super) fn run(
             .par_iter()
             .map(|chunk| reader.measure(chunk, &floors))
             .collect::<Result<_>>()?;
-        parts.into_iter().for_each(|part| all.add(part));
+        for part in parts {
+            all.add(part);
+        }
         done += wave.iter().map(|chunk| chunk.len()).sum::<usize>();
         if observe(Progress::rows(done, rows.len())).is_break() && done < rows.len() {
             return Ok(Ended::STOPPED);

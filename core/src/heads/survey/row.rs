@@ -94,9 +94,8 @@ impl Unit {
     /// Formats a value with the digits that its size deserves.
     pub fn format(self, value: f64) -> String {
         match self {
-            Self::Share | Self::Signed => format!("{value:.3}"),
             Self::Nats if value.abs() < 1.0 => format!("{value:.4}"),
-            Self::Nats => format!("{value:.3}"),
+            Self::Share | Self::Signed | Self::Nats => format!("{value:.3}"),
             Self::Tokens | Self::TokensSquared | Self::Length => format!("{value:.2}"),
         }
     }
