@@ -1,5 +1,6 @@
-//! Attention patterns of one text: all heads as thumbnails with three figures, and one layer's full patterns.
+//! Attention patterns of one text: all heads as thumbnails with three figures, one layer's full patterns, and what a direction reads through them by source token.
 
+mod mixing;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +10,8 @@ use crate::error::{Error, Result};
 use crate::ids::{Head, HookPoint, Layer, Site, TokenId};
 use crate::models::{Hooks, Model, Start, token_tensor};
 use crate::progress::{Ended, Flow, Progress};
+
+pub use mixing::Mixing;
 
 /// Limit on one layer's patterns, in bytes; longer texts are cut.
 const HELD: usize = 256 << 20;

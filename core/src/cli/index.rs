@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use super::device::speeds;
 use super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
 use crate::error::Result;
-use crate::features::{self, Detail, Example, Index, Name, Passage, Peak, Source, TokenEffect};
+use crate::features::{
+    self, Detail, Example, Index, Name, Passage, Peak, Source, SourceToken, Sources, TokenEffect,
+};
 use crate::fit::Fit;
 use crate::ids::FeatureId;
 use crate::whole_file;
@@ -49,6 +51,9 @@ struct BuildArgs {
     /// Seed of the examples drawn from each interval of activation
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
+    /// Leave out where the strongest examples of a dictionary of attn.hook_z come from, by source token and head, which takes a second pass over their rows
+    #[arg(long)]
+    no_attribution: bool,
     #[command(flatten)]
     device: DeviceArg,
 }
@@ -88,6 +93,7 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
         corpus: text.phrase,
         fingerprint: text.fingerprint,
         seed: args.seed,
+        no_attribution: args.no_attribution,
     };
     let at_once = features::tokens_at_once(&pair.sae, &text.rows);
     let choice = args.device.place(&*pair.sae, (at_once, false), console)?;
@@ -120,6 +126,7 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
         "never_active": dead,
         "seed": about.seed,
         "unembed": about.unembed.to_string(),
+        "attribution": about.attribution,
     });
     console.answer(&object, || {
         format!(
@@ -210,16 +217,20 @@ fn text(index: &Index, detail: &Detail, unfolded: bool) -> String {
     if !detail.promoted.is_empty() {
         lines.push(format!("            {}", about.logit_effects()));
     }
-    if !detail.head_shares.is_empty() {
-        let shares = detail.head_shares.iter().enumerate();
+    let of_heads = [
+        ("heads       ", &detail.head_shares),
+        ("attribution ", &detail.head_attribution),
+    ];
+    for (name, shares) in of_heads.iter().filter(|(_, shares)| !shares.is_empty()) {
+        let shares = shares.iter().enumerate();
         let shares: Vec<_> = shares
             .map(|(head, share)| format!("{head}: {:.1} %", 100.0 * share))
             .collect();
-        lines.push(format!("heads       {}", shares.join("  ")));
+        lines.push(format!("{name}{}", shares.join("  ")));
     }
     lines.push(String::new());
     lines.push("strongest examples".to_owned());
-    lines.extend(examples(&detail.top, unfolded));
+    lines.extend(examples((&detail.top, &detail.sources), unfolded));
     for interval in &detail.intervals {
         lines.push(format!(
             "{:.4} to {:.4}: {:.1} % of its active tokens",
@@ -227,7 +238,7 @@ fn text(index: &Index, detail: &Detail, unfolded: bool) -> String {
             interval.to,
             100.0 * interval.share
         ));
-        lines.extend(examples(&interval.examples, unfolded));
+        lines.extend(examples((&interval.examples, &[]), unfolded));
     }
     lines.join("\n")
 }
@@ -241,18 +252,34 @@ fn effects(effects: &[TokenEffect]) -> String {
 }
 
 /// Writes examples, one a line: near-duplicates folded into a number, or all of them.
-fn examples(examples: &[Example], unfolded: bool) -> Vec<String> {
+fn examples((examples, sources): (&[Example], &[Sources]), unfolded: bool) -> Vec<String> {
+    let line = |at: usize| {
+        let line = example(&examples[at]);
+        let source = sources
+            .get(at)
+            .and_then(|sources| sources.strongest(&examples[at]));
+        match source {
+            Some(source) => format!("{line} {}", from(&source)),
+            None => line,
+        }
+    };
     if unfolded {
-        return examples.iter().map(example).collect();
+        return (0..examples.len()).map(line).collect();
     }
     let line = |fold: features::Fold| {
-        let line = example(&examples[fold.shown]);
+        let line = line(fold.shown);
         match fold.said() {
             Some(folded) => format!("{line}, and {folded}"),
             None => line,
         }
     };
     features::fold(examples).into_iter().map(line).collect()
+}
+
+/// Names the source token with the largest part.
+fn from(source: &SourceToken) -> String {
+    let text = source.text.replace('\n', "⏎");
+    format!("← {text:?} at {}, {:+.3}", source.position, source.value)
 }
 
 /// Writes an example on one line, its token in brackets.
@@ -285,10 +312,16 @@ mod tests {
         assert_eq!(example(&king), line);
         let twice = [king.clone(), king];
         assert_eq!(
-            examples(&twice, false),
+            examples((&twice, &[]), false),
             [format!("{line}, and 1 near-duplicate")]
         );
-        assert_eq!(examples(&twice, true), [line, line]);
+        assert_eq!(examples((&twice, &[]), true), [line, line]);
+        let sources = Sources {
+            window: vec![2.0, -0.5, 0.0],
+            ..Sources::default()
+        };
+        let named = examples((&twice[..1], &[sources]), true);
+        assert_eq!(named, [format!("{line} ← \"the\" at 0, +2.000")]);
         let keys = features::json(&About::default(), &Detail::default());
         let object = keys.as_object().unwrap();
         for key in [

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::tally::{Column, Tally, mix};
-use super::{About, Source, effects, file};
+use super::{About, Source, effects, file, sources};
 use crate::capture;
 use crate::corpus::Rows;
 use crate::error::{Error, Key, Result};
@@ -53,11 +53,23 @@ pub fn build(
         return Err(Error::setting("corpus", what));
     }
     whole_file::check_regular(out)?;
-    let Ended::Done(tallies) = pass(model, sae, rows, source.seed, observe)? else {
+    let about = about(model, sae, rows, source, hook);
+    // A second pass reads at most all rows again.
+    let passes = if about.attribution { 2 } else { 1 };
+    let total = passes * rows.len();
+    let mut at = |done: usize| observe(Progress::rows(done, total));
+    let Ended::Done(tallies) = pass(model, sae, rows, source.seed, &mut at)? else {
         return Ok(Ended::STOPPED);
     };
-    let about = about(model, sae, rows, source, hook);
-    let mut step = || observe(Progress::rows(rows.len(), rows.len()));
+    let mut sources = Vec::new();
+    if about.attribution {
+        let mut again = |done: usize, of: usize| at(rows.len() + done * rows.len() / of.max(1));
+        match sources::of_examples((model, sae), rows, &tallies, &mut again)? {
+            Ended::Done(found) => sources = found,
+            Ended::Stopped(()) => return Ok(Ended::STOPPED),
+        }
+    }
+    let mut step = || at(total);
     let Ended::Done(effects) = effects::of(model, sae, &mut step)? else {
         return Ok(Ended::STOPPED);
     };
@@ -68,6 +80,7 @@ pub fn build(
         rows,
         tallies: &tallies,
         effects: &effects,
+        sources: &sources,
     };
     file::write(out, &content, &mut step)
 }
@@ -96,6 +109,7 @@ fn about(
         positions: rows.mask().rule,
         separate_documents: rows.separates_documents(),
         left_out: Some(rows.left_out() as u64),
+        attribution: !source.no_attribution && sources::layer_of(model, sae).is_some(),
         sae_fingerprint: sae.fingerprint(),
         model_fingerprint: model.fingerprint().to_owned(),
         facts: facts
@@ -122,7 +136,7 @@ fn pass(
     sae: Autoencoder<'_>,
     rows: &Rows,
     seed: u64,
-    observe: &mut dyn FnMut(Progress) -> Flow,
+    observe: &mut dyn FnMut(usize) -> Flow,
 ) -> Result<Ended<Vec<Tally>>> {
     let hook = sae.hook()?;
     let key = ChaCha8Rng::seed_from_u64(seed).next_u64();
@@ -130,7 +144,7 @@ fn pass(
     let per_chunk = rows_at_once(&sae, rows);
     let all: Vec<usize> = (0..rows.len()).collect();
     for chunk in all.chunks(per_chunk) {
-        if observe(Progress::rows(chunk[0], rows.len())).is_break() {
+        if observe(chunk[0]).is_break() {
             return Ok(Ended::STOPPED);
         }
         let x = capture::activations(model, rows, chunk, hook)?;

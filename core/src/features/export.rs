@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{About, Detail, Example, Histogram, Index, Summary, TokenEffect};
+use super::{About, Detail, Example, Histogram, Index, Sources, Summary, TokenEffect};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer};
 use crate::progress::{Ended, Flow, Progress};
@@ -125,8 +125,7 @@ impl Source {
     }
 }
 
-/// Builds a `batch-N.json`. It leaves neuron alignment, correlated neurons, correlated features and DFA empty, and keeps 10 tokens on either side of an
-/// example.
+/// Builds a `batch-N.json`. It leaves neuron alignment, correlated neurons and correlated features empty, and keeps 10 tokens on either side of an example.
 fn neuronpedia_batch(about: &About, source: &Source, details: &[Detail]) -> Value {
     json!({
         "model_id": source.model,
@@ -163,6 +162,7 @@ fn feature(about: &About, detail: &Detail) -> Value {
             .iter()
             .map(|example| activation(example, [-1.0, max, -1.0])),
     );
+
     for interval in &detail.intervals {
         let bin = [interval.from, interval.to, interval.share];
         activations.extend(
@@ -171,6 +171,14 @@ fn feature(about: &About, detail: &Detail) -> Value {
                 .iter()
                 .map(|example| activation(example, bin)),
         );
+    }
+    if about.attribution {
+        // The strongest examples come first; those of the intervals have no sources.
+        let known = detail.sources.iter().zip(&detail.top).map(Some);
+        let known = known.chain(std::iter::repeat(None));
+        for (activation, known) in activations.iter_mut().zip(known) {
+            add_dfa(activation, known);
+        }
     }
     let texts = |effects: &[TokenEffect]| {
         effects
@@ -214,6 +222,20 @@ fn activation(example: &Example, [least, most, share]: [f64; 3]) -> Value {
         "values": example.acts.iter().map(|act| rounded(f64::from(*act))).collect::<Value>(),
         "qualifying_token_index": example.at,
     })
+}
+
+/// Adds direct feature attribution by source token as SAEDashboard's converter writes it: a value for each token of the list, the largest of them, and the token
+/// that is explained; where an activation has none, an empty list, 0 and −1.
+fn add_dfa(activation: &mut Value, known: Option<(&Sources, &Example)>) {
+    let (values, at) = match known {
+        Some((sources, example)) => (sources.window.as_slice(), json!(example.at)),
+        None => (&[][..], json!(-1)),
+    };
+    let values: Vec<f64> = values.iter().map(|v| rounded(f64::from(*v))).collect();
+    let most = values.iter().copied().reduce(f64::max).unwrap_or(0.0);
+    activation["dfa_values"] = json!(values);
+    activation["dfa_maxValue"] = json!(most);
+    activation["dfa_targetIndex"] = at;
 }
 
 /// Rounds to 3 decimals, as SAEDashboard does.
@@ -334,6 +356,7 @@ mod tests {
                 counts: vec![7, 3],
             },
             head_shares: vec![0.75, 0.25],
+            ..Detail::default()
         }
     }
 
@@ -375,6 +398,44 @@ mod tests {
         assert_eq!(second["bin_contains"], json!(0.4));
         assert_eq!(second["values"], json!([0.0, 1.333]));
         assert_eq!(second["qualifying_token_index"], json!(1));
+    }
+
+    /// Keys and values as `to_dict` of SAEDashboard 0.8.0's `NeuronpediaDashboardActivation` has them for a dictionary with DFA.
+    #[test]
+    fn attribution_has_the_shape_of_saedashboard() {
+        let mut about = about();
+        let mut detail = detail();
+        let plain = feature(&about, &detail);
+        assert!(plain["activations"][0].get("dfa_values").is_none());
+        about.attribution = true;
+        detail.sources = vec![Sources {
+            window: vec![-0.123_45, 2.000_6],
+            before: vec![],
+            sum: 1.9,
+        }];
+        let batch = feature(&about, &detail);
+        let first = batch["activations"][0].as_object().unwrap();
+        let mut keys: Vec<&str> = first.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        let want = [
+            "bin_contains",
+            "bin_max",
+            "bin_min",
+            "dfa_maxValue",
+            "dfa_targetIndex",
+            "dfa_values",
+            "qualifying_token_index",
+            "tokens",
+            "values",
+        ];
+        assert_eq!(keys, want);
+        assert_eq!(first["dfa_values"], json!([-0.123, 2.001]));
+        assert_eq!(first["dfa_maxValue"], json!(2.001));
+        assert_eq!(first["dfa_targetIndex"], json!(1));
+        let drawn = &batch["activations"][1];
+        assert_eq!(drawn["dfa_values"], json!([]));
+        assert_eq!(drawn["dfa_maxValue"], json!(0.0));
+        assert_eq!(drawn["dfa_targetIndex"], json!(-1));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Writes an index file, version 2. Tables: `about` (key, value), `feature` (scalars), `detail` (packed), `row` (packed: the token rows that contain examples),
-//! `document` (names), `token` (id and text by rank of frequency), `word` (full-text search by SQL; `search` reads the examples
+//! `source` (packed: attribution of the strongest examples, where `about` has `attribution`; programs that do not know the table pass it over), `document` (names), `token` (id and text by rank of frequency), `word` (full-text search by SQL; `search` reads the examples
 //! themselves, whose context it knows too). `index.rs` reads it.
 //!
 //! Version 1 has no negative activations, raw effects on logits (`about` has no `unembed`) and excerpts in place of `row`.
@@ -13,6 +13,7 @@ use rusqlite::{Connection, params};
 use super::effects::{Effects, norm};
 use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
 use super::reservoir::Moment;
+use super::sources::OfFeature;
 use super::tally::Tally;
 use super::{About, CONTEXT};
 use crate::corpus::Rows;
@@ -37,6 +38,7 @@ const SCHEMA: &str = "
     CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE feature (feature INTEGER PRIMARY KEY, active INTEGER NOT NULL, density REAL NOT NULL, mean REAL NOT NULL, min REAL NOT NULL, max REAL NOT NULL, decoder_norm REAL NOT NULL, top_rank INTEGER);
     CREATE TABLE detail (feature INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+    CREATE TABLE source (feature INTEGER PRIMARY KEY, packed BLOB NOT NULL);
     CREATE TABLE row (row INTEGER PRIMARY KEY, packed BLOB NOT NULL);
     CREATE TABLE document (document INTEGER PRIMARY KEY, name TEXT NOT NULL);
     CREATE TABLE token (rank INTEGER PRIMARY KEY, id INTEGER NOT NULL, text TEXT NOT NULL);
@@ -54,6 +56,8 @@ pub(super) struct Content<'a> {
     pub(super) tallies: &'a [Tally],
     /// `[f]`.
     pub(super) effects: &'a [Effects],
+    /// `[f]`; empty where the index has no attribution.
+    pub(super) sources: &'a [OfFeature],
 }
 
 /// Features packed at once.
@@ -130,6 +134,7 @@ fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
             "left_out",
             about.left_out.map(|n| n.to_string()).unwrap_or_default(),
         ),
+        ("attribution", about.attribution.to_string()),
         ("sae_fingerprint", about.sae_fingerprint.clone()),
         ("model_fingerprint", about.model_fingerprint.clone()),
         ("unembed", about.unembed.to_string()),
@@ -310,6 +315,14 @@ fn write_feature(
     let mut insert =
         database.prepare_cached("INSERT INTO detail (feature, packed) VALUES (?1, ?2)")?;
     insert.execute(params![f as i64, bytes])?;
+    if let Some(sources) = content.sources.get(f) {
+        let bytes = sources
+            .bytes()
+            .map_err(|refused| rusqlite::Error::ToSqlConversionFailure(Box::new(refused)))?;
+        let mut insert =
+            database.prepare_cached("INSERT INTO source (feature, packed) VALUES (?1, ?2)")?;
+        insert.execute(params![f as i64, bytes])?;
+    }
     let words = |ranks: &mut dyn Iterator<Item = u32>| {
         let words: Vec<_> = ranks.map(|rank| word(names.text(rank))).collect();
         words.join(" ")

@@ -13,10 +13,11 @@ use rusqlite::{Connection, OpenFlags, Row};
 use super::effects::LogitCounts;
 use super::file::{APPLICATION, FIRST, VERSION};
 use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
+use super::sources::{OfFeature, Parts};
 use super::tally::ends;
 use super::{
     About, Detail, Example, Histogram, Hit, INTERVALS, Interval, Passage, Peak, Place, Preview,
-    Summary, TokenEffect, Words,
+    Sources, Summary, TokenEffect, Words,
 };
 use crate::corpus::Positions;
 use crate::error::{Error, Result};
@@ -124,9 +125,23 @@ impl Index {
         let packed = self.packed(feature)?;
         let drawn = packed.intervals.iter().flat_map(|(_, examples)| examples);
         let rows = self.rows_of(packed.top.iter().chain(drawn))?;
+        let found = self.sources_of(feature)?;
         self.names()?
-            .detail((summary, active), packed, &rows)
+            .detail((summary, active), (packed, found), &rows)
             .ok_or_else(|| damaged(&self.path))
+    }
+
+    /// Reads the sources of a feature's strongest examples; nothing where the index has none.
+    fn sources_of(&self, feature: FeatureId) -> Result<OfFeature> {
+        if !self.about.attribution {
+            return Ok(OfFeature::default());
+        }
+        let bytes: Vec<u8> = self
+            .database
+            .prepare_cached("SELECT packed FROM source WHERE feature = ?1")
+            .and_then(|mut select| select.query_row([feature.0], |row| row.get(0)))
+            .map_err(failed(&self.path))?;
+        OfFeature::from_bytes(&bytes).ok_or_else(|| damaged(&self.path))
     }
 
     /// Returns what a list shows of each of `features`, in their order.
@@ -409,9 +424,10 @@ impl Names {
     fn detail(
         &self,
         (summary, active): (Summary, u64),
-        packed: PackedDetail,
+        (packed, found): (PackedDetail, OfFeature),
         rows: &Rows,
     ) -> Option<Detail> {
+        let sources = self.sources(&packed.top, found.examples, rows)?;
         let promoted = self.effects(&packed.promoted)?;
         let suppressed = self.effects(&packed.suppressed)?;
         let mut intervals = Vec::new();
@@ -434,7 +450,31 @@ impl Names {
             suppressed,
             logits: logits(&packed.logits),
             head_shares: packed.head_shares,
+            sources,
+            head_attribution: found.heads,
         })
+    }
+
+    /// Names the sources of `examples`; none where there are no parts.
+    fn sources(
+        &self,
+        examples: &[PackedExample],
+        parts: Vec<Parts>,
+        rows: &Rows,
+    ) -> Option<Vec<Sources>> {
+        if !parts.is_empty() && parts.len() != examples.len() {
+            return None;
+        }
+        let named = |(example, parts): (&PackedExample, Parts)| {
+            let Of::Row { row, .. } = &example.of else {
+                return None;
+            };
+            let ranks = &rows.get(row)?.ranks;
+            let fits = parts.window.len() == example.at + 1;
+            let named = |position: usize| self.token(*ranks.get(position)?).cloned();
+            parts.named(example.acts.len(), named).filter(|_| fits)
+        };
+        examples.iter().zip(parts).map(named).collect()
     }
 
     fn examples(&self, packed: Vec<PackedExample>, rows: &Rows) -> Option<Vec<Example>> {
@@ -508,6 +548,7 @@ fn about(database: &Connection, version: u32) -> rusqlite::Result<Option<About>>
             positions: text("positions")
                 .map_or(Some(Positions::unrecorded()), |rule| rule.parse().ok())?,
             separate_documents: text("separate_documents").as_deref() == Some("true"),
+            attribution: text("attribution").as_deref() == Some("true"),
             left_out: text("left_out").and_then(|count| count.parse().ok()),
             sae_fingerprint: text("sae_fingerprint")?,
             model_fingerprint: text("model_fingerprint").unwrap_or_default(),

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{About, Detail, Example, TokenEffect, fold};
+use super::{About, Detail, Example, SourceToken, Sources, TokenEffect, fold};
 
-/// Returns an object with the keys `feature density mean min max histogram examples promoted suppressed logits unembed head_shares decoder_norm intervals`.
-/// `examples` are the strongest; each interval holds the examples drawn from it. Every example has the number, from 1, that opens it in Prompt, and
+/// Returns an object with the keys `feature density mean min max histogram examples promoted suppressed logits unembed head_shares head_attribution decoder_norm
+/// intervals`. `examples` are the strongest, with `sources` (null where the index has none): `by_token`, a part of the pre-activation for each of `tokens`, earlier
+/// tokens with the largest parts in `before`, and the `sum` over the row; each interval holds the examples drawn from it. Every example has the number, from 1, that opens it in Prompt, and
 /// `near_duplicate_of`, the number of the example in its list that it is folded into ([`fold`]), or null.
 pub fn json(about: &About, detail: &Detail) -> Value {
     let summary = detail.summary;
@@ -29,13 +30,14 @@ pub fn json(about: &About, detail: &Detail) -> Value {
         "max": summary.max,
         "decoder_norm": summary.decoder_norm,
         "histogram": {"edges": detail.histogram.edges, "counts": detail.histogram.counts},
-        "examples": examples(&detail.top, 1),
+        "examples": with_sources(examples(&detail.top, 1), detail),
         "intervals": intervals,
         "promoted": effects(&detail.promoted),
         "suppressed": effects(&detail.suppressed),
         "logits": {"edges": detail.logits.edges, "counts": detail.logits.counts},
         "unembed": about.unembed.to_string(),
         "head_shares": detail.head_shares,
+        "head_attribution": detail.head_attribution,
     })
 }
 
@@ -62,6 +64,31 @@ fn examples(examples: &[Example], first: usize) -> Value {
         })
     };
     (first..).zip(examples).map(example).collect()
+}
+
+/// Adds the sources of the strongest examples.
+fn with_sources(mut examples: Value, detail: &Detail) -> Value {
+    let known = detail.sources.iter().zip(&detail.top).map(Some);
+    let known = known.chain(std::iter::repeat(None));
+    let each = examples.as_array_mut().into_iter().flatten();
+    for (example, known) in each.zip(known) {
+        example["sources"] = known.map_or(Value::Null, |(of, example)| sources(of, example));
+    }
+    examples
+}
+
+fn sources(sources: &Sources, example: &Example) -> Value {
+    let token = |source: &SourceToken| {
+        json!({
+            "position": source.position, "id": source.id.0, "text": source.text, "value": source.value,
+        })
+    };
+    json!({
+        "by_token": sources.window,
+        "before": sources.before.iter().map(token).collect::<Value>(),
+        "strongest": sources.strongest(example).as_ref().map(token),
+        "sum": sources.sum,
+    })
 }
 
 fn effects(effects: &[TokenEffect]) -> Value {

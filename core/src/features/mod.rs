@@ -11,9 +11,11 @@ mod histogram;
 mod index;
 mod json;
 mod pack;
+mod pack_sources;
 mod preview;
 mod reservoir;
 mod search;
+mod sources;
 mod surprise;
 mod tally;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use index::Index;
 pub use json::json;
 pub use preview::{Name, Peak, Preview, is_marker};
 pub use search::{Hit, Reason, Words, matches};
+pub use sources::{BEFORE_WINDOW, SourceToken, Sources, sources};
 pub use surprise::{DENSE, Firing, Ranked, Rarity, Survey, surprise};
 
 /// Number of examples in the list of the strongest.
@@ -192,6 +195,10 @@ pub struct Detail {
     pub logits: Histogram,
     /// `[h]` for `hook_z`: share of each head in the norm of the decoder row, summing to 1; empty elsewhere.
     pub head_shares: Vec<f32>,
+    /// Sources of the strongest examples, in their order; empty where the index has none ([`About::attribution`]).
+    pub sources: Vec<Sources>,
+    /// `[h]`: share of each head in the sum of |attribution by head| over the strongest examples, summing to 1; empty where the index has none.
+    pub head_attribution: Vec<f32>,
 }
 
 impl Example {
@@ -239,6 +246,8 @@ pub struct Source {
     pub fingerprint: String,
     /// Seed of the reservoirs.
     pub seed: u64,
+    /// Leaves out the attribution of the strongest examples by source token and head, which a dictionary of `hook_z` gets by a second pass over their rows.
+    pub no_attribution: bool,
 }
 
 /// Facts that an index states about itself.
@@ -274,6 +283,8 @@ pub struct About {
     pub separate_documents: bool,
     /// Number of positions that do not count; none in an index built before they were counted.
     pub left_out: Option<u64>,
+    /// Whether the strongest examples have their sources: for dictionaries of `hook_z` that read all heads, unless they were left out.
+    pub attribution: bool,
     /// [`crate::sae::Sae::fingerprint`] of the dictionary; in an older index a checksum of its weights.
     pub sae_fingerprint: String,
     /// [`crate::models::Model::fingerprint`] of the model; empty in an older index.

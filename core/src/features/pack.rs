@@ -61,7 +61,7 @@ pub(super) struct PackedDetail {
 
 const STEPS: f32 = 65_535.0;
 /// A detail unpacks to a few kilobytes; a stream longer than this is damaged.
-const LONGEST: u64 = 1 << 20;
+pub(super) const LONGEST: u64 = 1 << 20;
 
 impl PackedDetail {
     /// Returns the detail as compressed bytes.
@@ -217,11 +217,12 @@ fn step(size: f32, peak: f32) -> u64 {
     }
 }
 
-struct Writer(Vec<u8>);
+/// Writer of bytes.
+pub(super) struct Writer(pub(super) Vec<u8>);
 
 impl Writer {
     /// Writes seven bits a byte, lowest first.
-    fn int(&mut self, mut value: u64) {
+    pub(super) fn int(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
             value >>= 7;
@@ -229,15 +230,15 @@ impl Writer {
         self.0.push(value as u8);
     }
 
-    fn f32(&mut self, value: f32) {
+    pub(super) fn f32(&mut self, value: f32) {
         self.0.extend(value.to_le_bytes());
     }
 
-    fn f64(&mut self, value: f64) {
+    pub(super) fn f64(&mut self, value: f64) {
         self.0.extend(value.to_le_bytes());
     }
 
-    fn list<T>(&mut self, items: &[T], mut put: impl FnMut(&mut Self, &T)) {
+    pub(super) fn list<T>(&mut self, items: &[T], mut put: impl FnMut(&mut Self, &T)) {
         self.int(items.len() as u64);
         for item in items {
             put(self, item);
@@ -246,10 +247,10 @@ impl Writer {
 }
 
 /// Reader of bytes; every method returns `None` at the end.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl Reader<'_> {
-    fn int(&mut self) -> Option<u64> {
+    pub(super) fn int(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let (&byte, rest) = self.0.split_first()?;
@@ -263,28 +264,31 @@ impl Reader<'_> {
     }
 
     /// Reads the number of items that follow; each takes at least one byte.
-    fn len(&mut self) -> Option<usize> {
+    pub(super) fn len(&mut self) -> Option<usize> {
         let len = usize::try_from(self.int()?).ok()?;
         (len <= self.0.len()).then_some(len)
     }
 
-    fn rank(&mut self) -> Option<u32> {
+    pub(super) fn rank(&mut self) -> Option<u32> {
         u32::try_from(self.int()?).ok()
     }
 
-    fn f32(&mut self) -> Option<f32> {
+    pub(super) fn f32(&mut self) -> Option<f32> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(f32::from_le_bytes(*bytes))
     }
 
-    fn f64(&mut self) -> Option<f64> {
+    pub(super) fn f64(&mut self) -> Option<f64> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(f64::from_le_bytes(*bytes))
     }
 
-    fn list<T>(&mut self, mut get: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    pub(super) fn list<T>(
+        &mut self,
+        mut get: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let len = self.len()?;
         (0..len).map(|_| get(self)).collect()
     }

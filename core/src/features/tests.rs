@@ -82,6 +82,7 @@ fn source(seed: u64) -> Source {
         corpus: "three pieces".to_owned(),
         fingerprint: "ab".to_owned(),
         seed,
+        no_attribution: false,
     }
 }
 
@@ -303,6 +304,149 @@ fn check_interval(interval: &Interval, active: &[(usize, usize, f32)], range: f6
         let act = f64::from(example.act());
         assert!(act >= interval.from - range * 1e-3 && act <= interval.to + range * 1e-3);
     }
+}
+
+/// Parts of a pre-activation by source token and by head, by their definition, from the captured pattern and values.
+fn parts_by_definition(sae: &Sae, feature: FeatureId, ids: &[TokenId]) -> (Vec<f64>, Vec<f64>) {
+    let [pattern, v] = ["hook_pattern", "hook_v"]
+        .map(|site| -> HookPoint { format!("blocks.1.attn.{site}").parse().unwrap() });
+    let tokens = crate::models::token_tensor(&[ids]).unwrap();
+    let captured = model().capture(&tokens, &[pattern, v]).unwrap();
+    let flat = |hook| -> Vec<f32> {
+        let value = captured[&hook].flatten_all().unwrap();
+        value.to_vec1().unwrap()
+    };
+    let (pattern, v) = (flat(pattern), flat(v));
+    let (heads, e) = (model().config().heads, model().config().d_head);
+    let (t, w) = (ids.len(), sae.w_enc.row(feature.index()));
+    let (mut by_source, mut by_head) = (vec![0.0; t], vec![0.0; heads]);
+    for head in 0..heads {
+        for source in 0..t {
+            let value = &v[(source * heads + head) * e..][..e];
+            let read = value.iter().zip(&w[head * e..]);
+            let read: f64 = read.map(|(v, w)| f64::from(*v) * f64::from(*w)).sum();
+            let part = f64::from(pattern[(head * t + t - 1) * t + source]) * read;
+            by_source[source] += part;
+            by_head[head] += part;
+        }
+    }
+    (by_source, by_head)
+}
+
+#[test]
+fn the_strongest_examples_have_their_sources_and_the_heads_their_shares() {
+    for sae in both() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = built_of(&sae, folder.path(), 0);
+        assert!(index.about().attribution);
+        let mut earlier = 0;
+        for f in [0, 3, 20] {
+            let detail = index.detail(FeatureId::from(f)).unwrap();
+            assert_eq!(detail.sources.len(), detail.top.len());
+            let mut sizes = vec![0.0; model().config().heads];
+            let passages = detail.top.iter().map(|example| index.passage(example));
+            let passages: Vec<Passage> = passages.collect::<crate::Result<_>>().unwrap();
+            for ((example, sources), passage) in
+                detail.top.iter().zip(&detail.sources).zip(&passages)
+            {
+                let ids = &passage.ids[..=passage.position];
+                let (want, by_head) = parts_by_definition(&sae, FeatureId::from(f), ids);
+                sizes
+                    .iter_mut()
+                    .zip(&by_head)
+                    .for_each(|(sum, part)| *sum += f64::abs(*part));
+                // Half a step of the largest part.
+                let most = want.iter().fold(0.0_f64, |most, part| most.max(part.abs()));
+                let near = |got: f32, want: f64| {
+                    assert!((f64::from(got) - want).abs() < 2e-4 * most, "{got} {want}");
+                };
+                let start = passage.position - example.at;
+                assert_eq!(sources.window.len(), example.tokens.len());
+                for (i, got) in sources.window.iter().enumerate() {
+                    near(*got, want.get(start + i).copied().unwrap_or(0.0));
+                }
+                let mut before: Vec<f64> = want[..start].to_vec();
+                before.sort_by(|a, b| b.abs().total_cmp(&a.abs()));
+                for (source, size) in sources.before.iter().zip(before) {
+                    near(source.value, want[source.position]);
+                    near(source.value.abs(), size.abs());
+                    assert_eq!(source.id, passage.ids[source.position]);
+                    assert_eq!(source.text, passage.texts[source.position]);
+                    earlier += 1;
+                }
+                // The parts sum to the activation plus w · b_dec − b_enc.
+                let (through, b_enc) = sae.bias_terms(FeatureId::from(f));
+                let sum = f64::from(example.act()) + through - b_enc;
+                assert!(
+                    (f64::from(sources.sum) - sum).abs() < 1e-3,
+                    "{sources:?} {sum}"
+                );
+                let sign = f64::from(example.act().signum());
+                let towards = want.iter().map(|part| sign * part).fold(0.0, f64::max);
+                let named = sources
+                    .strongest(example)
+                    .map_or(0.0, |source| source.value);
+                near(named.abs(), towards);
+            }
+            let sum: f64 = sizes.iter().sum();
+            for (got, want) in detail.head_attribution.iter().zip(&sizes) {
+                near((*got).into(), want / sum);
+            }
+            // Computed anew from whole rows they are the same.
+            let of = sae.autoencoder().unwrap();
+            let again = sources(model(), of, FeatureId::from(f), &passages).unwrap();
+            for (kept, again) in detail.sources.iter().zip(&again) {
+                assert_eq!(kept.window.len(), again.window.len());
+                for (a, b) in kept.window.iter().zip(&again.window) {
+                    near((*a).into(), (*b).into());
+                }
+                let places = |of: &Sources| -> Vec<usize> {
+                    of.before.iter().map(|source| source.position).collect()
+                };
+                assert_eq!(places(kept), places(again));
+            }
+        }
+        assert!(earlier > 0, "no example had sources before its window");
+    }
+}
+
+#[test]
+fn attribution_is_left_out_on_request_and_where_heads_are_not_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("without");
+    let sae = sae(Z);
+    let source = Source {
+        no_attribution: true,
+        ..source(0)
+    };
+    let mut on = |_| Flow::Continue(());
+    let of = sae.autoencoder().unwrap();
+    let done = build(model(), of, &rows(), &source, &path, &mut on);
+    assert!(!done.unwrap().is_stopped());
+    let without = Index::open(&path).unwrap();
+    let with = built(folder.path(), Z, 0);
+    let residual = built(folder.path(), "blocks.1.hook_resid_post", 1);
+    for index in [&without, &residual] {
+        assert!(!index.about().attribution);
+        let detail = index.detail(FeatureId(0)).unwrap();
+        assert!(detail.sources.is_empty() && detail.head_attribution.is_empty());
+    }
+    // Everything else is the same.
+    let bare = |index: &Index| {
+        let detail = index.detail(FeatureId(0)).unwrap();
+        Detail {
+            sources: Vec::new(),
+            head_attribution: Vec::new(),
+            ..detail
+        }
+    };
+    assert_eq!(bare(&with), bare(&without));
+    let residual = super::tests::sae("blocks.1.hook_resid_post");
+    let of = residual.autoencoder().unwrap();
+    let refused = sources(model(), of, FeatureId(0), &[])
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("hook_z"), "{refused}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Covers dictionaries of `hook_z`, whose activation concatenates the heads' mixed values: slice `h·e .. (h + 1)·e` of a row belongs to head `h`.
 //! Attention patterns are taken as given; only the values are attributed.
 
-mod attribution;
+pub mod attribution;
 mod figures;
 pub mod induction;
 mod shares;
@@ -14,11 +14,11 @@ mod tests;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::features::Index;
-use crate::ids::{FeatureId, Head, Layer, TokenId};
-use crate::latents::Latents;
+use crate::ids::{FeatureId, Head, Layer};
 use crate::models::Model;
-use crate::prompt::Input;
 use crate::sae::Autoencoder;
+
+pub use attribution::{Attribution, Firing, attribute, firing, strongest};
 
 /// Number of features listed and measured per head.
 pub const PER_HEAD: usize = 10;
@@ -50,29 +50,6 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
 /// Computes the share of each feature's decoder norm by head, `[f, h]`; rows sum to 1. A feature whose decoder row is zero has equal shares.
 pub fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> {
     shares::head_shares(sae, heads)
-}
-
-/// Returns the feature of `features` and the token of a text at which an activation of theirs is the largest in magnitude, the first of equals; over the
-/// positions that count, or at token `at` alone if it is given. None where all of them are silent.
-pub fn strongest(
-    (latents, counts): (&Latents, &[bool]),
-    features: &[FeatureId],
-    at: Option<usize>,
-) -> Option<(FeatureId, usize)> {
-    let mut best: Option<(f32, FeatureId, usize)> = None;
-    for token in 0..latents.rows() {
-        let is_read = match at {
-            Some(at) => at == token,
-            None => counts.get(token).copied().unwrap_or(true),
-        };
-        for (feature, act) in latents.row(token).filter(|_| is_read) {
-            let is_larger = best.is_none_or(|(most, ..)| act.abs() > most);
-            if features.contains(&feature) && is_larger {
-                best = Some((act.abs(), feature, token));
-            }
-        }
-    }
-    best.map(|(_, feature, token)| (feature, token))
 }
 
 /// Returns the features that `among` accepts with the largest share in `head`, largest first, ties by feature.
@@ -134,76 +111,6 @@ pub fn figures(
     index: Option<&Index>,
 ) -> Result<Vec<HeadFigures>> {
     figures::figures(model, sae, index)
-}
-
-/// Attribution of one feature's pre-activation at one token.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Attribution {
-    /// Tokens of the prompt.
-    pub tokens: Vec<TokenId>,
-    /// Their display forms.
-    pub texts: Vec<String>,
-    /// Attribution `[h, t]`: `A_h[t, s] · (v_h[s] · w_{i,h})`.
-    pub by_head_and_source: Matrix,
-    /// Pre-activation as the dictionary computes it.
-    pub pre_activation: f64,
-    /// Decoder bias `w · b_dec`, which is subtracted.
-    pub decoder_bias: f64,
-    /// Encoder bias `b_enc`, which is added.
-    pub encoder_bias: f64,
-}
-
-impl Attribution {
-    /// Sums over heads, `[t]`.
-    pub fn by_source(&self) -> Vec<f64> {
-        let mut sums = vec![0.0; self.by_head_and_source.columns()];
-        for row in self.by_head_and_source.iter_rows() {
-            for (sum, value) in sums.iter_mut().zip(row) {
-                *sum += f64::from(*value);
-            }
-        }
-        sums
-    }
-
-    /// Sums over sources, `[h]`.
-    pub fn by_head(&self) -> Vec<f64> {
-        let rows = self.by_head_and_source.iter_rows();
-        rows.map(|row| row.iter().map(|v| f64::from(*v)).sum())
-            .collect()
-    }
-
-    /// Computes Σ attributions − (pre-activation + decoder bias − encoder bias): 0 up to rounding.
-    pub fn residue(&self) -> f64 {
-        let sum: f64 = self.by_head().iter().sum();
-        sum - (self.pre_activation + self.decoder_bias - self.encoder_bias)
-    }
-
-    /// Bound on [`Attribution::residue`] by rounding: model and dictionary compute in f32, with sums of up to a few thousand terms, hence 1e-5 of the sum of
-    /// absolute values.
-    pub fn tolerance(&self) -> f64 {
-        let terms = self.by_head_and_source.values().iter();
-        let terms: f64 = terms.map(|v| f64::from(v.abs())).sum();
-        1e-5 * (terms
-            + self.pre_activation.abs()
-            + self.decoder_bias.abs()
-            + self.encoder_bias.abs())
-    }
-
-    /// Whether the attributions sum to the pre-activation.
-    pub fn sums_up(&self) -> bool {
-        self.residue().abs() <= self.tolerance()
-    }
-}
-
-/// Attributes `feature` at position `at` of a text (BOS first, if the model has one) or of tokens, cut to the model's context.
-pub fn attribute(
-    model: &Model,
-    sae: Autoencoder<'_>,
-    input: &Input,
-    feature: FeatureId,
-    at: usize,
-) -> Result<Attribution> {
-    attribution::attribute(model, sae, input, feature, at)
 }
 
 /// Returns the layer whose `hook_z` the dictionary reads; an error for any other hook or a model whose heads do not fill its width.

@@ -8,7 +8,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::figures::{cosine, jaccard, mean_of_pairs, spread};
 use super::*;
-use crate::ids::{HookPoint, Site};
+use crate::ids::{HookPoint, Site, TokenId};
+use crate::latents::Latents;
+use crate::prompt::Input;
 use crate::sae::{Sae, TopK};
 
 fn random(rows: usize, columns: usize, rng: &mut ChaCha8Rng) -> Matrix {

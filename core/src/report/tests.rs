@@ -56,6 +56,7 @@ fn detail() -> Detail {
         suppressed: vec![effect(8, "</script>", -0.25)],
         logits: Histogram::default(),
         head_shares: vec![0.75, 0.25],
+        ..Detail::default()
     }
 }
 
@@ -77,6 +78,7 @@ fn report() -> Report {
             tokens: 25_500,
             seed: 4,
             version: "0.1.0".to_owned(),
+            attribution: false,
             form: 2,
             unembed: Unembed::Centred,
             features: 1024,

@@ -9,6 +9,7 @@
 //! | losses | normalised squared error; weight · mean over tokens of Σ ReLU(gate) / √variance; the squared error of decoding ReLU(gate) with decoder and bias held fixed |
 //! | other names | SAELens `gated`; dictionary_learning `GatedAutoEncoder`, whose detached decoder this follows |
 
+use super::decision::Limit;
 use super::parts::{Learnt, Penalty};
 use super::rule::{Added, After, Bars, Card, Choose, Numbers, Plan, Rule, Step, Terms, Uses};
 use super::selection::{Selection, Selects};
@@ -41,6 +42,15 @@ impl Selects for Gated {
     fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
         let gates = encode_above(centred, w_enc, b_enc, Bar::All(0.0))?;
         Ok(magnitudes(&gates, b_enc, (&self.b_mag, &self.r_mag)).without_zeros())
+    }
+
+    fn cut_off(&self, _: &[f32], _: usize) -> Option<Limit> {
+        Some(Limit::new(0.0, "a gate is open above it"))
+    }
+
+    fn magnitude(&self, gate: f64, b_enc: f64, feature: usize) -> Option<f64> {
+        let grown = f64::from(self.r_mag[feature]).exp();
+        Some(grown * (gate - b_enc) + f64::from(self.b_mag[feature]))
     }
 
     fn describe(&self) -> String {

@@ -13,6 +13,7 @@
 //! not to z. So entries just below θ contribute to gradients without being active. ε, the first θ and the tanh's slope are in units of √(variance/d), the root mean
 //! square of one coordinate of the activations.
 
+use super::decision::Limit;
 use super::parts::{Learnt, Penalty};
 use super::rule::{Added, After, Bars, Card, Choose, Numbers, Plan, Rule, Terms, Uses};
 use super::selection::{Selection, Selects};
@@ -93,6 +94,11 @@ impl Selects for JumpRelu {
     fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
         let bars: Vec<f32> = self.thresholds.iter().map(|bar| bar.max(0.0)).collect();
         encode_above(centred, w_enc, b_enc, Bar::ByFeature(&bars))
+    }
+
+    fn cut_off(&self, _: &[f32], feature: usize) -> Option<Limit> {
+        let threshold = self.thresholds[feature].max(0.0);
+        Some(Limit::new(threshold, "the feature's threshold"))
     }
 
     fn describe(&self) -> String {

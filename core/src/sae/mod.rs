@@ -3,6 +3,7 @@
 mod batch_topk;
 mod cross_layer;
 mod custom;
+mod decision;
 mod feature_choice;
 mod fingerprint;
 mod fold;
@@ -43,6 +44,7 @@ use crate::latents::Latents;
 
 pub use cross_layer::CrossLayer;
 pub use custom::{Custom, RuleInput, SelectionRule};
+pub use decision::Decision;
 pub use fold::Whitening;
 pub use gated::Gated;
 pub use gradient::GradientValues;

@@ -11,6 +11,7 @@
 //!
 //! Decoder rows have length 1 in the trainer's space, so the L1 term is weighted by ‖w_dec‖ whether or not the rows are kept at length 1.
 
+use super::decision::Limit;
 use super::parts::Penalty;
 use super::rule::{Bars, Card, Choose, Numbers, Plan, Rule, Terms, Uses};
 use super::selection::{Selection, Selects};
@@ -35,6 +36,10 @@ pub struct Relu;
 impl Selects for Relu {
     fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
         encode_above(centred, w_enc, b_enc, Bar::All(0.0))
+    }
+
+    fn cut_off(&self, _: &[f32], _: usize) -> Option<Limit> {
+        Some(Limit::new(0.0, "every positive pre-activation fires"))
     }
 
     fn describe(&self) -> String {

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use super::Variant;
+use super::decision::Limit;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::latents::Latents;
@@ -11,6 +12,14 @@ use crate::latents::Latents;
 pub(super) trait Selects: Debug {
     /// Computes the latents of activations less `b_dec`, `[n, d]`.
     fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents>;
+
+    /// Returns the least pre-activation with which `feature` fires at a token of pre-activations `pre [f]`; none where the rule has none.
+    fn cut_off(&self, pre: &[f32], feature: usize) -> Option<Limit>;
+
+    /// Computes the activation that `feature` gets from an open gate, where a gate and a magnitude are told apart.
+    fn magnitude(&self, _gate: f64, _b_enc: f64, _feature: usize) -> Option<f64> {
+        None
+    }
 
     /// Name with its numbers.
     fn describe(&self) -> String;
@@ -142,6 +151,16 @@ impl Selection {
         b_enc: &[f32],
     ) -> Result<Latents> {
         self.rule().encode(centred, w_enc, b_enc)
+    }
+
+    /// Returns the least pre-activation with which `feature` fires at a token of pre-activations `pre [f]`; none where the rule has none.
+    pub(super) fn cut_off(&self, pre: &[f32], feature: usize) -> Option<Limit> {
+        self.rule().cut_off(pre, feature)
+    }
+
+    /// Computes the activation that `feature` gets from an open gate, where a gate and a magnitude are told apart.
+    pub(super) fn magnitude(&self, gate: f64, b_enc: f64, feature: usize) -> Option<f64> {
+        self.rule().magnitude(gate, b_enc, feature)
     }
 
     /// Returns the rule for pre-activations `factor` times as large.

@@ -9,6 +9,7 @@
 //! | losses | normalised squared error, AuxK/32 by magnitude |
 //! | other names | SAELens `abstopk`; sparsify's old `signed` |
 
+use super::decision::{Limit, kth_largest, ordinal};
 use super::rule::{Card, Choose, Numbers, Plan, Rule, Uses};
 use super::selection::{Selection, Selects};
 use super::variant::Variant;
@@ -35,6 +36,15 @@ pub struct AbsTopK {
 impl Selects for AbsTopK {
     fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
         encode_abs_topk(centred, w_enc, b_enc, self.k)
+    }
+
+    fn cut_off(&self, pre: &[f32], _: usize) -> Option<Limit> {
+        let sizes: Vec<f32> = pre.iter().map(|pre| pre.abs()).collect();
+        let named = format!(
+            "the {} largest of this token's pre-activations in magnitude",
+            ordinal(self.k)
+        );
+        Some(Limit::new(kth_largest(&sizes, self.k)?, named))
     }
 
     fn describe(&self) -> String {

@@ -11,6 +11,7 @@
 //!
 //! Among equal pre-activations the lower feature wins. A token with fewer than `k` positive pre-activations has fewer active features.
 
+use super::decision::Limit;
 use super::rule::{Card, Choose, Finding, Numbers, Plan, Rule, Terms, Uses};
 use super::selection::{Selection, Selects};
 use super::state::Keep;
@@ -50,6 +51,10 @@ pub struct TopK {
 impl Selects for TopK {
     fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
         encode_topk(centred, w_enc, b_enc, self.k)
+    }
+
+    fn cut_off(&self, pre: &[f32], _: usize) -> Option<Limit> {
+        Some(Limit::of_positive(pre, self.k))
     }
 
     fn describe(&self) -> String {

@@ -38,7 +38,7 @@ pub fn build_index<P: AsRef<Path> + ?Sized>(
     let source = Source {
         corpus: text.phrase.clone(),
         fingerprint: text.fingerprint.clone(),
-        seed: 0,
+        ..Source::default()
     };
     let (sae, out) = (sae.autoencoder()?, out.as_ref());
     let built = features::build(model, sae, &text.rows, &source, out, &mut |_| go_on())?;

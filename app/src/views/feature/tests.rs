@@ -64,6 +64,7 @@ fn detail() -> Detail {
             counts: vec![4000, 96],
         },
         head_shares: vec![0.75, 0.25],
+        ..Detail::default()
     }
 }
 

@@ -108,6 +108,12 @@ fn an_attribution_shows_its_sum_and_a_token_can_be_chosen() {
     };
     let values = vec![0.5, -0.25, 0.25, 0.5];
     let found = Attribution {
+        feature: FeatureId(0),
+        at: 1,
+        active: true,
+        activation: 0.75,
+        cut_off: Some(0.5),
+        explained: "Explains the pre-activation 0.75.".to_owned(),
         tokens: vec![TokenId(1), TokenId(2)],
         texts: vec!["a".to_owned(), " b".to_owned()],
         by_head_and_source: Matrix::new(2, 2, values).unwrap(),

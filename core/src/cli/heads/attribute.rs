@@ -1,10 +1,10 @@
 //! `umbra heads attribute`: where the pre-activation of a feature at one token comes from, by head and source token.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::{Console, Exit, ModelArgs, SaeArgs, open_both};
 use crate::error::Result;
-use crate::heads::{self, Attribution};
+use crate::heads::attribution::{Attribution, DEFINITIONS, attribute};
 use crate::ids::FeatureId;
 use crate::models::Model;
 use crate::prompt::Input;
@@ -35,8 +35,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let at = args.at.map_or_else(|| last(&model, &args.text), Ok)?;
     let input = Input::Text(args.text.clone());
     let feature = FeatureId(args.feature);
-    let found = heads::attribute(&model, sae.autoencoder()?, &input, feature, at)?;
-    console.answer(&object(&found, feature, at), || table(&found, feature, at))?;
+    let found = attribute(&model, sae.autoencoder()?, &input, feature, at)?;
+    console.answer(&object(&found), || table(&found))?;
     Ok(Exit::Done)
 }
 
@@ -46,11 +46,15 @@ fn last(model: &Model, text: &str) -> Result<usize> {
     Ok(tokens.min(model.config().context).saturating_sub(1))
 }
 
-fn object(found: &Attribution, feature: FeatureId, at: usize) -> Value {
+fn object(found: &Attribution) -> Value {
     let rows: Vec<&[f32]> = found.by_head_and_source.iter_rows().collect();
+    let definitions: Map<String, Value> = DEFINITIONS
+        .iter()
+        .map(|(name, definition)| ((*name).to_owned(), json!(definition)))
+        .collect();
     json!({
-        "feature": feature.0,
-        "at": at,
+        "feature": found.feature.0,
+        "at": found.at,
         "tokens": found.texts,
         "by_head_and_source": rows,
         "by_head": found.by_head(),
@@ -60,17 +64,26 @@ fn object(found: &Attribution, feature: FeatureId, at: usize) -> Value {
         "encoder_bias": found.encoder_bias,
         "residue": found.residue(),
         "tolerance": found.tolerance(),
+        "active": found.active,
+        "activation": found.activation,
+        "cut_off": found.cut_off,
+        "explained": found.explained,
+        "definitions": definitions,
     })
 }
 
-fn table(found: &Attribution, feature: FeatureId, at: usize) -> String {
-    let mut lines = vec![format!(
-        "feature {feature} at token {at} {:?}: pre-activation {:.4}",
-        found.texts[at], found.pre_activation
-    )];
+fn table(found: &Attribution) -> String {
+    let mut lines = vec![
+        format!(
+            "feature {} at token {} {:?}: pre-activation {:.4}",
+            found.feature, found.at, found.texts[found.at], found.pre_activation
+        ),
+        found.explained.clone(),
+        String::new(),
+    ];
     let by_source = found.by_source();
     for (source, (text, value)) in found.texts.iter().zip(by_source).enumerate() {
-        if source <= at {
+        if source <= found.at {
             let text = format!("{text:?}");
             lines.push(format!("{source:>4} {text:<16} {value:>10.4}"));
         }

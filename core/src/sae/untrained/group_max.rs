@@ -1,5 +1,6 @@
 //! GroupMax: the largest pre-activation of each group of features (sparsify `groupmax`).
 
+use super::super::decision::Limit;
 use super::super::selection::Selects;
 use super::super::variant::Variant;
 use super::in_chunks;
@@ -28,6 +29,14 @@ impl Selects for GroupMax {
             }
             Ok(kept)
         })
+    }
+
+    fn cut_off(&self, pre: &[f32], feature: usize) -> Option<Limit> {
+        let group = (pre.len() / self.k.max(1)).max(1);
+        let first = feature / group * group;
+        let of_group = &pre[first..(first + group).min(pre.len())];
+        let most = of_group.iter().copied().fold(0.0, f32::max);
+        Some(Limit::new(most, "the largest of its group, or 0"))
     }
 
     fn describe(&self) -> String {

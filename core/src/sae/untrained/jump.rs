@@ -1,5 +1,6 @@
 //! Thresholds that may be negative (circuit-tracer).
 
+use super::super::decision::Limit;
 use super::super::selection::Selects;
 use super::super::variant::Variant;
 use crate::dims::Matrix;
@@ -18,6 +19,11 @@ impl Selects for Jump {
     fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
         let bar = Bar::ByFeature(&self.thresholds);
         Ok(encode_above(centred, w_enc, b_enc, bar)?.without_zeros())
+    }
+
+    fn cut_off(&self, _: &[f32], feature: usize) -> Option<Limit> {
+        let threshold = self.thresholds[feature];
+        Some(Limit::new(threshold, "the feature's threshold"))
     }
 
     fn describe(&self) -> String {

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::super::decision::Limit;
 use super::super::selection::Selects;
 use super::super::variant::Variant;
 use crate::dims::Matrix;
@@ -34,6 +35,10 @@ impl Selects for Pursuit {
             latents.push_row(&features, &acts);
         }
         Ok(latents)
+    }
+
+    fn cut_off(&self, _: &[f32], _: usize) -> Option<Limit> {
+        None
     }
 
     fn describe(&self) -> String {

@@ -1,5 +1,6 @@
 //! TopK without ReLU (circuit-tracer's TopK).
 
+use super::super::decision::{Limit, kth_largest, ordinal};
 use super::super::selection::Selects;
 use super::super::variant::Variant;
 use crate::dims::Matrix;
@@ -17,6 +18,14 @@ pub struct RawTopK {
 impl Selects for RawTopK {
     fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
         encode_raw_topk(centred, w_enc, b_enc, self.k)
+    }
+
+    fn cut_off(&self, pre: &[f32], _: usize) -> Option<Limit> {
+        let named = format!(
+            "the {} largest of this token's pre-activations",
+            ordinal(self.k)
+        );
+        Some(Limit::new(kth_largest(pre, self.k)?, named))
     }
 
     fn describe(&self) -> String {

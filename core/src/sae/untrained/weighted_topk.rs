@@ -1,5 +1,6 @@
 //! TopK by weighted rank (Llamascopium).
 
+use super::super::decision::{Limit, ordinal};
 use super::super::fold::SAME;
 use super::super::selection::{Selection, Selects};
 use super::super::topk::TopK;
@@ -40,6 +41,18 @@ impl Selects for WeightedTopK {
             }
             Ok(kept)
         })
+    }
+
+    fn cut_off(&self, pre: &[f32], feature: usize) -> Option<Limit> {
+        let weighted = pre.iter().zip(&self.weights);
+        let ranks: Vec<f32> = weighted.map(|(pre, weight)| pre * weight).collect();
+        let least = Limit::of_positive(&ranks, self.k).value;
+        let named = format!(
+            "the {} largest of this token's weighted pre-activations, or 0, over the feature's weight",
+            ordinal(self.k)
+        );
+        let weight = self.weights[feature].max(f32::MIN_POSITIVE);
+        Some(Limit::new(least as f32 / weight, named))
     }
 
     fn describe(&self) -> String {
