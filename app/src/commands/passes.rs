@@ -25,10 +25,12 @@ impl Command {
             Self::Close => context.apply(Event::Passes(Passes::Asked(None))),
             Self::Count(of) => count(context, of),
             Self::Run(id, pass, amount) => {
+                let asked = context.state.passes.asked.as_ref();
+                let no_attribution = asked.is_some_and(|asked| asked.no_attribution);
                 context.apply(Event::Passes(Passes::Asked(None)));
                 match pass {
                     Pass::Evaluation => evaluate(context, id, amount),
-                    Pass::Index => build_index(context, id, amount),
+                    Pass::Index => build_index(context, id, (amount, no_attribution)),
                 }
             }
         }
@@ -176,7 +178,11 @@ fn measured(
     }))
 }
 
-fn build_index(context: &mut Context<'_>, id: DictionaryId, amount: Amount) {
+fn build_index(
+    context: &mut Context<'_>,
+    id: DictionaryId,
+    (amount, no_attribution): (Amount, bool),
+) {
     let work = match work(context, id) {
         Ok(work) => work,
         Err(sentence) => return context.fail(sentence),
@@ -201,6 +207,7 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId, amount: Amount) {
                 corpus: text.phrase,
                 fingerprint: text.fingerprint,
                 seed: 0,
+                no_attribution,
             };
             let (model, sae) = (&work.pair.model, &work.pair.sae);
             let at_once = features::tokens_at_once(sae, &text.rows);

@@ -78,6 +78,7 @@ fn content_ui(
     let available = state.passes.tokens(&of).cloned().unwrap_or_default();
     text_ui(ui, &source, &available);
     let amount = amount_ui(ui, asked, &available, commands);
+    sources_ui(ui, asked, dictionary, commands);
     expected_ui(ui, state, asked, (&amount, &available));
     replaced_ui(ui, asked.pass, dictionary, &available);
     amount.ok()
@@ -182,6 +183,27 @@ fn amount_ui(
         commands.send(Command::Answer(answer.clone()));
     }
     answer.amount()
+}
+
+/// Draws whether an index of heads' mixed values keeps where its strongest examples come from.
+fn sources_ui(ui: &mut Ui, asked: &Asked, dictionary: &Dictionary, commands: &mut Commands) {
+    let of_heads = dictionary.hook().is_some_and(|hook| hook.is_z());
+    if asked.pass != Pass::Index || !of_heads {
+        return;
+    }
+    let mut kept = !asked.no_attribution;
+    row("Sources").ui(ui, |ui, _| {
+        ui.checkbox(
+            &mut kept,
+            "Attribute the strongest examples to source tokens and heads",
+        )
+        .on_hover_text("Takes a second pass over their rows, up to as long as the first")
+    });
+    if kept == asked.no_attribution {
+        let mut answer = asked.clone();
+        answer.no_attribution = !kept;
+        commands.send(Command::Answer(answer));
+    }
 }
 
 /// Says how long the pass is expected to take, or that this is not known.
@@ -352,6 +374,35 @@ mod tests {
         assert!(kept.device.starts_with("CPU"), "{kept:?}");
         let (harness, _) = asked(desk);
         harness.get_by_label_contains("tokens/s as in the last evaluation of resid-2");
+    }
+
+    #[test]
+    fn an_index_of_heads_keeps_sources_unless_a_person_leaves_them_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut harness, id) = asked(testing::demo(folder.path()));
+        let label = "Attribute the strongest examples to source tokens and heads";
+        assert!(harness.query_by_label(label).is_none(), "an evaluation");
+        harness
+            .state_mut()
+            .desk
+            .run(dictionary::Command::BuildIndex(id));
+        Window::settle(&mut harness);
+        assert!(harness.query_by_label(label).is_none(), "no heads there");
+        let mut all = harness.state_mut().desk.state.catalogue.dictionaries.iter();
+        let id = all.find(|d| d.name == "attn-0").unwrap().id;
+        harness
+            .state_mut()
+            .desk
+            .run(dictionary::Command::BuildIndex(id));
+        Window::settle(&mut harness);
+        harness.get_by_label(label).click();
+        Window::settle(&mut harness);
+        let desk = &mut harness.state_mut().desk;
+        let asked = desk.state.passes.asked.as_ref().unwrap();
+        assert!(asked.no_attribution, "{asked:?}");
+        desk.run(Command::Run(id, Pass::Index, Amount::Tokens(2_000)));
+        let index = desk.state.catalogue.get(id).unwrap().index.ready().unwrap();
+        assert!(!index.about.attribution);
     }
 
     #[test]

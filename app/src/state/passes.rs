@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     pub(crate) all: bool,
     /// Number of tokens as typed, read unless all are.
     pub(crate) typed: String,
+    /// Whether an index leaves out the sources of the strongest examples.
+    pub(crate) no_attribution: bool,
 }
 
 impl Asked {
@@ -38,6 +40,7 @@ impl Asked {
             dictionary,
             all: false,
             typed: number::count(pass.default_tokens()),
+            no_attribution: false,
         }
     }
 

@@ -14,8 +14,9 @@ use egui::{
 
 use super::heat_map::{Side, csv};
 use super::meaning::{self, Meaning};
+use super::token_strip::Tint;
 use super::{legend, picture};
-use crate::theme::{Hue, Theme, Tinted, size, space};
+use crate::theme::{Theme, Tinted, size, space};
 
 /// Room for the names of rows.
 const GUTTER: f32 = 92.0;
@@ -60,10 +61,10 @@ pub(crate) struct MatrixMap<'a> {
     pub(crate) values: &'a [f32],
     /// Another number for other values.
     pub(crate) revision: u64,
-    /// Value of the full colour; 0 is the panel's.
+    /// Value of the full colour, in size; 0 is the panel's.
     pub(crate) most: f32,
-    /// Hue of the scale.
-    pub(crate) hue: Hue,
+    /// Colours of the scale, sequential or about 0.
+    pub(crate) tint: Tint,
     /// The chosen row.
     pub(crate) selected: Option<usize>,
     /// Longest side, names not counted.
@@ -242,7 +243,11 @@ impl MatrixMap<'_> {
     }
 
     fn tint(&self, theme: &Theme, value: f32) -> Tinted {
-        theme.tint(self.hue, value / self.most.max(f32::MIN_POSITIVE))
+        let share = value / self.most.max(f32::MIN_POSITIVE);
+        match self.tint {
+            Tint::Sequential(hue) => theme.tint(hue, share),
+            Tint::Diverging => theme.diverging_tint(share),
+        }
     }
 
     fn colour(&self, theme: &Theme, value: f32) -> Color32 {
@@ -286,7 +291,7 @@ impl MatrixMap<'_> {
         }
     }
 
-    /// The seen part as a picture of its size on screen. A pixel that holds many cells shows the largest, so that none is lost between pixels.
+    /// The seen part as a picture of its size on screen. A pixel that holds many cells shows the largest in size, so that none is lost between pixels.
     fn picture(&self, ui: &Ui, id: egui::Id, place: &Place) -> TextureHandle {
         let theme = Theme::from_ui(ui);
         let pixels = place.rect.size() * ui.pixels_per_point();
@@ -321,7 +326,12 @@ impl MatrixMap<'_> {
                     .clone()
                     .flat_map(|row| column.clone().map(move |column| (row, column)));
                 let largest = cells.fold(0.0_f32, |largest, (row, column)| {
-                    largest.max(self.value(row, column))
+                    let value = self.value(row, column);
+                    if value.abs() > largest.abs() {
+                        value
+                    } else {
+                        largest
+                    }
                 });
                 colours.push(self.colour(theme, largest));
             }
@@ -378,7 +388,11 @@ impl MatrixMap<'_> {
         let inset = legend::inset(ui, GUTTER);
         ui.horizontal(|ui| {
             ui.add_space(inset);
-            legend::sequential(ui, self.title, self.hue, f64::from(self.most));
+            let most = f64::from(self.most);
+            match self.tint {
+                Tint::Sequential(hue) => legend::sequential(ui, self.title, hue, most),
+                Tint::Diverging => legend::diverging(ui, self.title, most),
+            };
             if zoom > 1.0 {
                 let words = format!("× {}", super::number::number(f64::from(zoom)));
                 let help = "Double-click the map to show everything";
@@ -448,7 +462,7 @@ impl MatrixMap<'_> {
         for row in 0..rows {
             for column in 0..columns {
                 let value = self.value(row, column);
-                if value / self.most.max(f32::MIN_POSITIVE) < 0.004 {
+                if value.abs() / self.most.max(f32::MIN_POSITIVE) < 0.004 {
                     continue;
                 }
                 let (x, y) = (SIDE + column * CELL, SIDE + row * CELL);
@@ -467,6 +481,15 @@ impl MatrixMap<'_> {
             y - 9,
             SIDE + 16
         ));
+        if self.tint == Tint::Diverging {
+            let least = hex(self.colour(theme, -self.most));
+            let above = y - 12;
+            lines.push(format!(
+                r#"<rect x="{SIDE}" y="{}" width="10" height="10" fill="{least}"/><text x="{}" y="{above}">{title} −{most}</text>"#,
+                above - 9,
+                SIDE + 16
+            ));
+        }
         lines.push("</svg>\n".to_owned());
         lines.join("\n")
     }

@@ -414,13 +414,13 @@ fn the_strongest_examples_have_their_sources_and_the_heads_their_shares() {
 fn attribution_is_left_out_on_request_and_where_heads_are_not_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("without");
-    let sae = sae(Z);
+    let of_heads = sae(Z);
     let source = Source {
         no_attribution: true,
         ..source(0)
     };
     let mut on = |_| Flow::Continue(());
-    let of = sae.autoencoder().unwrap();
+    let of = of_heads.autoencoder().unwrap();
     let done = build(model(), of, &rows(), &source, &path, &mut on);
     assert!(!done.unwrap().is_stopped());
     let without = Index::open(&path).unwrap();
@@ -441,7 +441,7 @@ fn attribution_is_left_out_on_request_and_where_heads_are_not_told_apart() {
         }
     };
     assert_eq!(bare(&with), bare(&without));
-    let residual = super::tests::sae("blocks.1.hook_resid_post");
+    let residual = sae("blocks.1.hook_resid_post");
     let of = residual.autoencoder().unwrap();
     let refused = sources(model(), of, FeatureId(0), &[])
         .unwrap_err()

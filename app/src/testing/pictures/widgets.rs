@@ -310,7 +310,7 @@ fn attention(ui: &mut Ui, names: &[String], name: &str) {
         values: &values,
         revision: many as u64,
         most: 1.0,
-        hue: Hue::Model,
+        tint: Tint::Sequential(Hue::Model),
         selected: Some(many / 2),
         side: 260.0,
         definition: "Share of the attention",

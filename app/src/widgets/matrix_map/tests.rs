@@ -3,6 +3,7 @@
 use egui_kittest::kittest::Queryable as _;
 
 use super::*;
+use crate::theme::Hue;
 
 struct Stage {
     side: usize,
@@ -48,7 +49,7 @@ fn map<'a>(names: &'a [String], values: &'a [f32]) -> MatrixMap<'a> {
         values,
         revision: 1,
         most: values.len() as f32,
-        hue: Hue::Model,
+        tint: Tint::Sequential(Hue::Model),
         selected: None,
         side: 240.0,
         definition: "Share of the attention",
@@ -156,4 +157,24 @@ fn csv_and_svg_hold_every_value_that_is_seen() {
     let cells = svg.matches("width=\"13\"").count();
     assert_eq!(cells, 3, "0 is the ground: {svg}");
     assert!(svg.contains("&lt;b&gt;") && svg.contains("weight 1.00") && svg.ends_with("</svg>\n"));
+}
+
+#[test]
+fn a_diverging_map_shows_what_is_below_0_in_the_other_colour() {
+    let names = ["a".to_owned(), "b".to_owned()];
+    let values = [0.5, -0.5, 0.0, 0.25];
+    let map = MatrixMap {
+        most: 0.5,
+        tint: Tint::Diverging,
+        ..map(&names, &values)
+    };
+    for dark in [true, false] {
+        let theme = Theme::which(dark);
+        assert_eq!(map.colour(theme, 0.5), theme.diverging_tint(1.0).fill);
+        assert_eq!(map.colour(theme, -0.5), theme.diverging_tint(-1.0).fill);
+        assert_ne!(map.colour(theme, 0.5), map.colour(theme, -0.5));
+    }
+    let svg = map.svg(Theme::which(false));
+    assert_eq!(svg.matches("width=\"13\"").count(), 3, "{svg}");
+    assert!(svg.contains("weight −0.500"), "{svg}");
 }

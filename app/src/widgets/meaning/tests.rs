@@ -16,7 +16,7 @@ use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
 use crate::widgets::to_save::{self, ToSave};
 use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
-use crate::widgets::token_strip::TokenStrip;
+use crate::widgets::token_strip::{Tint, TokenStrip};
 use crate::widgets::{csv, staged};
 
 /// Draws a plot.
@@ -108,7 +108,7 @@ const CASES: [Case; 9] = [
                 values: &[1.0, 0.0, 0.25, 0.75],
                 revision: 1,
                 most: 1.0,
-                hue: Hue::Model,
+                tint: Tint::Sequential(Hue::Model),
                 selected: None,
                 side: 200.0,
                 definition: DEFINITION,

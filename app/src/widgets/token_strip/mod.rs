@@ -59,6 +59,9 @@ impl Scale {
     }
 }
 
+/// Least share of a source that is underlined.
+const SOURCE: f32 = 0.1;
+
 /// Part of a longer text on a single line: whole tokens, and `…` at the ends that are cut.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
@@ -113,6 +116,7 @@ pub(crate) struct TokenStrip<'a> {
     tint: Tint,
     selected: Option<RangeInclusive<usize>>,
     peak: Option<usize>,
+    sources: &'a [f32],
     one_line: bool,
     card: Option<&'a mut Card<'a>>,
     definition: Option<&'a str>,
@@ -146,6 +150,7 @@ impl<'a> TokenStrip<'a> {
             tint: Tint::Sequential(Hue::Activation),
             selected: None,
             peak: None,
+            sources: &[],
             one_line: false,
             card: None,
             definition: None,
@@ -203,6 +208,13 @@ impl<'a> TokenStrip<'a> {
     #[must_use]
     pub(crate) fn peak(mut self, peak: usize) -> Self {
         self.peak = Some(peak);
+        self
+    }
+
+    /// Underlines tokens in the model's hue by their share (0 to 1) in what is explained; those below a tenth are left alone.
+    #[must_use]
+    pub(crate) fn sources(mut self, shares: &'a [f32]) -> Self {
+        self.sources = shares;
         self
     }
 
@@ -475,9 +487,19 @@ impl<'a> TokenStrip<'a> {
             let stroke = Stroke::new(2.0, inks.faint);
             painter.hline(inner.x_range().shrink(2.0), y, stroke);
         }
-        if self.peak == Some(piece.token) {
+        let is_peak = self.peak == Some(piece.token);
+        if is_peak {
             let stroke = Stroke::new(2.0, theme.ink.secondary);
             painter.hline(inner.x_range().shrink(2.0), inner.bottom(), stroke);
+        }
+        let source = self.sources.get(piece.token).copied().unwrap_or(0.0);
+        if source >= SOURCE {
+            // Above the line of the explained token, which may be its own source.
+            let up = if is_peak { 3.0 } else { 0.0 };
+            let thick = 1.5 + 2.0 * source.min(1.0);
+            let stroke = Stroke::new(thick, theme.hue(Hue::Model));
+            let y = inner.bottom() - up;
+            painter.hline(inner.x_range().shrink(2.0), y, stroke);
         }
         let outline = if self.is_selected(piece.token) {
             Some(Stroke::new(1.5, theme.ink.primary))

@@ -18,7 +18,7 @@ use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::heat_map::{Cell, HeatMap, Side};
 use crate::widgets::matrix_map::MatrixMap;
-use crate::widgets::token_strip::TokenStrip;
+use crate::widgets::token_strip::{Tint, TokenStrip};
 use crate::widgets::{legend, number, picture};
 
 /// Width from which heads and text stand left, the pattern and its numbers right.
@@ -227,7 +227,7 @@ impl AttentionSide {
             values: patterns.of(head),
             revision: Arc::as_ptr(patterns) as u64 + u64::from(head.0),
             most: 1.0,
-            hue: Hue::Model,
+            tint: Tint::Sequential(Hue::Model),
             selected: state.selection.token,
             side: (self.height - AROUND).clamp(PATTERN / 2.0, PATTERN),
             definition: WEIGHT,
