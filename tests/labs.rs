@@ -165,7 +165,7 @@ fn heads_have_ten_features_and_attributions_sum_up() {
     let found = run(&["heads", "attribute", "--text", TEXT, "--feature", "3"]);
     has_keys(
         &found,
-        "feature at tokens by_head_and_source by_head by_source pre_activation decoder_bias encoder_bias residue tolerance active activation cut_off explained definitions",
+        "feature at tokens by_head_and_source by_head by_source pre_activation decoder_bias encoder_bias residue tolerance active activation cut_off below_cut_off explained definitions",
     );
     let sum = |key: &str| -> f64 {
         found[key]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use umbra_core::features::{Index, Words};
+use umbra_core::features::{self as index, Index, Place, Sources, Words};
 use umbra_core::ids::FeatureId;
+use umbra_core::workbench::pair::Pair;
 
 use super::context::Context;
 use crate::jobs::Worker;
@@ -29,6 +30,7 @@ impl Command {
             Self::LoadTable => load_table(context),
             Self::ShowPage(feature) => show_page(context, feature),
             Self::Detail(feature) => load_detail(context, feature),
+            Self::Sources(feature) => compute_sources(context, feature),
             Self::Previews(id, features) => load_previews(context, id, features),
             Self::LabelAll { features, text } => label_all(context, features, text.trim()),
             Self::Search(seeker, query) => ask(context, seeker, query),
@@ -136,6 +138,40 @@ fn show_page(context: &mut Context<'_>, feature: FeatureId) {
                 let nearest = sae.nearest(feature, NEIGHBOURS);
                 worker.send(event(Load::Ready(Arc::new(nearest))));
             }
+            Ok(())
+        },
+    );
+}
+
+/// Attributes the examples for which the index has no sources, each in its whole row.
+fn compute_sources(context: &mut Context<'_>, feature: FeatureId) {
+    let state = &context.state;
+    let of = state.dictionary().and_then(|d| {
+        let index = state.index_of(d.id)?.path.clone();
+        Some((d.id, index, state.pair(d.id)?.clone()))
+    });
+    let Some((id, path, Pair { model, sae, .. })) = of else {
+        return;
+    };
+    let event = move |load| Event::Features(features::Event::Sources(id, feature, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_quiet(
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let index = Index::open(&path)?;
+            let detail = index.detail(feature)?;
+            let known = detail.sources.len();
+            let mut places: Vec<Place> = Vec::new();
+            let mut passages = Vec::new();
+            for example in detail.examples().skip(known) {
+                if let Some(place) = example.place.filter(|place| !places.contains(place)) {
+                    places.push(place);
+                    passages.push(index.passage(example)?);
+                }
+            }
+            let found = index::sources(&model, sae.autoencoder()?, feature, &passages)?;
+            let found: Vec<(Place, Sources)> = places.into_iter().zip(found).collect();
+            worker.send(event(Load::Ready(Arc::new(found))));
             Ok(())
         },
     );

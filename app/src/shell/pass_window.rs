@@ -1,6 +1,7 @@
 //! The question before an evaluation or an index: how much held-out text it reads, and how long that is expected to take.
 
 use egui::{Align2, Id, Key, Label, Modifiers, Role, TextEdit, Ui, WidgetInfo};
+use umbra_core::ids::HookPoint;
 use umbra_core::workbench::passes::{self, Amount, Pass};
 
 use crate::state::catalogue::Dictionary;
@@ -187,7 +188,7 @@ fn amount_ui(
 
 /// Draws whether an index of heads' mixed values keeps where its strongest examples come from.
 fn sources_ui(ui: &mut Ui, asked: &Asked, dictionary: &Dictionary, commands: &mut Commands) {
-    let of_heads = dictionary.hook().is_some_and(|hook| hook.is_z());
+    let of_heads = dictionary.hook().is_some_and(HookPoint::is_z);
     if asked.pass != Pass::Index || !of_heads {
         return;
     }

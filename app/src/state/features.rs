@@ -7,7 +7,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use umbra_core::features::{Detail, Hit, Preview, Words};
+use umbra_core::features::{Detail, Hit, Place, Preview, Sources, Words};
 use umbra_core::ids::FeatureId;
 
 use super::catalogue::{DictionaryId, LoadedIndex};
@@ -25,6 +25,9 @@ pub(crate) type Key = (DictionaryId, FeatureId);
 
 /// Features by decreasing cosine of their decoder rows.
 pub(crate) type Neighbours = Arc<Vec<(FeatureId, f32)>>;
+
+/// Sources of examples, by the place of the example.
+pub(crate) type SourcesByPlace = Arc<Vec<(Place, Sources)>>;
 
 /// Values by feature, the latest kept.
 #[derive(Debug)]
@@ -95,6 +98,7 @@ pub(crate) struct FeaturesState {
     pub(crate) previews: Previews,
     details: Kept<Arc<Detail>>,
     neighbours: Kept<Neighbours>,
+    sources: Kept<SourcesByPlace>,
 }
 
 impl FeaturesState {
@@ -142,6 +146,16 @@ impl FeaturesState {
         kept.unwrap_or(&Load::Absent)
     }
 
+    /// The sources of those examples for which the index has none, if a person asked for them.
+    pub(crate) fn sources(
+        &self,
+        dictionary: DictionaryId,
+        feature: FeatureId,
+    ) -> &Load<SourcesByPlace> {
+        let kept = self.sources.by_feature.get(&(dictionary, feature));
+        kept.unwrap_or(&Load::Absent)
+    }
+
     /// The table, if it is of `dictionary`.
     pub(crate) fn table_for(&self, dictionary: DictionaryId) -> Option<&Arc<Table>> {
         self.table
@@ -163,6 +177,8 @@ pub(crate) enum Event {
     Detail(DictionaryId, FeatureId, Load<Arc<Detail>>),
     /// The neighbours of a feature are asked for, arrived or failed.
     Neighbours(DictionaryId, FeatureId, Load<Neighbours>),
+    /// The sources of a feature's examples are being computed, arrived or failed.
+    Sources(DictionaryId, FeatureId, Load<SourcesByPlace>),
     /// A job reads previews.
     PreviewsAsked,
     /// Previews of these features arrived; none: the index cannot be read.
@@ -217,6 +233,9 @@ impl FeaturesState {
             }
             Event::Neighbours(dictionary, feature, load) => {
                 features.neighbours.set((dictionary, feature), load);
+            }
+            Event::Sources(dictionary, feature, load) => {
+                features.sources.set((dictionary, feature), load);
             }
             Event::PreviewsAsked => features.previews.reading = true,
             Event::Previews(dictionary, of, found) => features.previews.set(dictionary, &of, found),

@@ -325,15 +325,8 @@ impl MatrixMap<'_> {
                 let cells = row
                     .clone()
                     .flat_map(|row| column.clone().map(move |column| (row, column)));
-                let largest = cells.fold(0.0_f32, |largest, (row, column)| {
-                    let value = self.value(row, column);
-                    if value.abs() > largest.abs() {
-                        value
-                    } else {
-                        largest
-                    }
-                });
-                colours.push(self.colour(theme, largest));
+                let values = cells.map(|(row, column)| self.value(row, column));
+                colours.push(self.colour(theme, values.fold(0.0, larger)));
             }
         }
         let image = ColorImage::new(size, colours);
@@ -493,6 +486,11 @@ impl MatrixMap<'_> {
         lines.push("</svg>\n".to_owned());
         lines.join("\n")
     }
+}
+
+/// Returns the larger in size of two values, the first of equals.
+fn larger(a: f32, b: f32) -> f32 {
+    if b.abs() > a.abs() { b } else { a }
 }
 
 fn escaped(text: &str) -> String {

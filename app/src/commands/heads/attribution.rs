@@ -9,8 +9,9 @@ use umbra_core::workbench::pair::Pair;
 use crate::commands::context::Context;
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::Event as Heads;
-use crate::state::heads::attribution::{Event as Attribution, Key};
+use crate::state::heads::attribution::{Event as Attribution, Key, Read};
 use crate::state::requests::heads::attribution::Command;
+use crate::state::requests::navigation;
 use crate::state::{Event, Load};
 
 impl Command {
@@ -19,6 +20,10 @@ impl Command {
         match self {
             Self::Read(id, input) => read(context, id, input),
             Self::Attribute(key) => attribute(context, key),
+            Self::Choose(key) => choose(context, key),
+            Self::All(all) => {
+                context.apply(Event::Heads(Heads::Attribution(Attribution::All(all))));
+            }
         }
     }
 }
@@ -35,10 +40,23 @@ fn read(context: &mut Context<'_>, id: DictionaryId, input: Input) {
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
             let reading = prompt::read_input(&model, sae.autoencoder()?, &of.1, 1)?;
-            worker.send(event(of, Load::Ready(Arc::new(reading))));
+            let read = Arc::new(Read::new(reading));
+            worker.send(event(of, Load::Ready(read)));
             Ok(())
         },
     );
+}
+
+fn choose(context: &mut Context<'_>, key: Key) {
+    let (dictionary, feature, at) = (key.dictionary, key.feature, key.at);
+    context.apply(Event::Heads(Heads::Attribution(Attribution::Chosen(key))));
+    for select in [
+        navigation::Command::FollowDictionary(dictionary),
+        navigation::Command::SelectFeature(Some(feature)),
+        navigation::Command::SelectToken(Some(at)),
+    ] {
+        context.commands.send(select);
+    }
 }
 
 fn attribute(context: &mut Context<'_>, key: Key) {

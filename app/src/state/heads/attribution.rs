@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use umbra_core::heads::Attribution;
+use umbra_core::heads::{Attribution, Firing, firing};
 use umbra_core::ids::FeatureId;
 use umbra_core::prompt::{Input, Reading};
 
@@ -22,13 +22,33 @@ pub(crate) struct Key {
     pub(crate) at: usize,
 }
 
+/// A sentence as a dictionary reads it.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// Tokens and features.
+    pub(crate) reading: Reading,
+    /// Features that fire on it, strongest first.
+    pub(crate) firing: Vec<Firing>,
+}
+
+impl Read {
+    pub(crate) fn new(reading: Reading) -> Self {
+        let firing = firing((&reading.latents, &reading.counts), None, None);
+        Self { reading, firing }
+    }
+}
+
 /// Facts of the panel.
 #[derive(Debug, Default)]
 pub(crate) struct AttributionState {
     /// Dictionary and sentence of the reading requested last.
     pub(crate) reading_of: Option<(DictionaryId, Input)>,
     /// The sentence as that dictionary reads it, whether or not it is in use.
-    pub(crate) reading: Load<Arc<Reading>>,
+    pub(crate) reading: Load<Arc<Read>>,
+    /// What a person chose in the panel, shown even where the feature is silent.
+    pub(crate) chosen: Option<Key>,
+    /// Whether all features that fire are listed, not those of the head alone.
+    pub(crate) all: bool,
     /// The attribution requested last.
     pub(crate) of: Option<Key>,
     /// The attribution.
@@ -39,9 +59,13 @@ pub(crate) struct AttributionState {
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A sentence is being read with a dictionary, was or could not be.
-    Reading((DictionaryId, Input), Load<Arc<Reading>>),
+    Reading((DictionaryId, Input), Load<Arc<Read>>),
     /// An attribution is being computed, arrived or failed.
     Attribution(Key, Load<Arc<Attribution>>),
+    /// A person chose what is explained.
+    Chosen(Key),
+    /// Whether all features that fire are listed.
+    All(bool),
 }
 
 impl AttributionState {
@@ -56,6 +80,8 @@ impl AttributionState {
                     self.reading = load;
                 }
             }
+            Event::Chosen(key) => self.chosen = Some(key),
+            Event::All(all) => self.all = all,
             Event::Attribution(of, load) => {
                 if load.is_loading() {
                     self.of = Some(of.clone());

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     ShowPage(FeatureId),
     /// Read a feature's details for a hover card.
     Detail(FeatureId),
+    /// Compute the sources of those examples of a feature of the selected dictionary for which the index has none.
+    Sources(FeatureId),
     /// Read what lists show of these features.
     Previews(DictionaryId, Vec<FeatureId>),
     /// Give these features of the selected dictionary one label.

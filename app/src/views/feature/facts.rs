@@ -9,7 +9,7 @@ use crate::state::requests::{Commands, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
-use crate::widgets::bars::{Bar, Bars, Fill};
+use crate::widgets::bars::{Bar, Bars, BarsReply, Fill};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::number::{count, number, percent, signed};
@@ -125,6 +125,12 @@ pub(super) fn heads_ui(ui: &mut Ui, detail: &Detail, state: &AppState, commands:
         .clickable()
         .label_width(60.0)
         .show(ui);
+    let attributed = attributed_ui(ui, detail);
+    let reply = if attributed == BarsReply::default() {
+        reply
+    } else {
+        attributed
+    };
     let layer = state.dictionary().and_then(|d| d.hook()?.layer());
     if let (Some(head), Some(layer)) = (reply.clicked.or(reply.beside), layer) {
         commands.send(navigation::Command::SelectHead(layer, Head::from(head)));
@@ -135,6 +141,28 @@ pub(super) fn heads_ui(ui: &mut Ui, detail: &Detail, state: &AppState, commands:
         };
         commands.send(go);
     }
+}
+
+/// Shares of the heads in the attribution of the strongest examples, where the index has them.
+fn attributed_ui(ui: &mut Ui, detail: &Detail) -> BarsReply {
+    if detail.head_attribution.is_empty() {
+        return BarsReply::default();
+    }
+    ui.add_space(space::CONTROL);
+    let help = "Share of each head in the sum over the strongest examples of the size of what it adds to the pre-activation; the shares sum to 1. Click to open the head.";
+    ui.label(caption("By attribution at the strongest examples"))
+        .on_hover_text(help);
+    let shares = detail.head_attribution.iter().enumerate();
+    let bar = |(head, share): (usize, &f32)| {
+        let share = f64::from(*share);
+        Bar::new(format!("head {head}"), share).text(percent(share))
+    };
+    let bars: Vec<Bar> = shares.map(bar).collect();
+    Bars::new("Head shares by attribution", &bars, Fill::Hue(Hue::Model))
+        .clickable()
+        .label_width(60.0)
+        .definition(help)
+        .show(ui)
 }
 
 /// The nearest features by decoder cosine.

@@ -17,7 +17,7 @@ use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, vec2};
 use umbra_core::features::Detail;
 use umbra_core::ids::FeatureId;
 
-use self::examples::Examples;
+use self::examples::{Examples, Found};
 use self::label::LabelEditor;
 use self::steer::Trial;
 use super::missing::{foreign_index_ui, misfit_ui};
@@ -155,7 +155,7 @@ impl FeatureView {
     fn single_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
         let detail = page.detail.filter(|detail| !detail.top.is_empty());
         match detail {
-            Some(detail) => self.examples.few_ui(ui, detail, commands),
+            Some(detail) => self.examples.few_ui(ui, Found::new(page, detail), commands),
             None => unknown_ui(ui, page, commands),
         }
         ui.add_space(space::GROUP);
@@ -163,13 +163,14 @@ impl FeatureView {
         facts_ui(ui, page, commands);
         if let Some(detail) = detail {
             ui.add_space(space::GROUP);
-            self.examples.intervals_ui(ui, detail, commands);
+            let found = Found::new(page, detail);
+            self.examples.intervals_ui(ui, found, commands);
         }
     }
 
     fn examples_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
         match page.detail.filter(|detail| !detail.top.is_empty()) {
-            Some(detail) => self.examples.ui(ui, detail, commands),
+            Some(detail) => self.examples.ui(ui, Found::new(page, detail), commands),
             None => unknown_ui(ui, page, commands),
         }
     }

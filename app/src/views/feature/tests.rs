@@ -5,7 +5,9 @@ use std::sync::Arc;
 use egui::Key;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use umbra_core::features::{Detail, Example, Histogram, Interval, Place, Summary, TokenEffect};
+use umbra_core::features::{
+    Detail, Example, Histogram, Interval, Place, SourceToken, Sources, Summary, TokenEffect,
+};
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 use umbra_core::steer::What;
 
@@ -430,4 +432,144 @@ fn a_label_is_written_in_two_actions_and_kept_on_leaving() {
     assert!(actions <= 2);
     let state = &harness.state().desk.state;
     assert_eq!(state.label(FeatureId(1943)), Some("comparisons with more"));
+}
+
+/// The page of a feature whose strongest examples come from the token before the marked one, and the first from far before its window.
+fn attributed() -> Detail {
+    let near = Sources {
+        window: vec![2.0, -0.5, 0.0, 0.0],
+        before: vec![],
+        sum: 1.5,
+    };
+    let mut detail = detail();
+    detail.sources = vec![near; detail.top.len()];
+    detail.sources[0].before = vec![SourceToken {
+        position: 4,
+        id: TokenId(8),
+        text: " castle".to_owned(),
+        value: 2.5,
+    }];
+    detail.head_attribution = vec![0.375, 0.625];
+    detail
+}
+
+/// A page that may attribute: the model is open and fits.
+fn ready(detail: Detail) -> AppState {
+    let mut state = testing::with_model();
+    let (id, feature) = (DictionaryId(0), FeatureId(5));
+    state.apply(Event::Selection(selection::Event::Feature(Some(feature))));
+    let detail = Load::Ready(Arc::new(detail));
+    state.apply(Event::Features(area::Event::Detail(id, feature, detail)));
+    state
+}
+
+fn drawn(state: AppState) -> Harness<'static, Stage> {
+    let mut harness = testing::harness(ViewId::Feature, state);
+    harness.set_size(egui::vec2(1200.0, 2400.0));
+    harness.run();
+    harness
+}
+
+#[test]
+fn sources_of_the_index_are_named_at_once_and_can_be_hidden() {
+    let mut harness = drawn(ready(attributed()));
+    harness.get_by_label("← “ castle”, 17 tokens back, +2.50");
+    let near = "← “ the”, the token before, +2.00";
+    assert_eq!(
+        harness.get_all_by_label(near).count(),
+        9,
+        "the others shown"
+    );
+    harness.get_by_label("head 1, 62.5\u{202F}%");
+    let asked = |command: &Command| *command == features::Command::Sources(FeatureId(5)).into();
+    assert!(!taken(&mut harness).iter().any(asked), "the index has them");
+    harness.get_by_label("Sources").click();
+    harness.run();
+    assert!(harness.query_by_label_contains("←").is_none());
+    harness.get_by_label("Sources").click();
+    harness.run();
+    // A person wants them: those of the intervals are computed too.
+    assert!(taken(&mut harness).iter().any(asked));
+    let event = |load| {
+        let event = area::Event::Sources(DictionaryId(0), FeatureId(5), load);
+        Event::Features(event)
+    };
+    harness.state_mut().state.apply(event(Load::Loading));
+    harness.run();
+    harness.get_by_label("Attributing the examples…");
+    let place = Place {
+        row: 3,
+        position: 21,
+    };
+    let own = Sources {
+        window: vec![0.25, 3.0, 0.0, 0.0],
+        ..Sources::default()
+    };
+    let found = Load::Ready(Arc::new(vec![(place, own)]));
+    harness.state_mut().state.apply(event(found));
+    harness.run();
+    harness.get_by_label("← itself +3.00");
+    assert!(
+        harness
+            .query_by_label("Attributing the examples…")
+            .is_none()
+    );
+}
+
+#[test]
+fn an_index_without_sources_gets_them_on_request_and_other_dictionaries_none() {
+    let mut harness = drawn(ready(detail()));
+    assert!(harness.query_by_label_contains("←").is_none());
+    let asked = |command: &Command| *command == features::Command::Sources(FeatureId(5)).into();
+    assert!(!taken(&mut harness).iter().any(asked));
+    harness.get_by_label("Sources").click();
+    harness.run();
+    assert!(taken(&mut harness).iter().any(asked));
+    let why = Load::Failed("there is no model".to_owned());
+    let event = area::Event::Sources(DictionaryId(0), FeatureId(5), why);
+    harness.state_mut().state.apply(Event::Features(event));
+    harness.run();
+    harness.get_by_label_contains("Could not attribute the examples");
+    let residual = Detail {
+        head_shares: vec![],
+        ..detail()
+    };
+    let harness = drawn(ready(residual));
+    assert!(harness.query_by_label("Sources").is_none());
+}
+
+/// The strongest examples of the demo's own index, attributed by the command, as the index of a dictionary of heads has them or would.
+#[test]
+fn the_command_attributes_the_examples_that_the_index_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(folder.path());
+    let attn = desk.state.catalogue.dictionaries.iter();
+    let id = attn.clone().find(|d| d.name == "attn-1").unwrap().id;
+    desk.run(navigation::Command::SelectDictionary(id));
+    let feature = FeatureId(7);
+    desk.run(navigation::Command::SelectFeature(Some(feature)));
+    desk.run(features::Command::ShowPage(feature));
+    let detail = Arc::clone(desk.state.features.detail(id, feature).ready().unwrap());
+    desk.run(features::Command::Sources(feature));
+    let found = desk.state.features.sources(id, feature);
+    let found = Arc::clone(found.ready().unwrap_or_else(|| panic!("{found:?}")));
+    let lacking: Vec<&Example> = detail.examples().skip(detail.sources.len()).collect();
+    assert!(!lacking.is_empty());
+    let (sae, model) = {
+        let pair = desk.state.pair(id).unwrap();
+        (Arc::clone(&pair.sae), Arc::clone(&pair.model))
+    };
+    assert!(model.config().heads > 1);
+    let (through, b_enc) = sae.bias_terms(feature);
+    for example in lacking {
+        let place = example.place.unwrap();
+        let (_, sources) = found.iter().find(|(of, _)| *of == place).unwrap();
+        // The parts sum to the activation and its bias terms; the index keeps activations to a 65,535th.
+        let want = f64::from(example.act()) + through - b_enc;
+        assert!(
+            (f64::from(sources.sum) - want).abs() < 2e-3,
+            "{sources:?} {want}"
+        );
+        assert_eq!(sources.window.len(), example.tokens.len());
+    }
 }

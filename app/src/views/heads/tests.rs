@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable as _;
-use umbra_core::dims::Matrix;
-use umbra_core::heads::{Among, Attribution, HeadFigures};
-use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
-use umbra_core::prompt::Input;
+use umbra_core::heads::{Among, HeadFigures};
+use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site};
 
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::Event as Heads;
-use crate::state::heads::attribution::{self, Key};
 use crate::state::heads::features;
 use crate::state::heads::step::{Shown, Step, Tab};
 use crate::state::requests::{heads, navigation, training};
@@ -93,46 +90,6 @@ fn the_colouring_is_toggled_and_asks_for_an_index_where_it_needs_one() {
     // The button and the scale: without an index no head has this figure.
     assert_eq!(harness.get_all_by_label("Jaccard index").count(), 2);
     harness.get_by_label("Build the index of z0…");
-}
-
-#[test]
-fn an_attribution_shows_its_sum_and_a_token_can_be_chosen() {
-    let mut state = measured();
-    state.prompt.text = "a b".to_owned();
-    state.selection.token = Some(1);
-    let key = Key {
-        dictionary: ID,
-        feature: FeatureId(0),
-        input: Input::Text("a b".to_owned()),
-        at: 1,
-    };
-    let values = vec![0.5, -0.25, 0.25, 0.5];
-    let found = Attribution {
-        feature: FeatureId(0),
-        at: 1,
-        active: true,
-        activation: 0.75,
-        cut_off: Some(0.5),
-        explained: "Explains the pre-activation 0.75.".to_owned(),
-        tokens: vec![TokenId(1), TokenId(2)],
-        texts: vec!["a".to_owned(), " b".to_owned()],
-        by_head_and_source: Matrix::new(2, 2, values).unwrap(),
-        pre_activation: 0.75,
-        decoder_bias: 0.5,
-        encoder_bias: 0.25,
-    };
-    for load in [Load::Loading, Load::Ready(Arc::new(found))] {
-        let event = attribution::Event::Attribution(key.clone(), load);
-        state.apply(Event::Heads(Heads::Attribution(event)));
-    }
-    show(&mut state, Step::Why);
-    let mut harness = testing::harness(ViewId::Heads, state);
-    harness.get_by_label_contains("adds up, residue 0");
-    harness.get_by_label("Head 1, +0.750");
-    harness.get_by_label("a, token 0").click();
-    harness.run();
-    let sent = harness.state_mut().commands.take();
-    assert_eq!(sent, [navigation::Command::SelectToken(Some(0)).into()]);
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn object(found: &Attribution) -> Value {
         "active": found.active,
         "activation": found.activation,
         "cut_off": found.cut_off,
+        "below_cut_off": found.is_below_cut_off(),
         "explained": found.explained,
         "definitions": definitions,
     })

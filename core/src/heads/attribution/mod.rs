@@ -76,6 +76,12 @@ pub struct Attribution {
 }
 
 impl Attribution {
+    /// Whether the feature is silent because its pre-activation does not exceed the cut-off; a feature with an open gate may be silent for another reason.
+    pub fn is_below_cut_off(&self) -> bool {
+        let cut_off = self.cut_off.unwrap_or(f64::NEG_INFINITY);
+        !self.active && self.pre_activation <= cut_off
+    }
+
     /// Sums over heads, `[t]`.
     pub fn by_source(&self) -> Vec<f64> {
         by_source(&self.by_head_and_source)

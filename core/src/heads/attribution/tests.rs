@@ -254,14 +254,14 @@ fn a_feature_that_lost_the_top_k_is_below_the_cut_off() {
     let (kept, lost) = (ranked[3], ranked[4]);
     assert!(lost.1 > 0.0, "it would fire by ReLU: {ranked:?}");
     let found = tiny.attribute(&sae, lost.0, at);
-    assert!(!found.active && found.activation == 0.0);
+    assert!(!found.active && found.activation == 0.0 && found.is_below_cut_off());
     let near = |found: &Attribution, want: f64| (found.cut_off.unwrap() - want).abs() < NEAR;
     assert!(near(&found, kept.1), "{found:?}");
     for words in ["below the cut-off", "the 4th largest", "silent"] {
         assert!(found.explained.contains(words), "{}", found.explained);
     }
     let found = tiny.attribute(&sae, kept.0, at);
-    assert!(found.active && near(&found, kept.1));
+    assert!(found.active && near(&found, kept.1) && !found.is_below_cut_off());
     assert!(
         found.explained.contains("reaches the cut-off"),
         "{}",

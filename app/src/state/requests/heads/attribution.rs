@@ -12,4 +12,8 @@ pub(crate) enum Command {
     Read(DictionaryId, Input),
     /// Attribute a feature's pre-activation at a token to heads and source tokens.
     Attribute(Key),
+    /// Show the attribution of a feature at a token, even where it is silent, and select both.
+    Choose(Key),
+    /// List all features that fire on the sentence, or those of the head alone.
+    All(bool),
 }

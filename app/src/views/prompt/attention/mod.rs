@@ -186,7 +186,7 @@ impl AttentionSide {
             };
             let reply = TokenStrip::new(name, &patterns.texts)
                 .values(values, most.max(f32::MIN_POSITIVE))
-                .tint(crate::widgets::token_strip::Tint::Sequential(Hue::Model))
+                .tint(Tint::Sequential(Hue::Model))
                 .selected(selected.map(|at| at..=at))
                 .card(&mut card)
                 .show(ui);
