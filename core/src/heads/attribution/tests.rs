@@ -152,6 +152,36 @@ fn the_parts_are_their_definition_and_sum_to_the_pre_activation_in_every_family(
     }
 }
 
+/// Values of SAEDashboard's own calculator, with and without grouped queries.
+#[test]
+fn sources_are_those_of_saedashboard() {
+    for family in ["gpt2", "llama"] {
+        let tiny = Tiny::open(family);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let file = root.join(format!("tests/golden/dfa/{family}.safetensors"));
+        let known = read_tensors(&file).unwrap();
+        let at: Vec<i64> = known["at"].to_vec1().unwrap();
+        let w_enc = Matrix::from_tensor(&known["w_enc"], tiny.width()).unwrap();
+        let dfa: Vec<Vec<f32>> = known["dfa"].to_vec2().unwrap();
+        let mut sae = dictionary(tiny.width(), TopK { k: 4 });
+        for feature in 0..w_enc.rows() {
+            sae.w_enc
+                .row_mut(feature)
+                .copy_from_slice(w_enc.row(feature));
+        }
+        for (feature, (at, want)) in at.iter().zip(&dfa).enumerate() {
+            let found = tiny.attribute(&sae, feature, *at as usize);
+            assert!(want.iter().any(|part| part.abs() > 0.01));
+            for (got, want) in found.by_source().iter().zip(want) {
+                assert!(
+                    (got - f64::from(*want)).abs() < NEAR,
+                    "{family} {feature}: {got} {want}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn the_sum_holds_for_every_rule_and_form_of_input() {
     let tiny = Tiny::open("qwen2");
