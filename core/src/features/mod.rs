@@ -1,5 +1,5 @@
 //! The feature index: one SQLite file with the facts about each feature over a text. One pass over the rows builds it, with memory bounded by the number of
-//! features. It is opened read-only and holds no labels; those belong to the project.
+//! features; a second over the rows of the strongest examples finds their sources, where heads are told apart. It is opened read-only and holds no labels; those belong to the project.
 
 mod belongs;
 mod build;
