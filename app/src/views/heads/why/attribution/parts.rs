@@ -2,10 +2,11 @@
 
 use egui::{Label, Ui};
 use umbra_core::heads::Attribution;
-use umbra_core::ids::{Head, Layer};
+use umbra_core::ids::{Head, HookPoint, Layer};
 
 use super::choose;
 use crate::state::AppState;
+use crate::state::catalogue::Dictionary;
 use crate::state::heads::attribution::Key;
 use crate::state::requests::{Commands, navigation};
 use crate::theme::{Theme, body_strong, caption, mono, space};
@@ -37,8 +38,9 @@ pub(super) fn parts_ui(
     (found, key): (&Attribution, &Key),
     commands: &mut Commands,
 ) {
-    let hook = state.catalogue.get(key.dictionary).and_then(|d| d.hook());
-    let layer = hook.and_then(|hook| hook.layer());
+    let dictionary = state.catalogue.get(key.dictionary);
+    let hook = dictionary.and_then(Dictionary::hook);
+    let layer = hook.and_then(HookPoint::layer);
     let by_source = found.by_source();
     let most = by_source.iter().fold(0.0_f64, |most, v| most.max(v.abs()));
     let most = most.max(f64::MIN_POSITIVE);
