@@ -1,10 +1,13 @@
 //! Survey of heads: `cargo bench -p umbra-core --bench heads`.
 //!
 //! The demo model reads 200,000 tokens of the demo's held-out books. The survey is timed in turn with forward passes over the same rows, in the same chunks on the
-//! same threads, that capture the patterns of all layers: to the logits, and to the last pattern. Medians are compared.
+//! same threads, that capture the patterns of all layers: to the logits, and to the last pattern. Medians are compared. Memory is what the allocator hands out during
+//! a survey beyond what it held before; it must be the same for a quarter of the text.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
@@ -19,6 +22,32 @@ use umbra_core::{Flow, Progress};
 
 const TOKENS: u64 = 200_000;
 const ROUNDS: usize = 5;
+
+/// The system's allocator, counting.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came.
+#[expect(unsafe_code, reason = "an allocator is unsafe to write")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(held, Ordering::Relaxed);
+        // SAFETY: the caller's promise about `layout` is the one asked for here.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the pointer came from `alloc` with this layout, which is the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// Keeps the patterns of the layer that a pass has reached.
 struct Patterns {
@@ -53,6 +82,19 @@ fn captured(model: &Model, rows: &Rows, last: Option<HookPoint>) -> Result<()> {
     })
 }
 
+fn survey_of(model: &Model, rows: &Rows) -> Result<()> {
+    let go_on = &mut |_: Progress| Flow::Continue(());
+    survey::run(model, rows, go_on).map(|_| ())
+}
+
+/// Megabytes that a survey needs beyond what was held before it.
+fn megabytes(model: &Model, rows: &Rows) -> Result<f64> {
+    let before = HELD.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    survey_of(model, rows)?;
+    Ok((PEAK.load(Ordering::Relaxed) - before) as f64 / 1e6)
+}
+
 fn timed(times: &mut Vec<Duration>, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let begun = Instant::now();
     work()?;
@@ -75,10 +117,7 @@ fn main() -> Result<()> {
     captured(&model, &rows, None)?;
     for _ in 0..ROUNDS {
         timed(&mut whole, || captured(&model, &rows, None))?;
-        timed(&mut surveyed, || {
-            let go_on = &mut |_: Progress| Flow::Continue(());
-            survey::run(&model, &rows, go_on).map(|_| ())
-        })?;
+        timed(&mut surveyed, || survey_of(&model, &rows))?;
         timed(&mut short, || captured(&model, &rows, Some(last)))?;
     }
     let (whole, short, surveyed) = (
@@ -86,11 +125,14 @@ fn main() -> Result<()> {
         median(&mut short),
         median(&mut surveyed),
     );
+    let quarter = rows.clone().take(rows.len() / 4);
+    let [few, all] = [megabytes(&model, &quarter)?, megabytes(&model, &rows)?];
     let lines = format!(
         "{} threads, {ROUNDS} rounds, {} tokens, medians in seconds\n\
          forward pass with patterns captured    {whole:7.2}\n\
          survey of all heads                    {surveyed:7.2}  {:.2} of it (1.5 at most)\n\
-         pass to the last pattern               {short:7.2}\n",
+         pass to the last pattern               {short:7.2}\n\
+         memory of the survey                   {all:7.1} MB, of a quarter of the text {few:.1} MB\n",
         rayon::current_num_threads(),
         rows.tokens().len(),
         surveyed / whole,

@@ -67,6 +67,16 @@ pub(super) fn run(
     heads: &mut [HeadRow],
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<CausalAbout>> {
+    let config = model.config();
+    if heads.len() != config.layers * config.heads {
+        let what = format!(
+            "the survey holds {} heads, {} has {}: survey this model first",
+            heads.len(),
+            model.name(),
+            config.layers * config.heads
+        );
+        return Err(Error::setting("survey", what));
+    }
     let sample = rows.spread(settings.rows);
     let model = &*capture::reader(model, &sample)?;
     let chunks = eval::chunks(model, &sample)?;

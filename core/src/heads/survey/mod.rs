@@ -113,7 +113,10 @@ pub fn run(
         return Ok(Ended::STOPPED);
     };
     let mut heads = measured(model, &pass);
-    weights::fill(model, rows, &mut heads)?;
+    let mut go_on = || observe(Progress::rows(rows.len(), rows.len())).is_continue();
+    if !weights::fill(model, rows, &mut heads, &mut go_on)? {
+        return Ok(Ended::STOPPED);
+    }
     if let Some(repeated) = Repeated::new(model) {
         for (row, induction) in heads.iter_mut().zip(repeated.induction(model)?) {
             row.induction_random = Some(induction);
@@ -218,7 +221,11 @@ fn from_sums(sums: &HeadSums, queries: u64, matched: [Matched; 2]) -> HeadRow {
     }
 }
 
-/// Returns the role of a head, or else the behaviour whose mean weight on text is the largest beyond uniform attention.
+/// Smallest weight at which a behaviour other than rest on the first token leads.
+const LEADS: f64 = 0.1;
+
+/// Returns the role of a head, or else the behaviour with the largest mean weight on text, copies beyond uniform attention; the first token only if no other
+/// weight is clear.
 fn leading(row: &HeadRow) -> Behaviour {
     if let Some(role) = role(row) {
         return role;
@@ -231,6 +238,8 @@ fn leading(row: &HeadRow) -> Behaviour {
         Role::FirstToken => row.first,
     };
     let largest = |a: &Behaviour, b: &Behaviour| weight(*a).total_cmp(&weight(*b));
-    let all = Behaviour::ALL.into_iter();
-    all.max_by(largest).unwrap_or(Role::FirstToken)
+    let clear = Behaviour::ALL
+        .into_iter()
+        .filter(|behaviour| *behaviour != Role::FirstToken && weight(*behaviour) >= LEADS);
+    clear.max_by(largest).unwrap_or(Role::FirstToken)
 }

@@ -151,7 +151,7 @@ pub const FIGURES: [Figure; COUNT] = [
     ),
     figure(
         ("induction_excess", "Induction beyond uniform", Unit::Signed),
-        "induction minus the weight that uniform attention puts on the same sources: the number of sources over the number of visible tokens",
+        "induction minus the weight that uniform attention puts on the same sources: the number of sources over the number of tokens up to the query",
         |row| row.induction_excess,
     ),
     figure(
@@ -180,7 +180,7 @@ pub const FIGURES: [Figure; COUNT] = [
             "Duplicate token beyond uniform",
             Unit::Signed,
         ),
-        "duplicate minus the weight that uniform attention puts on the same sources: the number of sources over the number of visible tokens",
+        "duplicate minus the weight that uniform attention puts on the same sources: the number of sources over the number of tokens up to the query",
         |row| row.duplicate_excess,
     ),
     figure(

@@ -21,13 +21,21 @@ const FEW_PAIRS: usize = 10;
 /// Share of the tokens that count as the lowest logits.
 const LOWEST: usize = 20;
 
-/// Fills the figures that weights decide into `heads`, layer by layer; token frequencies and row length are those of `rows`.
-pub(super) fn fill(model: &Model, rows: &Rows, heads: &mut [HeadRow]) -> Result<()> {
+/// Fills the figures that weights decide into `heads`, layer by layer; token frequencies and row length are those of `rows`. False if `go_on` stopped it.
+pub(super) fn fill(
+    model: &Model,
+    rows: &Rows,
+    heads: &mut [HeadRow],
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<bool> {
     let config = model.config();
     let read = Embedded::new(model, rows)?;
     let circuit = model.unembed_embed()?;
     let probes = Probes::new(model, rows)?;
     for layer in 0..config.layers {
+        if !go_on() {
+            return Ok(false);
+        }
         let own = &mut heads[layer * config.heads..][..config.heads];
         let layer = Layer::from(layer);
         let reads = model.head_reads(layer)?;
@@ -41,7 +49,7 @@ pub(super) fn fill(model: &Model, rows: &Rows, heads: &mut [HeadRow]) -> Result<
         }
         probes.fill(model, layer, own)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Number of query heads that share a key/value head.
