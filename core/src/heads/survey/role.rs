@@ -25,13 +25,13 @@ const INDUCTION: f64 = 0.4;
 /// Smallest weight beyond that of uniform attention on earlier copies.
 const DUPLICATE: f64 = 0.25;
 /// Smallest mean weight on the token before, or on the token itself.
-const PLACE: f64 = 0.5;
+const PLACE: f64 = 0.4;
 /// Smallest mean weight on the first token, where most heads of a large model rest on most queries.
 const FIRST: f64 = 0.7;
 
 /// Rule by which [`role`] names a head, for people.
 pub const RULE: &str = "A head is named by the first of these that holds: induction, if induction_random is 0.4 or more and induction_excess is positive; \
-duplicate token, if duplicate_excess is 0.25 or more; previous token or same token, if the mean weight there is 0.5 or more; first token, if that is 0.7 or more. Other heads have no name";
+duplicate token, if duplicate_excess is 0.25 or more; previous token or same token, if the mean weight there is 0.4 or more; first token, if that is 0.7 or more. Other heads have no name";
 
 impl Role {
     /// All roles, in the order in which they are tried.
