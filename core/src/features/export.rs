@@ -293,7 +293,7 @@ fn circuit_tracer_feature(about: &About, detail: &Detail) -> Value {
 }
 
 /// Returns Cantor's number of a pair, by which circuit-tracer numbers the features of all layers.
-fn cantor(layer: u32, feature: u32) -> u64 {
+pub(crate) fn cantor(layer: u32, feature: u32) -> u64 {
     let sum = u64::from(layer) + u64::from(feature);
     sum * (sum + 1) / 2 + u64::from(feature)
 }

@@ -27,8 +27,8 @@ use crate::models::Unembed;
 use crate::prompt::Input;
 
 pub use build::{build, tokens_at_once};
-pub(crate) use export::is_of_export;
 pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
+pub(crate) use export::{cantor, is_of_export};
 pub use fold::{BEFORE, Fold, NEAR_DUPLICATES, SHARED, fold};
 pub use index::Index;
 pub use json::json;

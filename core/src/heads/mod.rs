@@ -4,6 +4,7 @@
 //! Attention patterns are taken as given; only the values are attributed.
 
 pub mod attribution;
+pub mod circuit;
 mod figures;
 pub mod induction;
 mod shares;

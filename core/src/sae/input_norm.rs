@@ -114,6 +114,12 @@ impl InputNorm {
         Cow::Owned(along.collect())
     }
 
+    /// Returns the factor and the shift by which what is decoded for the token `x` becomes its reconstruction: `x̂ = decoded · factor + shift`.
+    pub(crate) fn back(self, x: &[f32]) -> (f64, f64) {
+        let token = self.of(x);
+        (token.back, token.shift)
+    }
+
     fn of(self, x: &[f32]) -> Token {
         match self {
             Self::None => Token {

@@ -1,5 +1,6 @@
 //! Tasks of a user, written once for the window, the command line and programs.
 
+pub mod circuit;
 pub mod devices;
 pub mod direct;
 pub mod link;

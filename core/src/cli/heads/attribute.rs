@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::last;
 use crate::cli::{Console, Exit, ModelArgs, SaeArgs, open_both};
 use crate::error::Result;
 use crate::heads::attribution::{Attribution, DEFINITIONS, attribute};
 use crate::ids::FeatureId;
-use crate::models::Model;
 use crate::prompt::Input;
 use crate::workbench::pair::Pair;
 
@@ -38,12 +38,6 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let found = attribute(&model, sae.autoencoder()?, &input, feature, at)?;
     console.answer(&object(&found), || table(&found))?;
     Ok(Exit::Done)
-}
-
-/// Returns the position of the text's last token.
-fn last(model: &Model, text: &str) -> Result<usize> {
-    let tokens = model.codec().encode_with_bos(text)?.len();
-    Ok(tokens.min(model.config().context).saturating_sub(1))
 }
 
 fn object(found: &Attribution) -> Value {

@@ -1,12 +1,14 @@
-//! `umbra heads`: features by attention head, attribution of a feature by head and source token, and induction by prefix length.
+//! `umbra heads`: features by attention head, attribution of a feature by head and source token, its circuit, and induction by prefix length.
 
 mod attribute;
+mod circuit;
 mod induction;
 mod show;
 mod survey;
 
 use super::{Console, Exit};
 use crate::error::Result;
+use crate::models::Model;
 
 /// Flags of `umbra heads`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +25,8 @@ enum Verb {
     Show(show::Args),
     /// Attribute a feature's pre-activation at one token to heads and source tokens
     Attribute(attribute::Args),
+    /// Trace a feature at one token back to the features, embeddings, MLPs and errors that make it up
+    Circuit(circuit::Args),
     /// Measure every head's attention to what followed an earlier copy, by the length of the copy (1 to 9 tokens)
     Induction(induction::Args),
 }
@@ -33,6 +37,13 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Verb::Survey(args) => survey::run(args, console),
         Verb::Show(args) => show::run(args, console),
         Verb::Attribute(args) => attribute::run(args, console),
+        Verb::Circuit(args) => circuit::run(args, console),
         Verb::Induction(args) => induction::run(args, console),
     }
+}
+
+/// Returns the position of the text's last token.
+fn last(model: &Model, text: &str) -> Result<usize> {
+    let tokens = model.codec().encode_with_bos(text)?.len();
+    Ok(tokens.min(model.config().context).saturating_sub(1))
 }

@@ -114,6 +114,16 @@ impl Norm {
         self.bias.as_ref()
     }
 
+    /// Whether it removes the mean.
+    pub(in crate::models) fn is_centred(&self) -> bool {
+        self.both.centred
+    }
+
+    /// Returns the number that it adds to the variance.
+    pub(in crate::models) fn eps(&self) -> f64 {
+        self.both.eps
+    }
+
     /// Returns γ, `[d]`.
     pub(in crate::models) fn weight(&self) -> &Tensor {
         &self.weight
