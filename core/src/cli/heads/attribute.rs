@@ -40,6 +40,25 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Parts of one head and one source token that are printed.
+const LARGEST: usize = 5;
+
+/// Returns the largest parts in size, with head and source token, largest first.
+fn largest(found: &Attribution, most: usize) -> Vec<(usize, usize, f32)> {
+    let rows = found.by_head_and_source.iter_rows().enumerate();
+    let mut parts: Vec<(usize, usize, f32)> = rows
+        .flat_map(|(head, row)| {
+            row.iter()
+                .enumerate()
+                .map(move |(s, part)| (head, s, *part))
+        })
+        .filter(|(.., part)| *part != 0.0)
+        .collect();
+    parts.sort_by(|a, b| b.2.abs().total_cmp(&a.2.abs()));
+    parts.truncate(most);
+    parts
+}
+
 fn object(found: &Attribution) -> Value {
     let rows: Vec<&[f32]> = found.by_head_and_source.iter_rows().collect();
     let definitions: Map<String, Value> = DEFINITIONS
@@ -85,6 +104,11 @@ fn table(found: &Attribution) -> String {
     }
     for (head, value) in found.by_head().iter().enumerate() {
         lines.push(format!("{:<21} {value:>10.4}", format!("head {head}")));
+    }
+    lines.push("largest parts".to_owned());
+    for (head, source, part) in largest(found, LARGEST) {
+        let pair = format!("head {head} ← {source} {:?}", found.texts[source]);
+        lines.push(format!("{pair:<21} {part:>10.4}"));
     }
     lines.push(format!(
         "sum − (pre-activation + {:.4} − {:.4}) = {:.1e}, rounding allows {:.1e}",
