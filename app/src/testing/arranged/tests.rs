@@ -2,7 +2,7 @@
 
 use egui::{Button, Sense, pos2, vec2};
 use egui_kittest::Harness;
-use umbra_core::ids::{FeatureId, HookPoint, Site};
+use umbra_core::ids::{FeatureId, HookPoint, Layer, Site};
 use umbra_core::models::Sampling;
 use umbra_core::project::Project;
 use umbra_core::steer::{EditSpec, Vector, What};
@@ -12,8 +12,10 @@ use umbra_core::workbench::passes::Pass;
 use super::{faults, warn_of_clashes};
 use crate::dialogs::Ask;
 use crate::state::catalogue::DictionaryId;
+use crate::state::heads::attribution::Key;
+use crate::state::heads::step::Step;
 use crate::state::jobs::JobId;
-use crate::state::requests::{Command, library, prompt, shell};
+use crate::state::requests::{Command, heads, library, navigation, prompt, shell};
 use crate::state::view::ViewId;
 use crate::state::{
     AppState, Event, Load, catalogue, features, jobs, log, opening, passes, path, project,
@@ -88,6 +90,39 @@ fn nothing_is_cut_or_overlaps_in_the_demo() {
     let folder = tempfile::tempdir().unwrap();
     check(testing::demo(folder.path()), |harness, view| {
         of_demo(&mut harness.state_mut().desk, view);
+        Window::settle(harness);
+    });
+}
+
+/// The attribution of a feature that fires, of one that is silent, and a feature's page with its sources.
+#[test]
+fn nothing_is_cut_or_overlaps_where_a_feature_is_attributed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(folder.path());
+    let id = desk.state.z_dictionary(Layer(1)).unwrap().id;
+    desk.run(navigation::Command::SelectDictionary(id));
+    let input = desk.state.prompt.input().unwrap();
+    let silent = Key {
+        dictionary: id,
+        feature: FeatureId(3),
+        input,
+        at: 2,
+    };
+    let silent = heads::attribution::Command::Choose(silent);
+    let page = navigation::Command::Feature {
+        feature: FeatureId(7),
+        beside: false,
+    };
+    let why: Command = heads::Command::Step(Step::Why).into();
+    let cases: [(&str, Vec<Command>); 3] = [
+        ("Heads, why", vec![why.clone()]),
+        ("Heads, why, silent", vec![why, silent.into()]),
+        ("Feature, sources", vec![page.into()]),
+    ];
+    check_all(desk, &cases, |harness, commands| {
+        for command in commands {
+            harness.state_mut().desk.run(command.clone());
+        }
         Window::settle(harness);
     });
 }
