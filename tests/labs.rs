@@ -186,6 +186,116 @@ fn heads_have_ten_features_and_attributions_sum_up() {
     }
 }
 
+/// Sums a figure of an object's fields.
+fn sum_of(value: &Value) -> f64 {
+    let fields = value.as_object().unwrap();
+    fields.values().filter_map(Value::as_f64).sum()
+}
+
+#[test]
+fn a_text_ranks_the_features_of_heads_and_judges_their_roles() {
+    let trained = trained();
+    let (model, sae) = (demo_model(), trained.sae());
+    let text = at("assets/demo/text/held-out/girls.txt");
+    let args = [
+        "heads",
+        "show",
+        "--model",
+        &model,
+        "--sae",
+        &sae,
+        "--corpus",
+        &text,
+        "--tokens",
+        "2000",
+        "--sampled-rows",
+        "3",
+        "--draws",
+        "20",
+        "--head",
+        "4",
+        "--json",
+    ];
+    let value = umbra(trained.folder.path(), &args).done().json();
+    has_keys(
+        &value["text"],
+        "tokens blocks sampled_rows cuts rule joined",
+    );
+    has_keys(
+        &value["definitions"],
+        "share attribution causal cosines explained rise",
+    );
+    let heads = value["heads"].as_array().unwrap();
+    assert_eq!(heads.len(), 1);
+    let head = &heads[0];
+    has_keys(
+        head,
+        "head spread cosine jaccard features live table by correlation roles",
+    );
+    for ranking in ["share", "attribution"] {
+        assert_eq!(
+            head["by"][ranking].as_array().map(Vec::len),
+            Some(10),
+            "{ranking}"
+        );
+    }
+    for row in head["table"].as_array().unwrap() {
+        has_keys(
+            row,
+            "feature share attribution attribution_share active causal place",
+        );
+        assert!(
+            row["active"].as_u64() > Some(0),
+            "a dead feature is listed: {row}"
+        );
+    }
+    let roles = &head["roles"];
+    has_keys(
+        roles,
+        "verdict why features cosines peak_overlap before_overlap false_positives explained by",
+    );
+    // The reconstruction is rounded to f32.
+    assert!((sum_of(&roles["explained"]) - 1.0).abs() < 1e-5, "{roles}");
+    assert_eq!(roles["cosines"].as_array().map(Vec::len), Some(10));
+    assert_eq!(roles["false_positives"]["draws"], 20);
+    for by in roles["by"].as_array().unwrap() {
+        let clusters = by["clusters"].as_array().unwrap();
+        let features = clusters
+            .iter()
+            .map(|c| c["features"].as_array().unwrap().len());
+        assert_eq!(features.sum::<usize>(), 10, "{by}");
+    }
+    let refused = [&args[..14], &["--head", "8"]].concat();
+    umbra(trained.folder.path(), &refused).refused(&["8 is not a head", "0 to 7"]);
+}
+
+#[test]
+fn ones_own_verdicts_stay_with_the_project() {
+    let room = tempfile::tempdir().unwrap();
+    let project = format!("version = 1\nname = \"Mine\"\nmodel = {:?}\n", demo_model());
+    std::fs::write(room.path().join("umbra.toml"), project).unwrap();
+    let verdict = |words: &[&str]| umbra(room.path(), &[&["heads", "verdict"], words].concat());
+    let kept =
+        |words: &[&str]| verdict(&[words, &["--json"]].concat()).done().json()["verdicts"].clone();
+    assert_eq!(kept(&[]), serde_json::json!([]));
+    let of = ["--layer", "1", "--head", "4"];
+    verdict(&[&["one"], of.as_slice(), &["--note", "looks one back"]].concat()).done();
+    // A later verdict keeps the note.
+    verdict(&[&["several"], of.as_slice()].concat()).done();
+    let both = serde_json::json!([{"layer": 1, "head": 4, "verdict": "several", "note": "looks one back"}]);
+    assert_eq!(kept(&[]), both);
+    assert!(
+        verdict(&[])
+            .done()
+            .out
+            .contains("L1H4  several roles  looks one back")
+    );
+    verdict(&["one", "--layer", "9", "--head", "0"]).refused(&["4 layers of 8 heads"]);
+    verdict(&["one"]).refused(&["name its layer"]);
+    verdict(&[&["none"], of.as_slice(), &["--note", ""]].concat()).done();
+    assert_eq!(kept(&[]), serde_json::json!([]));
+}
+
 #[test]
 fn steering_moves_the_text_and_strength_zero_does_not() {
     let trained = trained();

@@ -224,6 +224,11 @@ impl Rows {
         &self.names[self.documents[i * self.context + t] as usize]
     }
 
+    /// Number of the document of every token, row by row.
+    pub fn document_numbers(&self) -> &[u32] {
+        &self.documents
+    }
+
     /// Returns the rows with packed documents kept apart, or not.
     #[must_use]
     pub fn with_separate_documents(mut self, apart: bool) -> Self {

@@ -60,7 +60,7 @@ pub(super) fn figures(
 }
 
 /// Returns which features are active on the text of an index of `sae`, `[f]`.
-fn active(index: &Index, sae: &Sae) -> Result<Vec<bool>> {
+pub(super) fn active(index: &Index, sae: &Sae) -> Result<Vec<bool>> {
     index.check_features(sae)?;
     let summaries = index.summaries()?;
     if summaries.len() != sae.features() {

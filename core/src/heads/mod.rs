@@ -5,8 +5,10 @@
 
 pub mod attribution;
 pub mod circuit;
+pub mod features;
 mod figures;
 pub mod induction;
+pub mod roles;
 mod shares;
 pub mod survey;
 #[cfg(test)]
@@ -17,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::features::Index;
 use crate::ids::{FeatureId, Head, Layer};
 use crate::models::Model;
-use crate::sae::Autoencoder;
+use crate::sae::{Autoencoder, Sae};
 
 pub use attribution::{Attribution, Firing, attribute, firing, strongest};
 
@@ -112,6 +114,11 @@ pub fn figures(
     index: Option<&Index>,
 ) -> Result<Vec<HeadFigures>> {
     figures::figures(model, sae, index)
+}
+
+/// Returns which features are active on the text of an index of `sae`, `[f]`.
+pub fn live(index: &Index, sae: &Sae) -> Result<Vec<bool>> {
+    figures::active(index, sae)
 }
 
 /// Returns the layer whose `hook_z` the dictionary reads; an error for any other hook or a model whose heads do not fill its width.

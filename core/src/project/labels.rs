@@ -30,8 +30,8 @@ pub struct Label {
 /// Open `labels.sqlite`. `Send` but not `Sync`: each thread opens its own.
 #[derive(Debug)]
 pub struct Labels {
-    database: Connection,
-    path: PathBuf,
+    pub(super) database: Connection,
+    pub(super) path: PathBuf,
 }
 
 impl Labels {

@@ -7,6 +7,7 @@ mod kept;
 mod labels;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ use crate::models::Opening;
 pub use copies::Overlaid;
 pub use kept::KeptFigures;
 pub use labels::{Label, Labels};
+pub use verdicts::{HeadVerdict, Verdict};
 
 /// Name of the file in which the window keeps what is on its screens. The core neither reads nor writes it.
 pub const WINDOW: &str = "window.json";

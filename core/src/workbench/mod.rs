@@ -9,6 +9,7 @@ pub mod needs;
 pub mod overview;
 pub mod pair;
 pub mod passes;
+pub mod roles;
 pub mod steering;
 pub mod text;
 pub mod training;

@@ -2,6 +2,7 @@
 
 mod attribution;
 mod features;
+mod roles;
 
 use umbra_core::ids::{Head, Layer};
 
@@ -27,6 +28,7 @@ impl Command {
             ),
             Self::Choose(layer, head) => choose(context, layer, head),
             Self::Features(command) => command.run(context),
+            Self::Roles(command) => command.run(context),
             Self::Attribution(command) => command.run(context),
         }
     }

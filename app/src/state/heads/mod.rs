@@ -7,6 +7,7 @@
 
 pub(crate) mod attribution;
 pub(crate) mod features;
+pub(crate) mod roles;
 pub(crate) mod step;
 
 use umbra_core::ids::{Head, Layer};
@@ -21,6 +22,8 @@ pub(crate) fn name((layer, head): (Layer, Head)) -> String {
 pub(crate) struct HeadsState {
     /// The ten features of each head.
     pub(crate) features: features::FeaturesState,
+    /// Studies of heads on text, and the person's verdicts.
+    pub(crate) roles: roles::RolesState,
     /// The attribution of one feature at one token.
     pub(crate) attribution: attribution::AttributionState,
 }
@@ -30,6 +33,8 @@ pub(crate) struct HeadsState {
 pub(crate) enum Event {
     /// See [`features::Event`].
     Features(features::Event),
+    /// See [`roles::Event`].
+    Roles(roles::Event),
     /// See [`attribution::Event`].
     Attribution(attribution::Event),
 }
@@ -39,6 +44,7 @@ impl HeadsState {
     pub(super) fn apply(&mut self, event: Event) {
         match event {
             Event::Features(event) => self.features.apply(event),
+            Event::Roles(event) => self.roles.apply(event),
             Event::Attribution(event) => self.attribution.apply(event),
         }
     }

@@ -25,6 +25,7 @@ use crate::widgets::scroll::scroll_ui;
 #[derive(Debug, Default)]
 pub(crate) struct HeadsView {
     map: map::Map,
+    head: head::Panels,
 }
 
 /// The head of the second and third step.
@@ -65,7 +66,7 @@ impl View for HeadsView {
         let name = ["heads map", "heads head", "heads why"][step as usize];
         scroll_ui(ui, name, area, |ui| match step {
             Step::Map => map::map_ui(ui, state, &mut self.map, commands),
-            Step::Head => head::head_ui(ui, state, shown, commands),
+            Step::Head => head::head_ui(ui, state, shown, &mut self.head, commands),
             Step::Why => why::why_ui(ui, state, shown.head, commands),
         });
     }

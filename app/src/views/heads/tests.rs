@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable as _;
+use umbra_core::heads::features::{Effect, Ranking};
 use umbra_core::heads::{Among, HeadFigures};
 use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site};
+use umbra_core::project::{HeadVerdict, Verdict};
 
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::Event as Heads;
 use crate::state::heads::features;
+use crate::state::heads::roles;
 use crate::state::heads::step::{Shown, Step, Tab};
-use crate::state::requests::{heads, navigation, training};
+use crate::state::requests::{Command, heads, navigation, training};
 use crate::state::selection::Event as Selected;
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
@@ -251,4 +254,108 @@ fn a_head_of_another_layer_is_shown_by_its_own_dictionary_and_the_one_in_use_sta
     assert_eq!(asked.dictionary, other);
     assert!(asked.at > 0, "the first position does not count: {asked:?}");
     harness.get_by_label_contains("the strongest of the head's features on the sentence");
+}
+
+/// The demo's model with layer 0 studied on a few rows of a text.
+fn studied() -> AppState {
+    let mut state = measured();
+    let pair = state.pair(ID).unwrap().clone();
+    let text = std::fs::read_to_string(testing::bundled("text/held-out/alice.txt")).unwrap();
+    let text: String = text.chars().take(2500).collect();
+    let corpus = umbra_core::Corpus::from_text("alice.txt", &text);
+    let (rows, _) = corpus.rows(pair.model.codec(), 32).unwrap();
+    let settings = umbra_core::heads::roles::Settings {
+        sampled_rows: 4,
+        draws: 20,
+        seed: 0,
+    };
+    let go = &mut |_| umbra_core::Flow::Continue(());
+    let study = umbra_core::workbench::roles::study(&pair, (&rows, None), &settings, go);
+    let study = study.unwrap().done().unwrap();
+    let studied = roles::Studied {
+        features: study.features.clone(),
+        study: Arc::new(study),
+        text: "alice.txt".to_owned(),
+    };
+    let event = roles::Event::Study(ID, Load::Ready(studied));
+    state.apply(Event::Heads(Heads::Roles(event)));
+    state.apply(Event::Selection(Selected::Head(Layer(0), Head(1))));
+    show(&mut state, Step::Head);
+    state
+}
+
+#[test]
+fn an_unstudied_head_offers_to_study_its_layer_and_all() {
+    let mut state = measured();
+    state.apply(Event::Selection(Selected::Head(Layer(0), Head(1))));
+    show(&mut state, Step::Head);
+    let mut harness = testing::harness(ViewId::Heads, state);
+    harness.run();
+    harness.state_mut().commands.take();
+    let study = Command::from(heads::roles::Command::Study(vec![ID]));
+    for button in harness.get_all_by_label("Study this layer") {
+        button.click();
+    }
+    harness.get_by_label("Study all layers").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert_eq!(
+        sent.iter().filter(|command| **command == study).count(),
+        3,
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn a_studied_head_shows_its_ranks_its_verdict_and_takes_ones_own() {
+    let mut harness = testing::harness(ViewId::Heads, studied());
+    harness.run();
+    harness.get_by_label_contains("On ten random live features of the layer");
+    harness.get_by_label_contains("Weights against text: Pearson");
+    harness.get_by_label_contains("By directions written: ");
+    harness.state_mut().commands.take();
+    harness.get_by_label("Measure causal effects").click();
+    harness.get_by_label("Several roles").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let effects = heads::roles::Command::Effects(ID, Head(1));
+    assert!(sent.contains(&effects.into()), "{sent:?}");
+    let own = |verdict| HeadVerdict {
+        layer: Layer(0),
+        head: Head(1),
+        verdict,
+        note: String::new(),
+    };
+    let set = heads::roles::Command::Set(own(Some(Verdict::Several)));
+    assert!(sent.contains(&set.into()), "{sent:?}");
+    let state = &mut harness.state_mut().state;
+    let event = roles::Event::Set(own(Some(Verdict::Several)));
+    state.apply(Event::Heads(Heads::Roles(event)));
+    harness.run();
+    harness.get_by_label_contains("Agreement with your verdicts on 1 head");
+    harness.get_by_label("Several roles").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let removed = heads::roles::Command::Set(own(None));
+    assert!(sent.contains(&removed.into()), "{sent:?}");
+}
+
+#[test]
+fn causal_effects_join_the_ranks_they_were_measured_for() {
+    let mut state = studied();
+    let rows = state.heads.roles.study(ID).unwrap().features[1].rows.len();
+    let effects = (0..rows).map(|at| {
+        (at % 3 == 0).then_some(Effect {
+            rise: at as f64,
+            tokens: 5,
+        })
+    });
+    let event = roles::Event::Effects((ID, Head(1)), Load::Ready(effects.collect()));
+    state.apply(Event::Heads(Heads::Roles(event)));
+    let head = &state.heads.roles.study(ID).unwrap().features[1];
+    let first = head.by(Ranking::Causal)[0];
+    assert_eq!(first.effect.unwrap().rise, ((rows - 1) / 3 * 3) as f64);
+    let mut harness = testing::harness(ViewId::Heads, state);
+    harness.run();
+    assert!(harness.query_by_label("Measure causal effects").is_none());
 }

@@ -3,8 +3,11 @@
 mod attribute;
 mod circuit;
 mod induction;
+mod roles;
+mod roles_words;
 mod show;
 mod survey;
+mod verdict;
 
 use super::{Console, Exit};
 use crate::error::Result;
@@ -21,8 +24,12 @@ pub(super) struct Args {
 enum Verb {
     /// Measure what every head attends to and writes, over text
     Survey(survey::Args),
-    /// List and measure the ten features of each head
-    Show(show::Args),
+    /// List and measure the ten features of each head; on a text, rank them three ways and judge whether the head has one role or several
+    Show(Box<show::Args>),
+    /// Measure the share of heads with several roles, over all layers of a project with a dictionary of attn.hook_z
+    Roles(roles::Args),
+    /// Keep your own verdict on a head, with a note, in a project
+    Verdict(verdict::Args),
     /// Attribute a feature's pre-activation at one token to heads and source tokens
     Attribute(attribute::Args),
     /// Trace a feature at one token back to the features, embeddings, MLPs and errors that make it up
@@ -36,6 +43,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
         Verb::Survey(args) => survey::run(args, console),
         Verb::Show(args) => show::run(args, console),
+        Verb::Roles(args) => roles::run(args, console),
+        Verb::Verdict(args) => verdict::run(args, console),
         Verb::Attribute(args) => attribute::run(args, console),
         Verb::Circuit(args) => circuit::run(args, console),
         Verb::Induction(args) => induction::run(args, console),

@@ -2,6 +2,7 @@
 
 pub(crate) mod attribution;
 pub(crate) mod features;
+pub(crate) mod roles;
 
 use umbra_core::ids::{Head, Layer};
 
@@ -32,6 +33,8 @@ macro_rules! panels {
 panels! {
     /// The ten features of a head.
     Features features,
+    /// Studies of heads on text, and the person's verdicts.
+    Roles roles,
     /// The attribution of a feature.
     Attribution attribution,
 }

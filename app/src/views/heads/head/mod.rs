@@ -2,6 +2,7 @@
 
 mod features;
 mod profile;
+mod roles;
 
 use egui::{RichText, Ui};
 
@@ -11,8 +12,21 @@ use crate::state::heads::name;
 use crate::state::requests::Commands;
 use crate::theme::{Theme, caption, panel_title, space};
 
+/// State of the panels of the step.
+#[derive(Debug, Default)]
+pub(super) struct Panels {
+    features: features::Panel,
+    roles: roles::Panel,
+}
+
 /// Draws the step.
-pub(super) fn head_ui(ui: &mut Ui, state: &AppState, shown: Shown, commands: &mut Commands) {
+pub(super) fn head_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    shown: Shown,
+    panels: &mut Panels,
+    commands: &mut Commands,
+) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let Some((layer, head)) = shown.head else {
         let words = "Choose a head on the map";
@@ -31,5 +45,8 @@ pub(super) fn head_ui(ui: &mut Ui, state: &AppState, shown: Shown, commands: &mu
     });
     profile::profile_ui(ui, state, (layer, head), commands);
     ui.add_space(space::GROUP);
-    features::features_ui(ui, state, (layer, head), commands);
+    let of = (layer, head);
+    features::features_ui(ui, state, of, &mut panels.features, commands);
+    ui.add_space(space::GROUP);
+    roles::roles_ui(ui, state, of, &mut panels.roles, commands);
 }

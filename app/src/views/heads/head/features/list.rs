@@ -1,14 +1,14 @@
-//! The ten features with the largest share in a head, and what unites or divides them.
+//! The ten features with the largest share in a head, from weights alone.
 
 use egui::{RichText, Role, Ui, WidgetInfo};
 use umbra_core::heads::HeadFigures;
-use umbra_core::ids::{FeatureId, Head, Layer};
+use umbra_core::ids::{FeatureId, Head};
 
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
 use crate::state::heads::step::Step;
 use crate::state::requests::{Commands, heads, navigation};
-use crate::theme::{Theme, caption, mono, panel_title};
+use crate::theme::{Theme, caption, mono};
 use crate::views::heads::map::Figure;
 use crate::widgets::feature_chip::FeatureChip;
 use crate::widgets::{meaning, number};
@@ -16,20 +16,14 @@ use crate::widgets::{meaning, number};
 /// Room right of a chip: bar, share, button.
 const RIGHT: f32 = 230.0;
 
-/// Draws the panel.
-pub(super) fn features_ui(
+/// Draws the list.
+pub(super) fn list_ui(
     ui: &mut Ui,
     state: &AppState,
-    (layer, head): (Layer, Head),
+    (dictionary, head): (&Dictionary, Head),
     commands: &mut Commands,
 ) {
     let secondary = Theme::from_ui(ui).ink.secondary;
-    ui.label(panel_title("Features"));
-    let Some(dictionary) = state.z_dictionary(layer) else {
-        let words = format!("No dictionary reads attn.hook_z of layer {layer}");
-        ui.label(RichText::new(words).color(secondary));
-        return;
-    };
     let kept = state.heads.features.figures.get(&dictionary.id);
     let figures = kept.and_then(|kept| kept.load.ready());
     let Some(figures) = figures.and_then(|all| all.iter().find(|f| f.head == head)) else {
@@ -43,7 +37,7 @@ pub(super) fn features_ui(
     );
     ui.label(caption(words).color(secondary));
     ui.label(caption(figures.among.describe()).color(secondary));
-    list_ui(ui, state, (dictionary, head), figures, commands);
+    rows_ui(ui, state, (dictionary, head), figures, commands);
 }
 
 fn figures_ui(ui: &mut Ui, figures: &HeadFigures) {
@@ -66,7 +60,7 @@ fn figures_ui(ui: &mut Ui, figures: &HeadFigures) {
     });
 }
 
-fn list_ui(
+fn rows_ui(
     ui: &mut Ui,
     state: &AppState,
     (dictionary, head): (&Dictionary, Head),
@@ -104,7 +98,7 @@ fn list_ui(
 }
 
 /// Chooses a feature and shows its attribution.
-fn attribute_ui(
+pub(super) fn attribute_ui(
     ui: &mut Ui,
     dictionary: &Dictionary,
     (feature, selected): (FeatureId, bool),

@@ -1,0 +1,143 @@
+//! Features of a head: the ten with the largest decoder share from weights alone, and after a study of text three rankings side by side.
+
+mod list;
+mod scatter;
+mod table;
+
+use egui::{RichText, Ui};
+use umbra_core::heads::roles::TOKENS;
+use umbra_core::ids::{Head, Layer};
+
+use crate::state::catalogue::Dictionary;
+use crate::state::heads::roles::Studied;
+use crate::state::requests::Commands;
+use crate::state::requests::heads::roles;
+use crate::state::{AppState, Load};
+use crate::theme::{Theme, caption, panel_title, space};
+use crate::widgets::empty_state::failure_line;
+use crate::widgets::number;
+
+/// State of the table and the plot.
+#[derive(Debug, Default)]
+pub(super) struct Panel {
+    table: table::Table,
+    scatter: scatter::Scatter,
+}
+
+/// Width from which the plot stands beside the table.
+const BESIDE: f32 = 980.0;
+
+/// Width of the plot beside the table.
+const PLOT: f32 = 320.0;
+
+/// Draws the panel.
+pub(super) fn features_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (layer, head): (Layer, Head),
+    panel: &mut Panel,
+    commands: &mut Commands,
+) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.label(panel_title("Features"));
+    let Some(dictionary) = state.z_dictionary(layer) else {
+        let words = format!("No dictionary reads attn.hook_z of layer {layer}");
+        ui.label(RichText::new(words).color(secondary));
+        return;
+    };
+    let Some(studied) = state.heads.roles.study(dictionary.id) else {
+        list::list_ui(ui, state, (dictionary, head), commands);
+        study_ui(ui, state, dictionary, commands);
+        return;
+    };
+    let words = format!(
+        "Features of {} among the first ten by decoder share or by attribution, of {} live ones. Text: {}, {}",
+        dictionary.name,
+        number::count(studied.features[head.index()].live as u64),
+        studied.text,
+        number::counted(studied.study.text.tokens, "token"),
+    );
+    ui.label(caption(words).color(secondary));
+    effects_ui(ui, state, (dictionary, head), studied, commands);
+    ui.add_space(space::CHIP);
+    let of = (dictionary, studied, head);
+    let all = ui.available_width();
+    if all < BESIDE {
+        panel.table.ui(ui, state, of, commands);
+        ui.add_space(space::CONTROL);
+        panel.scatter.ui(ui, state, of, commands);
+        return;
+    }
+    ui.horizontal_top(|ui| {
+        ui.allocate_ui(egui::vec2(all - PLOT - space::GROUP, 0.0), |ui| {
+            ui.vertical(|ui| panel.table.ui(ui, state, of, commands));
+        });
+        ui.add_space(space::CONTROL);
+        ui.vertical(|ui| panel.scatter.ui(ui, state, of, commands));
+    });
+}
+
+/// Offers to study the layer, or says how that goes.
+pub(super) fn study_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    dictionary: &Dictionary,
+    commands: &mut Commands,
+) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.add_space(space::CHIP);
+    match state.heads.roles.studies.get(&dictionary.id) {
+        Some(Load::Loading) => {
+            let words = "Studying the layer: progress is shown below, where it can be stopped…";
+            ui.label(RichText::new(words).color(secondary));
+            return;
+        }
+        Some(Load::Failed(why)) => failure_line(ui, "The heads could not be studied", why),
+        Some(Load::Absent | Load::Ready(_)) | None => {}
+    }
+    ui.horizontal_wrapped(|ui| {
+        let help = "Reads the project's held-out text once, and a sample of it again with each head of the layer ablated";
+        if ui.button("Study this layer").on_hover_text(help).clicked() {
+            commands.send(roles::Command::Study(vec![dictionary.id]));
+        }
+        let words = format!(
+            "ranks the features by attribution and judges the roles, on {} of held-out text",
+            number::counted(TOKENS, "token")
+        );
+        ui.label(caption(words).color(secondary));
+    });
+}
+
+/// Offers to measure the causal effects, or says how that goes.
+fn effects_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (dictionary, head): (&Dictionary, Head),
+    studied: &Studied,
+    commands: &mut Commands,
+) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let rows = &studied.features[head.index()].rows;
+    match state.heads.roles.effects.get(&(dictionary.id, head)) {
+        Some(Load::Loading) => {
+            let words = "Measuring causal effects: progress is shown below…";
+            ui.label(RichText::new(words).color(secondary));
+            return;
+        }
+        Some(Load::Failed(why)) => failure_line(ui, "The effects could not be measured", why),
+        Some(Load::Ready(())) => return,
+        Some(Load::Absent) | None => {}
+    }
+    if rows.is_empty() {
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        let help = "Takes each feature's part out of this head's z, one at a time, in a sample of the text, and measures the rise of cross-entropy where it is active";
+        let button = ui.button("Measure causal effects").on_hover_text(help);
+        if button.clicked() {
+            commands.send(roles::Command::Effects(dictionary.id, head));
+        }
+        let words = format!("of the {} below", number::counted(rows.len() as u64, "feature"));
+        ui.label(caption(words).color(secondary));
+    });
+}

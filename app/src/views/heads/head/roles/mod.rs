@@ -1,0 +1,164 @@
+//! Roles of a head: is it polysemantic? The verdict with its reasons, the matrix and clusters that it rests on, the person's own verdict, and the share of such
+//! heads over the model.
+
+mod clusters;
+mod matrix;
+mod model;
+mod own;
+
+use egui::{Button, RichText, Ui};
+use umbra_core::heads::roles::{Criterion, DEFINITIONS, HeadRoles, JOINED, RULE, TOKENS};
+use umbra_core::ids::{Head, Layer};
+
+use super::features::study_ui;
+use crate::state::heads::roles::Studied;
+use crate::state::requests::Commands;
+use crate::state::{AppState, heads};
+use crate::theme::{Theme, body_strong, caption, panel_title, space};
+use crate::widgets::number;
+use crate::widgets::parts::fact_ui;
+
+/// State of the panel.
+#[derive(Debug)]
+pub(super) struct Panel {
+    criterion: Criterion,
+    clusters: clusters::Table,
+    own: own::Own,
+    model: model::Share,
+}
+
+impl Default for Panel {
+    fn default() -> Self {
+        Self {
+            criterion: Criterion::Directions,
+            clusters: clusters::Table::default(),
+            own: own::Own::default(),
+            model: model::Share::default(),
+        }
+    }
+}
+
+/// Width from which the clusters stand beside the matrix.
+const BESIDE: f32 = 980.0;
+
+/// Width of the matrix beside the clusters.
+const MATRIX: f32 = 460.0;
+
+/// Draws the panel.
+pub(super) fn roles_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (layer, head): (Layer, Head),
+    panel: &mut Panel,
+    commands: &mut Commands,
+) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let Some(dictionary) = state.z_dictionary(layer) else {
+        return;
+    };
+    ui.label(panel_title("Roles"));
+    let studied = state.heads.roles.study(dictionary.id);
+    match studied.and_then(|studied| Some((studied, studied.roles().heads.get(head.index())?))) {
+        None => {
+            let words = format!(
+                "Whether the head has one role or several is judged on {} of text: do its features write alike, do they peak on the same tokens, and does the model need the head on the tokens of each group?",
+                number::counted(TOKENS, "token")
+            );
+            ui.label(RichText::new(words).color(secondary));
+            study_ui(ui, state, dictionary, commands);
+        }
+        Some((studied, roles)) => {
+            verdict_ui(ui, (layer, head), roles);
+            evidence_ui(ui, (studied, roles), panel);
+        }
+    }
+    ui.add_space(space::CONTROL);
+    panel.own.ui(ui, state, (layer, head), commands);
+    ui.add_space(space::CONTROL);
+    panel.model.ui(ui, state, commands);
+}
+
+/// Draws the verdict, its reasons and its false positives.
+fn verdict_ui(ui: &mut Ui, head: (Layer, Head), roles: &HeadRoles) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let rule = format!("{RULE}. {JOINED}.");
+    let words = format!("{}: {}", heads::name(head), roles.verdict.name());
+    ui.label(body_strong(words)).on_hover_text(&rule);
+    ui.label(roles.why()).on_hover_text(&rule);
+    let found = roles.false_positives;
+    let words = format!(
+        "On ten random live features of the layer, the rule says one role in {} and several roles in {} of {} draws",
+        found.one, found.several, found.draws
+    );
+    ui.label(caption(words).color(secondary))
+        .on_hover_text(definition("false_positives"));
+}
+
+/// Draws the parts of the output, the matrix and the clusters.
+fn evidence_ui(ui: &mut Ui, (studied, roles): (&Studied, &HeadRoles), panel: &mut Panel) {
+    let parts = roles.parts;
+    let help = definition("explained");
+    ui.horizontal_wrapped(|ui| {
+        for (label, share) in [
+            ("Output explained by the ten features", parts.listed),
+            ("by other features", parts.others),
+            ("by the decoder's bias", parts.bias),
+            ("left to the error", parts.error),
+        ] {
+            fact_ui(ui, label, &number::percent(share), help);
+        }
+    });
+    ui.add_space(space::CHIP);
+    ui.horizontal_wrapped(|ui| {
+        ui.label("Cluster by");
+        for criterion in Criterion::ALL {
+            let button = Button::selectable(panel.criterion == criterion, criterion.phrase());
+            if ui.add(button).on_hover_text(criterion.distance()).clicked() {
+                panel.criterion = criterion;
+            }
+        }
+    });
+    let judged = &roles.by[panel.criterion as usize];
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.label(caption(cut(judged.cut, studied)).color(secondary));
+    ui.add_space(space::CHIP);
+    let of = (roles, judged);
+    let all = ui.available_width();
+    if all < BESIDE {
+        matrix::matrix_ui(ui, of);
+        ui.add_space(space::CONTROL);
+        panel.clusters.ui(ui, of);
+        return;
+    }
+    ui.horizontal_top(|ui| {
+        ui.allocate_ui(egui::vec2(MATRIX, 0.0), |ui| {
+            ui.vertical(|ui| matrix::matrix_ui(ui, of));
+        });
+        ui.add_space(space::GROUP);
+        ui.vertical(|ui| panel.clusters.ui(ui, of));
+    });
+}
+
+/// Says where the clusters are cut, and on what.
+fn cut(cut: Option<f64>, studied: &Studied) -> String {
+    let roles = studied.roles();
+    let on = format!(
+        "{} read, heads ablated in {}",
+        number::counted(roles.tokens, "token"),
+        number::counted(roles.sampled_rows as u64, "row")
+    );
+    match cut {
+        Some(cut) => format!(
+            "Average linkage, cut at distance {cut}, the loosest at which random features rarely look like a verdict; {on}"
+        ),
+        None => format!(
+            "No cut keeps random features from looking like a verdict, so this criterion cannot tell; {on}"
+        ),
+    }
+}
+
+/// Returns the definition of a figure.
+fn definition(key: &str) -> &'static str {
+    let found = DEFINITIONS.iter().find(|(name, _)| *name == key);
+    found.map_or("", |(_, definition)| definition)
+}
