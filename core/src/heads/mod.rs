@@ -9,6 +9,7 @@ pub mod features;
 mod figures;
 pub mod induction;
 pub mod roles;
+pub mod ioi;
 mod shares;
 pub mod survey;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod circuit;
 mod induction;
 mod roles;
 mod roles_words;
+mod ioi;
 mod show;
 mod survey;
 mod verdict;
@@ -36,6 +37,8 @@ enum Verb {
     Circuit(circuit::Args),
     /// Measure every head's attention to what followed an earlier copy, by the length of the copy (1 to 9 tokens)
     Induction(induction::Args),
+    /// Set features at a repeated name to 0, and replace attention there, in sentences whose answer is the other name (indirect object identification)
+    Ioi(ioi::Args),
 }
 
 /// Runs `umbra heads`.
@@ -48,6 +51,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Verb::Attribute(args) => attribute::run(args, console),
         Verb::Circuit(args) => circuit::run(args, console),
         Verb::Induction(args) => induction::run(args, console),
+        Verb::Ioi(args) => ioi::run(args, console),
     }
 }
 
