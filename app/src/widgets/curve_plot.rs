@@ -30,6 +30,8 @@ pub(crate) struct CurvePlot<'a> {
     pub(crate) x: &'a str,
     /// The lines.
     pub(crate) series: &'a [Series<'a>],
+    /// Lines without names behind the others, to compare with.
+    pub(crate) faint: &'a [Vec<[f64; 2]>],
     /// Height of the whole.
     pub(crate) height: f32,
     /// Plots with the same group share x axis and pointer.
@@ -100,7 +102,12 @@ impl CurvePlot<'_> {
         if let Some(group) = self.group {
             shape = shape.link_axis(group, [true, false]);
         }
+        let faint = Theme::from_ui(ui).line.strong;
         let shown = shape.show(ui, |plot| {
+            for points in self.faint {
+                let line = Line::new("", PlotPoints::from(points.clone())).color(faint);
+                plot.line(line.width(1.0).allow_hover(false));
+            }
             for (series, points) in self.series.iter().zip(lines) {
                 let line = Line::new(series.name, PlotPoints::from(points))
                     .color(series.colour)
@@ -426,6 +433,7 @@ mod tests {
                     y: "FVU",
                     x: "Activations",
                     series: &series,
+                    faint: &[],
                     height: 120.0,
                     group: None,
                     format: number::number,

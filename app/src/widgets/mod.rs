@@ -33,6 +33,7 @@ pub(crate) mod parts;
 pub(crate) mod picture;
 pub(crate) mod plot;
 pub(crate) mod rank_plot;
+pub(crate) mod scatter_plot;
 pub(crate) mod scroll;
 pub(crate) mod settings_form;
 pub(crate) mod snippet;

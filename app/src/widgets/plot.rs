@@ -288,6 +288,20 @@ pub(crate) fn log_marks((low, high): (f64, f64), length: f32, label: f32) -> Vec
     marks(vec![low + inset, high - inset])
 }
 
+/// Writes `name` beside a point at `at`, on the side that has more room.
+pub(super) fn name_beside(ui: &Ui, frame: Rect, at: Pos2, name: &str, colour: Color32) {
+    let (side, anchor) = if at.x < frame.center().x {
+        (space::CONTROL, Align2::LEFT_CENTER)
+    } else {
+        (-space::CONTROL, Align2::RIGHT_CENTER)
+    };
+    let fill = Theme::from_ui(ui).surface.panel;
+    let y =
+        at.y.clamp(frame.top() + LINE / 2.0, frame.bottom() - LINE / 2.0);
+    let at = pos2(at.x + side, y);
+    boxed(&ui.painter_at(frame), (at, anchor), name, (colour, fill));
+}
+
 /// Writes a caption over a plot, on a ground of its own so that lines do not cross it.
 fn boxed(
     painter: &Painter,

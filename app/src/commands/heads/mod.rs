@@ -3,6 +3,7 @@
 mod attribution;
 mod features;
 mod roles;
+mod induction;
 
 use umbra_core::ids::{Head, Layer};
 
@@ -30,6 +31,7 @@ impl Command {
             Self::Features(command) => command.run(context),
             Self::Roles(command) => command.run(context),
             Self::Attribution(command) => command.run(context),
+            Self::Induction(command) => command.run(context),
         }
     }
 }

@@ -8,6 +8,7 @@
 pub(crate) mod attribution;
 pub(crate) mod features;
 pub(crate) mod roles;
+pub(crate) mod induction;
 pub(crate) mod step;
 
 use umbra_core::ids::{Head, Layer};
@@ -26,6 +27,8 @@ pub(crate) struct HeadsState {
     pub(crate) roles: roles::RolesState,
     /// The attribution of one feature at one token.
     pub(crate) attribution: attribution::AttributionState,
+    /// The induction lab.
+    pub(crate) induction: induction::InductionState,
 }
 
 /// Changes of this area.
@@ -37,6 +40,8 @@ pub(crate) enum Event {
     Roles(roles::Event),
     /// See [`attribution::Event`].
     Attribution(attribution::Event),
+    /// See [`induction::Event`].
+    Induction(induction::Event),
 }
 
 impl HeadsState {
@@ -46,6 +51,7 @@ impl HeadsState {
             Event::Features(event) => self.features.apply(event),
             Event::Roles(event) => self.roles.apply(event),
             Event::Attribution(event) => self.attribution.apply(event),
+            Event::Induction(event) => self.induction.apply(event),
         }
     }
 }

@@ -25,16 +25,22 @@ pub(crate) enum Tab {
     /// One feature by head and source token.
     #[default]
     Attribution,
+    /// All heads by the length of a repeated prefix.
+    Induction,
+    /// Features in sentences with two names.
+    Names,
 }
 
 impl Tab {
     /// All, in order.
-    pub(crate) const ALL: [Self; 1] = [Self::Attribution];
+    pub(crate) const ALL: [Self; 3] = [Self::Attribution, Self::Induction, Self::Names];
 
     /// Its name on screen.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Attribution => "Attribution",
+            Self::Induction => "Induction",
+            Self::Names => "Two names",
         }
     }
 }

@@ -181,6 +181,7 @@ fn curve_plot(ui: &mut Ui) {
                 points: &second[..45],
             },
         ],
+        faint: &[],
         height: 230.0,
         group: None,
         format: number::number,

@@ -138,6 +138,7 @@ fn chart_ui(ui: &mut Ui, chart: &Chart, runs: &[Overlay<'_>], group: egui::Id) {
             y: "",
             x: "Activations seen",
             series: &series,
+            faint: &[],
             height: PLOT - 20.0,
             group: Some(group),
             format: chart.format,

@@ -166,6 +166,7 @@ const CASES: [Case; 9] = [
                 y: "FVU (share)",
                 x: "Activations",
                 series: &series,
+                faint: &[],
                 height: 160.0,
                 group: None,
                 format: number::number,

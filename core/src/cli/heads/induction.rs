@@ -82,6 +82,7 @@ fn object(found: &Synthetic, text: Option<&OnText>) -> Value {
             "layer": curve.layer.0,
             "head": curve.head.0,
             "by_prefix": curve.by_prefix,
+            "error_by_prefix": curve.error_by_prefix,
             "dla_by_prefix": curve.dla_by_prefix,
         });
         if let Some(of) = text.and_then(|text| text.of(curve.layer, curve.head)) {

@@ -31,6 +31,10 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
         "mean attention to the token that followed the first copy, from the last token of the second copy, where the copy is 1, 2, … 9 tokens long: random distinct tokens, BOS first",
     ),
     (
+        "error_by_prefix",
+        "standard error of by_prefix, from the spread over sequences",
+    ),
+    (
         "dla_by_prefix",
         "mean direct effect on the logit of that token: the head's output at the last token of the second copy, through the final norm with its scale frozen, times its column of W_U (centred over the vocabulary unless logits are capped)",
     ),
@@ -91,6 +95,8 @@ pub struct Curve {
     pub head: Head,
     /// Mean attention to the right source for prefixes of 1 to 9 tokens.
     pub by_prefix: [f64; PREFIXES],
+    /// Standard error of these means, from the spread over sequences.
+    pub error_by_prefix: [f64; PREFIXES],
     /// Mean direct effect on the logit of the right token, for prefixes of 1 to 9 tokens.
     pub dla_by_prefix: [f64; PREFIXES],
 }
@@ -112,8 +118,20 @@ impl Curve {
     }
 
     /// Whether no step to a longer prefix lowers attention.
-    pub fn rises(&self) -> bool {
+    pub fn rises_strictly(&self) -> bool {
         self.by_prefix.is_sorted()
+    }
+
+    /// Whether attention rises from the shortest to the longest prefix, and no longer prefix has less than a shorter one by more than twice the standard error
+    /// of their difference.
+    pub fn rises(&self) -> bool {
+        let allowed =
+            |a: usize, b: usize| 2.0 * self.error_by_prefix[a].hypot(self.error_by_prefix[b]);
+        let pairs = (0..PREFIXES).flat_map(|a| (a + 1..PREFIXES).map(move |b| (a, b)));
+        let falls = pairs
+            .filter(|(a, b)| self.by_prefix[*a] - self.by_prefix[*b] > allowed(*a, *b))
+            .count();
+        falls == 0 && self.long() - self.short() > allowed(0, PREFIXES - 1)
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) fn synthetic(
     let all_directions = model.logit_directions(&answers)?;
     let row_of = |place: &Place| answers.partition_point(|token| *token < place.answer) as u32;
     let (layers, heads) = (model.config().layers, model.config().heads);
-    // Sums of attention and direct effect, layer by layer, head by head.
-    let mut sums = vec![[[0.0_f64; PREFIXES]; 2]; layers * heads];
+    // Sums of attention, direct effect and squared attention, layer by layer, head by head.
+    let mut sums = vec![[[0.0_f64; PREFIXES]; 3]; layers * heads];
     let mut done = 0;
     for wave in places.chunks(CHUNK * WAVE) {
         let sequences: Vec<Sequence> = wave
@@ -63,8 +63,10 @@ pub(super) fn synthetic(
             for ((attention, effects), place) in rows.zip(wave) {
                 let of_layer = &mut sums[layer * heads..(layer + 1) * heads];
                 for (head, sum) in of_layer.iter_mut().enumerate() {
-                    sum[0][place.prefix - 1] += f64::from(attention[head]);
-                    sum[1][place.prefix - 1] += f64::from(effects[head]);
+                    let (i, attention) = (place.prefix - 1, f64::from(attention[head]));
+                    sum[0][i] += attention;
+                    sum[1][i] += f64::from(effects[head]);
+                    sum[2][i] += attention * attention;
                 }
             }
         }
@@ -74,11 +76,17 @@ pub(super) fn synthetic(
             return Ok(Ended::STOPPED);
         }
     }
-    let mean = |sum: [f64; PREFIXES]| sum.map(|sum| sum / options.sequences as f64);
-    let curve = |(i, sums): (usize, [[f64; PREFIXES]; 2])| Curve {
+    let n = options.sequences as f64;
+    let mean = |sum: [f64; PREFIXES]| sum.map(|sum| sum / n);
+    let error = |i: usize, of: &[[f64; PREFIXES]; 3]| {
+        let variance = (of[2][i] - of[0][i] * of[0][i] / n) / (n - 1.0).max(1.0);
+        (variance.max(0.0) / n).sqrt()
+    };
+    let curve = |(i, sums): (usize, [[f64; PREFIXES]; 3])| Curve {
         layer: Layer::from(i / heads),
         head: Head::from(i % heads),
         by_prefix: mean(sums[0]),
+        error_by_prefix: std::array::from_fn(|i| error(i, &sums)),
         dla_by_prefix: mean(sums[1]),
     };
     Ok(Ended::Done(Synthetic {

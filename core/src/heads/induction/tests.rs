@@ -79,17 +79,30 @@ fn curves_equal_the_mean_over_captured_patterns_and_outputs() {
         assert_eq!((got.length, protocol.length()), (64, 64));
         for curve in &got.curves {
             for prefix in [1, 4, 9] {
-                let (mut attention, mut direct) = (0.0, 0.0);
+                let (mut attention, mut direct, mut each) = (0.0, 0.0, Vec::new());
                 for number in 0..3 {
                     let one = protocol.sequence(1, number, prefix);
                     let [a, d] = by_definition(&model, &one, curve);
                     (attention, direct) = (attention + a / 3.0, direct + d / 3.0);
+                    each.push(a);
                 }
                 near(curve.by_prefix[prefix - 1], attention, tiny);
+                near(
+                    curve.error_by_prefix[prefix - 1],
+                    standard_error(&each),
+                    tiny,
+                );
                 near(curve.dla_by_prefix[prefix - 1], direct, tiny);
             }
         }
     }
+}
+
+fn standard_error(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    (squares / (n - 1.0) / n).sqrt()
 }
 
 /// Attention from query to source, and the direct effect of `hook_result` on the answer's logit over the final scale.
@@ -306,18 +319,26 @@ fn on_text_the_counts_are_those_of_plain_loops_and_the_cut_copy_costs_an_inducti
     assert!(replaced.pairs <= rows.len() && replaced.before > options.threshold);
     // Before is attention in the rows as they are, after in rows with another token.
     assert!(replaced.after < 1.0 && (replaced.after - replaced.before).abs() > 1e-3);
-    let mut asked = 0;
-    let mut stop = |_: Progress| {
-        asked += 1;
-        if asked > 1 {
-            Flow::Break(())
-        } else {
-            Flow::Continue(())
-        }
-    };
+    let mut stop = |_: Progress| Flow::Break(());
     assert!(
         on_text(&model, &rows, &options, &mut stop)
             .unwrap()
             .is_stopped()
     );
+}
+
+#[test]
+fn a_curve_rises_where_no_fall_exceeds_its_error() {
+    let curve = |by_prefix: [f64; PREFIXES], error: f64| Curve {
+        layer: Layer(0),
+        head: Head(0),
+        by_prefix,
+        error_by_prefix: [error; PREFIXES],
+        dla_by_prefix: [0.0; PREFIXES],
+    };
+    let plateau = [0.3, 0.5, 0.6, 0.65, 0.7, 0.68, 0.66, 0.67, 0.69];
+    assert!(curve(plateau, 0.015).rises() && !curve(plateau, 0.015).rises_strictly());
+    assert!(!curve(plateau, 0.005).rises());
+    // A flat curve does not rise.
+    assert!(!curve([0.02; PREFIXES], 0.001).rises());
 }

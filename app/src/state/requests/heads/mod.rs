@@ -3,6 +3,7 @@
 pub(crate) mod attribution;
 pub(crate) mod features;
 pub(crate) mod roles;
+pub(crate) mod induction;
 
 use umbra_core::ids::{Head, Layer};
 
@@ -37,4 +38,6 @@ panels! {
     Roles roles,
     /// The attribution of a feature.
     Attribution attribution,
+    /// The induction lab.
+    Induction induction,
 }

@@ -1,6 +1,7 @@
 //! The why step: where a feature's activation comes from, a tab per question. One panel per file.
 
 mod attribution;
+mod induction;
 
 use egui::{Button, Ui};
 use umbra_core::ids::{Head, Layer};
@@ -31,5 +32,7 @@ pub(super) fn why_ui(
     }
     match shown {
         Tab::Attribution => attribution::attribution_ui(ui, state, head, commands),
+        Tab::Induction => induction::induction_ui(ui, state, head, commands),
+        Tab::Names => induction::names_ui(ui, state, head, commands),
     }
 }

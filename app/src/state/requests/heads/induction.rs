@@ -1,0 +1,18 @@
+//! Requests of the induction lab.
+
+use umbra_core::ids::{Head, Layer};
+
+use crate::state::catalogue::DictionaryId;
+
+/// Requests of the panel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Measure all heads on random sequences with a repeated prefix.
+    Measure,
+    /// Measure all heads on the project's held-out text.
+    OnText,
+    /// Set a dictionary's features to 0 in sentences with two names.
+    Names(DictionaryId),
+    /// Select a head and stay in the lab.
+    Select(Layer, Head),
+}
