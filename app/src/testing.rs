@@ -10,6 +10,7 @@
 mod arranged;
 mod flows;
 mod forms;
+pub(crate) mod induction;
 mod pictures;
 
 use std::path::{Path, PathBuf};

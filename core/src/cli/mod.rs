@@ -134,7 +134,7 @@ Project => project,
     Steer => steer,
     /// Write chosen features of an index as one HTML page or JSON
     Report => report,
-/// Train the variants of two papers side by side and check their claims
+/// Check the claims of papers one by one: attention dictionaries, and variants trained side by side
     Reproduce => reproduce,
     /// Write the link to a feature, or check one
     Link => link,

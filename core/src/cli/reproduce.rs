@@ -1,4 +1,4 @@
-//! `umbra reproduce`: trains the variants of papers and checks the papers' claims one by one.
+//! `umbra reproduce`: checks the claims of papers one by one; lists about variants train dictionaries first.
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Console, Exit};
+use super::{Console, Exit, say_fit};
 use crate::Flow;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
-use crate::formats::Reading;
+use crate::features::Index;
+use crate::fit::Fit;
+use crate::formats::{self, Reading};
 use crate::models::Model;
 use crate::progress::Ended;
+use crate::project::Project;
 use crate::reproduce::{
-    self, ChoiceOptions, Claim, Demo, DemoOptions, Event, Report, Row, Spread, Verdict,
+    self, Attention, AttentionOptions, ChoiceOptions, Claim, Demo, DemoOptions, Event, Report, Row,
+    Spread, Verdict,
 };
 use crate::sae::Variant;
 use crate::workbench::text::TextRequest;
@@ -31,12 +35,27 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum List {
+    /// Check what holds of attention-output dictionaries: identities, induction, sentences with two names (Kissane et al. 2024, arXiv 2406.17759)
+    Attention(AttentionArgs),
     /// Compare Mutual and Feature Choice with TopK, in a world of known directions and on the demo model (Ayonrinde 2024, arXiv 2411.02124)
     Choice(ChoiceArgs),
     /// Compare gradient SAEs with TopK on the demo model: selection, cross-entropy, steering (Olmo et al. 2024, arXiv 2411.10397)
     Gradient(DemoArgs),
     /// Train every variant on the same activations at one mean L0, and print a Markdown table
     Variants(VariantArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct AttentionArgs {
+    /// Project with a model, held-out text and dictionaries on attn.hook_z [default: the bundled demo]
+    #[arg(long, value_name = "DIR")]
+    demo: Option<PathBuf>,
+    /// Held-out tokens to measure on [default: 20000]
+    #[arg(long, value_name = "N")]
+    tokens: Option<usize>,
+    /// Measure on little text, to try the command; too little for verdicts
+    #[arg(long)]
+    quick: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -154,6 +173,7 @@ fn bundled() -> PathBuf {
 /// Runs `umbra reproduce`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.list {
+        List::Attention(args) => attention(args, console),
         List::Choice(args) => choice(args, console),
         List::Gradient(args) => {
             let options = args.options()?;
@@ -177,6 +197,53 @@ fn watched<T>(
 ) -> Result<T> {
     let mut bar = console.bar("Reproducing");
     work(&mut |event| bar.at_with(event.progress, &event.what))
+}
+
+fn attention(args: &AttentionArgs, console: &Console) -> Result<Exit> {
+    let mut options = AttentionOptions::default();
+    if args.quick {
+        options = AttentionOptions {
+            tokens: 2_000,
+            sequences: 20,
+            prompts: 10,
+        };
+    }
+    options.tokens = args.tokens.unwrap_or(options.tokens);
+    let folder = args.demo.clone().unwrap_or_else(bundled);
+    let (project, notes) = Project::open(&folder)?;
+    console.notes(&notes);
+    let path = project.model.as_ref().ok_or_else(|| {
+        Error::input(
+            "the project has no model, add one with `umbra project`",
+            &folder,
+        )
+    })?;
+    let (model, notes) = Model::open_as(path, project.opening)?;
+    console.notes(&notes);
+    let text = TextRequest::held_out_of(&project)?.read(&model, None)?;
+    console.notes(&text.notes);
+    let mut dictionaries = Vec::new();
+    for entry in &project.entries {
+        let (sae, notes) = formats::open(&entry.sae)?;
+        console.notes(&notes);
+        let index = entry.index.as_deref().map(Index::open).transpose()?;
+        if let Some(index) = &index {
+            say_fit(
+                &Fit::of_index(index.about(), Some(&model), Some(&sae)),
+                false,
+                console,
+            )?;
+        }
+        dictionaries.push((sae, index));
+    }
+    let of = Attention::new(model, &text.rows, dictionaries, &options)?;
+    let found = watched(console, |observe| {
+        reproduce::attention(&of, &options, observe)
+    })?;
+    let Ended::Done(report) = found else {
+        return Ok(Exit::Stopped);
+    };
+    judged(&[("attention", report)], console)
 }
 
 fn choice(args: &ChoiceArgs, console: &Console) -> Result<Exit> {

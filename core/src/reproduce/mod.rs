@@ -1,13 +1,15 @@
-//! Claims of papers about the variants, measured and judged: each list trains dictionaries side by side and reports claims, figures and verdicts.
+//! Claims of papers, measured and judged: each list reports claims, figures and verdicts. Lists about variants train dictionaries side by side.
 //!
 //! | list | paper | where |
 //! |---|---|---|
+//! | `attention` | Kissane et al. 2024 (arXiv 2406.17759), attention-output dictionaries | a project's model and dictionaries, nothing is trained |
 //! | `choice` | Ayonrinde 2024 (arXiv 2411.02124), Mutual and Feature Choice | a synthetic world whose directions are known, then a model's activations |
 //! | `gradient` | Olmo et al. 2024 (arXiv 2411.10397), gradient SAEs | a model's activations and its loss |
 //! | `variants` | every variant at one mean L0 | a model's activations |
 //!
 //! A hard claim must hold wherever the code is right; any other is an observation on one model and one size, and does not fail a list.
 
+mod attention;
 mod choice;
 mod demo;
 mod gradient;
@@ -23,6 +25,7 @@ mod world;
 
 use std::fmt;
 
+pub use attention::{Attention, AttentionOptions, attention};
 pub use choice::{ChoiceOptions, choice_in_the_world, choice_on_a_model};
 pub use demo::{Demo, DemoOptions};
 pub use gradient::gradient;

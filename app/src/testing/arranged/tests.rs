@@ -13,7 +13,7 @@ use super::{faults, warn_of_clashes};
 use crate::dialogs::Ask;
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::attribution::Key;
-use crate::state::heads::step::Step;
+use crate::state::heads::step::{Step, Tab};
 use crate::state::jobs::JobId;
 use crate::state::requests::{Command, heads, library, navigation, prompt, shell};
 use crate::state::view::ViewId;
@@ -125,6 +125,21 @@ fn nothing_is_cut_or_overlaps_where_a_feature_is_attributed() {
         }
         Window::settle(harness);
     });
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_the_induction_lab() {
+    let tabs = [Tab::Induction, Tab::Names];
+    let steps = tabs.map(|tab| (tab.title(), Command::from(heads::Command::Tab(tab))));
+    for measured in [false, true] {
+        let mut desk = Desk::new(testing::with_model());
+        if measured {
+            testing::induction::measured(&mut desk.state);
+        }
+        check_all(desk, &steps, |harness, command| {
+            harness.state_mut().desk.run(command.clone());
+        });
+    }
 }
 
 #[test]

@@ -125,7 +125,8 @@ fn the_demo_knows_who_gets_the_present() {
     assert!(found.features[0].change < 0.0);
     for effect in &found.features {
         assert!(effect.alive[0] <= 12 && effect.alive.iter().sum::<usize>() > 0);
-        let mean = (effect.by_order[0].unwrap() + effect.by_order[1].unwrap()) / 2.0;
+        let [abba, baba] = effect.by_order.map(Option::unwrap);
+        let mean = f64::midpoint(abba, baba);
         assert!((mean - effect.change).abs() < 1e-9);
     }
     let mut stop = |_: Progress| Flow::Break(());
@@ -138,13 +139,11 @@ fn the_demo_knows_who_gets_the_present() {
     assert!(stopped.unwrap().is_stopped());
 }
 
+/// Other numbers for those at a position, if they change.
+type Turn<'a> = &'a dyn Fn(usize, &[f32]) -> Option<Vec<f32>>;
+
 /// LD with `value` of position `at` at a hook turned into another.
-fn ld(
-    model: &Model,
-    prompt: &Prompt,
-    hook: HookPoint,
-    turn: &dyn Fn(usize, &[f32]) -> Option<Vec<f32>>,
-) -> f64 {
+fn ld(model: &Model, prompt: &Prompt, hook: HookPoint, turn: Turn<'_>) -> f64 {
     let width = model.width(hook).unwrap();
     let mut hooks = HookFn::new(hook, |_, value| {
         let mut x = Matrix::from_tensor(value, width)?;
@@ -178,7 +177,7 @@ fn a_feature_at_zero_changes_ld_as_by_its_definition() {
     let clean = prompts
         .each_ref()
         .map(|one| ld(&model, one, hook, &|_, _| None));
-    assert!((found.ld - (clean[0] + clean[1]) / 2.0).abs() < TOLERANCE);
+    assert!((found.ld - f64::midpoint(clean[0], clean[1])).abs() < TOLERANCE);
     let mut largest: f64 = 0.0;
     for effect in &found.features {
         for (i, prompt) in prompts.iter().enumerate() {

@@ -2,6 +2,8 @@
 //! once the copy is cut; and sentences with two names.
 
 mod names;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use egui::{Button, Label, RichText, Ui};
