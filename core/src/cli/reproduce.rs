@@ -226,6 +226,7 @@ fn attention(args: &AttentionArgs, console: &Console) -> Result<Exit> {
     for entry in &project.entries {
         let (sae, notes) = formats::open(&entry.sae)?;
         console.notes(&notes);
+        say_fit(&Fit::judge(&model, &sae), false, console)?;
         let index = entry.index.as_deref().map(Index::open).transpose()?;
         if let Some(index) = &index {
             say_fit(
