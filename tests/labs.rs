@@ -145,6 +145,107 @@ fn heads_are_surveyed_kept_and_shown_with_their_project() {
 }
 
 #[test]
+fn induction_is_measured_for_every_head_by_prefix_length() {
+    let (model, text) = (demo_model(), at("assets/demo/text/held-out/alice.txt"));
+    let on = ["heads", "induction", "--model", &model, "--json"];
+    let room = tempfile::tempdir().unwrap();
+    let more = [
+        "--sequences",
+        "6",
+        "--corpus",
+        &text,
+        "--tokens",
+        "1000",
+        "--replaced",
+        "4",
+    ];
+    let value = umbra(room.path(), &[on.as_slice(), &more].concat())
+        .done()
+        .json();
+    has_keys(
+        &value,
+        "protocol sequences seed length heads text definitions",
+    );
+    assert_eq!(
+        (&value["length"], &value["sequences"]),
+        (&128.into(), &6.into())
+    );
+    let heads = value["heads"].as_array().unwrap();
+    assert_eq!(heads.len(), 32);
+    let mean = |head: &Value| {
+        let values = head["by_prefix"].as_array().unwrap();
+        assert_eq!(values.len(), 9);
+        values.iter().map(|v| v.as_f64().unwrap()).sum::<f64>() / 9.0
+    };
+    for head in heads {
+        has_keys(
+            head,
+            "layer head by_prefix error_by_prefix dla_by_prefix text",
+        );
+        has_keys(
+            &head["text"],
+            "strong prefix_counts induction_share replaced",
+        );
+    }
+    let mut order: Vec<&Value> = heads.iter().collect();
+    order.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
+    let name = |head: &Value| {
+        (
+            head["layer"].as_u64().unwrap(),
+            head["head"].as_u64().unwrap(),
+        )
+    };
+    let mut first = [name(order[0]), name(order[1])];
+    first.sort_unstable();
+    assert_eq!(first, [(3, 3), (3, 6)]);
+    // One seed, one result.
+    let small = [on.as_slice(), &["--sequences", "2"]].concat();
+    let run = || umbra(room.path(), &small).done().json();
+    assert_eq!(run(), run());
+    umbra(
+        room.path(),
+        &[on.as_slice(), &["--sequences", "0"]].concat(),
+    )
+    .refused(&["sequences"]);
+}
+
+#[test]
+fn sentences_with_two_names_come_from_templates_or_a_file() {
+    let (model, sae) = (demo_model(), at("assets/demo/saes/attn-2"));
+    let room = tempfile::tempdir().unwrap();
+    let on = ["heads", "ioi", "--model", &model, "--sae", &sae];
+    let run = |more: &[&str]| umbra(room.path(), &[on.as_slice(), more].concat());
+    let value = run(&["--count", "6", "--layer", "1", "--layer", "2", "--json"])
+        .done()
+        .json();
+    has_keys(
+        &value,
+        "sae hook prompts ld positive features error_term noising definitions",
+    );
+    assert_eq!(value["prompts"], serde_json::json!({"abba": 3, "baba": 3}));
+    has_keys(&value["features"][0], "feature change abba baba");
+    let noising = &value["noising"];
+    has_keys(
+        noising,
+        "layers prompts clean zero_at_s2 zero_everywhere corruption_a corruption_b",
+    );
+    assert_eq!(noising["layers"], serde_json::json!([1, 2]));
+    has_keys(
+        &noising["corruption_a"]["recovered"],
+        "zero_at_s2 zero_everywhere",
+    );
+    let line = "{\"prompt\": \"When Mary and John went to the garden, John gave a letter to\", \"io\": \"Mary\", \"s\": \"John\"}\n";
+    std::fs::write(room.path().join("mine.jsonl"), line).unwrap();
+    let table = run(&["--prompts", "mine.jsonl"]).done().out;
+    assert!(
+        table.contains("1 prompts (1 ABBA, 0 BABA)") && table.contains("zero everywhere"),
+        "{table}"
+    );
+    std::fs::write(room.path().join("mine.jsonl"), "Mary\n").unwrap();
+    run(&["--prompts", "mine.jsonl"]).refused(&["line 1", "io"]);
+}
+
+#[test]
 fn heads_have_ten_features_and_attributions_sum_up() {
     let trained = trained();
     let (model, sae) = (demo_model(), trained.sae());

@@ -69,6 +69,21 @@ fn gradient_judges_the_demo_model() {
 }
 
 #[test]
+fn attention_judges_the_demo_without_training() {
+    let claims = judged(&["reproduce", "attention"]);
+    holds(&claims, "sum to 1");
+    holds(&claims, "sum to the pre-activation");
+    holds(&claims, "every logit's bits");
+    holds(&claims, "the name that occurs once");
+    // Layer 0 has 24 of 256 features active: the claim fails there, and the list does not hide it.
+    let small = claims.iter().find(|claim| {
+        let claim = claim["claim"].as_str().unwrap();
+        claim.starts_with("attn-0") && claim.contains("under 5 %")
+    });
+    assert_eq!(small.unwrap()["verdict"], "does not hold");
+}
+
+#[test]
 fn a_list_is_a_table_for_people_and_wrong_folders_are_named() {
     let here = here();
     let args = [
