@@ -73,6 +73,7 @@ fn attention_judges_the_demo_without_training() {
     let claims = judged(&["reproduce", "attention"]);
     holds(&claims, "sum to 1");
     holds(&claims, "sum to the pre-activation");
+    holds(&claims, "sum to every node");
     holds(&claims, "every logit's bits");
     holds(&claims, "the name that occurs once");
     // Layer 0 has 24 of 256 features active: the claim fails there, and the list does not hide it.

@@ -1,17 +1,20 @@
-//! Identities: shares of heads, sums of attributions, a splice that edits nothing.
+//! Identities: shares of heads, sums of attributions once and recursively, a splice that edits nothing.
 
 use super::{Attention, AttentionOptions, Figure, Section, Study};
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::heads;
+use crate::heads::{self, circuit};
 use crate::ids::{FeatureId, HookPoint};
 use crate::models::{HookFn, Start, token_tensor};
+use crate::progress::Ended;
 use crate::prompt::Input;
 
 /// Tokens of the text on which attributions are checked.
 const TOKENS: usize = 48;
 /// Features and tokens checked for each dictionary.
 const CHECKED: usize = 24;
+/// Features traced for each dictionary.
+const TRACED: usize = 4;
 
 /// Head weights sum to 1.
 pub(super) fn shares(of: &Attention, _: &AttentionOptions, to: &mut Section<'_, '_>) -> Result<()> {
@@ -93,6 +96,54 @@ fn samples(of: &Attention, study: &Study) -> Result<Vec<(FeatureId, usize, Input
         found.map(|(feature, _)| (feature, at, input.clone()))
     });
     Ok(strongest.collect())
+}
+
+/// Recursive attribution adds up at every node.
+pub(super) fn recursion(
+    of: &Attention,
+    _: &AttentionOptions,
+    to: &mut Section<'_, '_>,
+) -> Result<()> {
+    let (mut nodes, mut largest, mut share) = (0, 0.0_f64, 0.0_f64);
+    for (i, study) in of.studies.iter().enumerate() {
+        let mut dictionaries = vec![study.sae.autoencoder()?];
+        for other in (of.studies[..i].iter().map(|study| &study.sae)).chain(&of.others) {
+            dictionaries.push(other.autoencoder()?);
+        }
+        let samples = samples(of, study)?;
+        for (feature, at, input) in samples.iter().step_by((samples.len() / TRACED).max(1)) {
+            let watch = &mut *to.watch;
+            let name = &study.sae.name;
+            let traced = circuit::trace(
+                &of.model,
+                &dictionaries,
+                input,
+                (*feature, *at),
+                &circuit::Settings::default(),
+                &mut |_| watch.at(format!("recursive attribution in {name}")),
+            )?;
+            let Ended::Done(traced) = traced else {
+                return Ok(());
+            };
+            nodes += traced.nodes.len();
+            for node in &traced.nodes {
+                largest = largest.max(node.residue().abs());
+                share = share.max(node.residue().abs() / node.tolerance().max(f64::MIN_POSITIVE));
+            }
+        }
+    }
+    to.report.hard(
+        "recursive attribution: children, bias and what was discarded sum to every node",
+        Figure::new(
+            format!(
+                "off by {largest:.1e} at most, {:.0} % of what rounding allows, {nodes} nodes",
+                100.0 * share
+            ),
+            [largest, share, nodes as f64],
+        ),
+        share <= 1.0 && nodes > 0,
+    );
+    Ok(())
 }
 
 /// Splicing a dictionary in with its error kept and nothing edited changes no bit of the logits.

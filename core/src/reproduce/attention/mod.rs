@@ -130,9 +130,10 @@ pub fn attention(
 ) -> Result<Ended<Report>> {
     let mut report = Report::default();
     of.describe(&mut report);
-    let parts: [fn(&Attention, &AttentionOptions, &mut Section<'_, '_>) -> Result<()>; 6] = [
+    let parts: [fn(&Attention, &AttentionOptions, &mut Section<'_, '_>) -> Result<()>; 7] = [
         identities::shares,
         identities::attribution,
+        identities::recursion,
         identities::splice,
         behaviour::reconstruction,
         behaviour::induction,
