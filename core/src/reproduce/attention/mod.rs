@@ -122,6 +122,9 @@ impl Attention {
     }
 }
 
+/// One part of the list: measures, and adds its claims.
+type Part = fn(&Attention, &AttentionOptions, &mut Section<'_, '_>) -> Result<()>;
+
 /// Measures and judges all claims.
 pub fn attention(
     of: &Attention,
@@ -130,7 +133,7 @@ pub fn attention(
 ) -> Result<Ended<Report>> {
     let mut report = Report::default();
     of.describe(&mut report);
-    let parts: [fn(&Attention, &AttentionOptions, &mut Section<'_, '_>) -> Result<()>; 7] = [
+    let parts: [Part; 7] = [
         identities::shares,
         identities::attribution,
         identities::recursion,
