@@ -23,6 +23,7 @@ use crate::widgets::legend;
 use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
+use crate::widgets::scatter_plot::{ScatterPlot, ScatterPoint};
 use crate::widgets::token_editor::{Piece, TokenEditor};
 use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
 use crate::widgets::token_strip::{Tint, TokenStrip};
@@ -55,7 +56,7 @@ impl Sample {
 }
 
 /// All samples.
-pub(super) const SAMPLES: [Sample; 20] = [
+pub(super) const SAMPLES: [Sample; 21] = [
     sample("bars", (360.0, 320.0), bars),
     sample("cell_grid", (420.0, 260.0), cell_grid).pointed(190.0, 120.0),
     sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
@@ -68,6 +69,7 @@ pub(super) const SAMPLES: [Sample; 20] = [
     sample("matrix_map", (420.0, 460.0), matrix_map).pointed(190.0, 190.0),
     sample("matrix_map_large", (420.0, 460.0), matrix_map_large),
     sample("rank_plot", (420.0, 260.0), rank_plot).pointed(200.0, 90.0),
+    sample("scatter_plot", (420.0, 280.0), scatter_plot),
     sample("settings_form", (512.0, 380.0), settings_form),
     sample("scales", (460.0, 260.0), scales),
     sample("snippet", (420.0, 130.0), names::snippets),
@@ -332,6 +334,27 @@ fn matrix_map(ui: &mut Ui) {
 fn matrix_map_large(ui: &mut Ui) {
     let names: Vec<String> = (0..96).map(|i| format!("t{i}")).collect();
     attention(ui, &names, "Large pattern");
+}
+
+fn scatter_plot(ui: &mut Ui) {
+    let point = |i: usize| ScatterPoint {
+        name: format!("L{}H{}", i / 8, i % 8),
+        at: [
+            0.4 * f64::from(noise(i)).powi(2),
+            f64::from(noise(i + 40)).powi(2),
+        ],
+        chosen: i == 9,
+    };
+    ScatterPlot {
+        name: "Heads",
+        x: "Attention after 1 repeated token",
+        y: "After 9",
+        points: &(0..32).map(point).collect::<Vec<_>>(),
+        height: 250.0,
+        shares: true,
+        definition: "Heads by attention",
+    }
+    .show(ui);
 }
 
 fn rank_plot(ui: &mut Ui) {

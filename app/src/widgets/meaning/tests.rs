@@ -14,6 +14,7 @@ use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
+use crate::widgets::scatter_plot::{ScatterPlot, ScatterPoint};
 use crate::widgets::to_save::{self, ToSave};
 use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
 use crate::widgets::token_strip::{Tint, TokenStrip};
@@ -31,7 +32,7 @@ struct Case {
     file: &'static str,
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case {
         draw: |ui| {
             HistogramPlot::new("Activations", &[0.0, 0.5, 1.0, 1.5], &[7, 30_000, 1])
@@ -200,6 +201,30 @@ const CASES: [Case; 9] = [
         csv: "Rank,Feature,Density,Law\r\n1,8,0.5,\r\n2,9,0.25,\r\n",
         value: None,
         file: "density-by-rank",
+    },
+    Case {
+        draw: |ui| {
+            let point = |i: u32| ScatterPoint {
+                name: format!("L0H{i}"),
+                at: [0.1 * f64::from(i), 0.25],
+                chosen: i == 2,
+            };
+            let points: Vec<ScatterPoint> = (0..3).map(point).collect();
+            let plot = ScatterPlot {
+                name: "Heads",
+                x: "short",
+                y: "long",
+                points: &points,
+                height: 160.0,
+                shares: true,
+                definition: DEFINITION,
+            };
+            plot.show(ui);
+        },
+        on: "Heads: 3 points, L0H2 at 0.200, 0.250",
+        csv: "name,short,long\r\nL0H0,0,0.25\r\nL0H1,0.1,0.25\r\n",
+        value: None,
+        file: "heads",
     },
 ];
 
