@@ -85,7 +85,8 @@ fn samples(of: &Attention, study: &Study) -> Result<Vec<(FeatureId, usize, Input
     let hook = study.sae.hook()?;
     let captured = of.model.capture(&token_tensor(&[ids])?, &[hook])?;
     let x = Matrix::from_tensor(&captured[&hook], of.model.width(hook)?)?;
-    let codes = study.sae.encode(&*study.sae.own_part(&x)?)?;
+    let own = study.sae.own_part(&x)?;
+    let codes = study.sae.encode(&own)?;
     let input = Input::Tokens {
         ids: ids.into(),
         apart: of.held_out.separates_documents(),
