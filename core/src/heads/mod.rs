@@ -8,8 +8,8 @@ pub mod circuit;
 pub mod features;
 mod figures;
 pub mod induction;
-pub mod roles;
 pub mod ioi;
+pub mod roles;
 mod shares;
 pub mod survey;
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 mod attribution;
 mod features;
-mod roles;
 mod induction;
+mod roles;
 
 use umbra_core::ids::{Head, Layer};
 

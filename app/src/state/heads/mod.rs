@@ -7,8 +7,8 @@
 
 pub(crate) mod attribution;
 pub(crate) mod features;
-pub(crate) mod roles;
 pub(crate) mod induction;
+pub(crate) mod roles;
 pub(crate) mod step;
 
 use umbra_core::ids::{Head, Layer};

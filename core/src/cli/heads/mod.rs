@@ -3,9 +3,9 @@
 mod attribute;
 mod circuit;
 mod induction;
+mod ioi;
 mod roles;
 mod roles_words;
-mod ioi;
 mod show;
 mod survey;
 mod verdict;

@@ -2,8 +2,8 @@
 
 pub(crate) mod attribution;
 pub(crate) mod features;
-pub(crate) mod roles;
 pub(crate) mod induction;
+pub(crate) mod roles;
 
 use umbra_core::ids::{Head, Layer};
 
