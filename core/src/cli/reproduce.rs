@@ -206,6 +206,8 @@ fn attention(args: &AttentionArgs, console: &Console) -> Result<Exit> {
             tokens: 2_000,
             sequences: 20,
             prompts: 10,
+            sampled_rows: 2,
+            draws: 10,
         };
     }
     options.tokens = args.tokens.unwrap_or(options.tokens);

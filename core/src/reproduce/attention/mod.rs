@@ -2,6 +2,7 @@
 //! on a project's model.
 
 mod behaviour;
+mod features;
 mod identities;
 
 use super::{Event, Figure, Report, Watch};
@@ -42,6 +43,10 @@ pub struct AttentionOptions {
     pub sequences: usize,
     /// Sentences with two names.
     pub prompts: usize,
+    /// Rows in which heads are ablated.
+    pub sampled_rows: usize,
+    /// Draws of the bootstrap, and of random features.
+    pub draws: usize,
 }
 
 impl Default for AttentionOptions {
@@ -50,6 +55,8 @@ impl Default for AttentionOptions {
             tokens: 20_000,
             sequences: 200,
             prompts: 100,
+            sampled_rows: 16,
+            draws: 100,
         }
     }
 }
@@ -133,7 +140,7 @@ pub fn attention(
 ) -> Result<Ended<Report>> {
     let mut report = Report::default();
     of.describe(&mut report);
-    let parts: [Part; 7] = [
+    let parts: [Part; 8] = [
         identities::shares,
         identities::attribution,
         identities::recursion,
@@ -141,6 +148,7 @@ pub fn attention(
         behaviour::reconstruction,
         behaviour::induction,
         behaviour::names,
+        features::roles,
     ];
     let mut watch = Watch::new(observe, parts.len() as u64);
     for part in parts {

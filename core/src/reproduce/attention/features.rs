@@ -1,0 +1,79 @@
+//! What heads are: those whose ten features have several roles.
+
+use super::{Attention, AttentionOptions, Figure, Section, Study};
+use crate::error::Result;
+use crate::heads::roles::{self as of_heads, HeadRoles, Settings};
+use crate::progress::Ended;
+use crate::project::Verdict as Roles;
+
+/// Verdicts on the ten features of every head.
+pub(super) fn roles(
+    of: &Attention,
+    options: &AttentionOptions,
+    to: &mut Section<'_, '_>,
+) -> Result<()> {
+    let settings = Settings {
+        sampled_rows: options.sampled_rows,
+        draws: options.draws,
+        ..Settings::default()
+    };
+    let (mut words, mut values) = (Vec::new(), Vec::new());
+    for study in &of.studies {
+        let (watch, name) = (&mut *to.watch, study.sae.name.as_str());
+        let live = live(study)?;
+        let rows = (&of.held_out, live.as_deref());
+        let ended = of_heads::study(
+            &of.model,
+            study.sae.autoencoder()?,
+            rows,
+            &settings,
+            &mut |at| {
+                watch.at(format!(
+                    "roles of heads by {name}, {} of {} rows",
+                    at.done, at.total
+                ))
+            },
+        )?;
+        let Ended::Done(found) = ended else {
+            return Ok(());
+        };
+        let heads = &found.roles.heads;
+        let count = |verdict| {
+            heads
+                .iter()
+                .filter(|head: &&HeadRoles| head.verdict == verdict)
+                .count()
+        };
+        let several = count(Roles::Several);
+        words.push(format!(
+            "layer {} {several} of {} ({} one, {} unsure)",
+            study.layer,
+            heads.len(),
+            count(Roles::One),
+            count(Roles::Unsure)
+        ));
+        values.push(several as f64);
+    }
+    let everywhere = values.iter().all(|several| *several > 0.0);
+    to.report.soft(
+        "every layer has heads whose ten features have several roles",
+        Figure::new(words.join(", "), values),
+        everywhere,
+    );
+    Ok(())
+}
+
+/// Returns which features are active on the index's text, if there is an index.
+fn live(study: &Study) -> Result<Option<Vec<bool>>> {
+    let Some(index) = &study.index else {
+        return Ok(None);
+    };
+    index.check_features(&study.sae)?;
+    let summaries = index.summaries()?;
+    Ok(Some(
+        summaries
+            .iter()
+            .map(|summary| summary.density > 0.0)
+            .collect(),
+    ))
+}
