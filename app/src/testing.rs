@@ -12,6 +12,7 @@ mod flows;
 mod forms;
 pub(crate) mod induction;
 mod pictures;
+mod studied;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +45,8 @@ use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, catalogue, features};
 use crate::theme;
 use crate::views::view::View;
+
+pub(crate) use studied::studied_head;
 
 /// A view on a stage of its own.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 use crate::error::Result;
 use crate::features::Index;
-use crate::fit::Fit;
 use crate::heads;
 use crate::heads::features::{Effect, HeadFeatures, Sample, effects};
 use crate::heads::roles::{self, Settings, Study};
@@ -12,8 +11,8 @@ use crate::progress::{Ended, Flow, Progress};
 use super::pair::Pair;
 use crate::corpus::Rows;
 
-/// Studies the heads of the layer that the pair's dictionary reads on `rows`. With an index, which must be the dictionary's, its text says which features are
-/// live; otherwise `rows` do.
+/// Studies the heads of the layer that the pair's dictionary reads on `rows`. With an index, which the caller has judged to be the
+/// dictionary's, its text says which features are live; otherwise `rows` do.
 pub fn study(
     pair: &Pair,
     (rows, index): (&Rows, Option<&Index>),
@@ -21,13 +20,7 @@ pub fn study(
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Study>> {
     let (model, sae) = (&pair.model, &pair.sae);
-    let live = match index {
-        Some(index) => {
-            Fit::of_index(index.about(), Some(model), Some(sae)).check(true)?;
-            Some(heads::live(index, sae)?)
-        }
-        None => None,
-    };
+    let live = index.map(|index| heads::live(index, sae)).transpose()?;
     let live = live.as_deref();
     roles::study(model, sae.autoencoder()?, (rows, live), settings, observe)
 }

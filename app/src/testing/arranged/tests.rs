@@ -197,6 +197,14 @@ fn nothing_is_cut_or_overlaps_where_all_has_failed() {
 }
 
 #[test]
+fn nothing_is_cut_or_overlaps_on_a_studied_head() {
+    let desk = Desk::new(testing::studied_head());
+    check_all(desk, &[("Heads", ViewId::Heads)], |harness, view| {
+        harness.state_mut().go(*view);
+    });
+}
+
+#[test]
 fn nothing_is_cut_or_overlaps_in_a_dialog() {
     for (name, desk) in dialogs() {
         check_all(desk, &[(name, ())], |_, ()| {});

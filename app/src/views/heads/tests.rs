@@ -256,34 +256,6 @@ fn a_head_of_another_layer_is_shown_by_its_own_dictionary_and_the_one_in_use_sta
     harness.get_by_label_contains("the strongest of the head's features on the sentence");
 }
 
-/// The demo's model with layer 0 studied on a few rows of a text.
-fn studied() -> AppState {
-    let mut state = measured();
-    let pair = state.pair(ID).unwrap().clone();
-    let text = std::fs::read_to_string(testing::bundled("text/held-out/alice.txt")).unwrap();
-    let text: String = text.chars().take(2500).collect();
-    let corpus = umbra_core::Corpus::from_text("alice.txt", &text);
-    let (rows, _) = corpus.rows(pair.model.codec(), 32).unwrap();
-    let settings = umbra_core::heads::roles::Settings {
-        sampled_rows: 4,
-        draws: 20,
-        seed: 0,
-    };
-    let go = &mut |_| umbra_core::Flow::Continue(());
-    let study = umbra_core::workbench::roles::study(&pair, (&rows, None), &settings, go);
-    let study = study.unwrap().done().unwrap();
-    let studied = roles::Studied {
-        features: study.features.clone(),
-        study: Arc::new(study),
-        text: "alice.txt".to_owned(),
-    };
-    let event = roles::Event::Study(ID, Load::Ready(studied));
-    state.apply(Event::Heads(Heads::Roles(event)));
-    state.apply(Event::Selection(Selected::Head(Layer(0), Head(1))));
-    show(&mut state, Step::Head);
-    state
-}
-
 #[test]
 fn an_unstudied_head_offers_to_study_its_layer_and_all() {
     let mut state = measured();
@@ -308,7 +280,7 @@ fn an_unstudied_head_offers_to_study_its_layer_and_all() {
 
 #[test]
 fn a_studied_head_shows_its_ranks_its_verdict_and_takes_ones_own() {
-    let mut harness = testing::harness(ViewId::Heads, studied());
+    let mut harness = testing::harness(ViewId::Heads, testing::studied_head());
     harness.run();
     harness.get_by_label_contains("On ten random live features of the layer");
     harness.get_by_label_contains("Weights against text: Pearson");
@@ -342,7 +314,7 @@ fn a_studied_head_shows_its_ranks_its_verdict_and_takes_ones_own() {
 
 #[test]
 fn causal_effects_join_the_ranks_they_were_measured_for() {
-    let mut state = studied();
+    let mut state = testing::studied_head();
     let rows = state.heads.roles.study(ID).unwrap().features[1].rows.len();
     let effects = (0..rows).map(|at| {
         (at % 3 == 0).then_some(Effect {

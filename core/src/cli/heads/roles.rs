@@ -10,6 +10,7 @@ use super::show::{StudyArgs, said};
 use crate::cli::{Console, Exit};
 use crate::error::{Error, Result};
 use crate::features::Index;
+use crate::fit::Fit;
 use crate::formats;
 use crate::heads::roles::{self, Agreement, JOINED, LayerRoles, RULE, share_of_heads};
 use crate::ids::Layer;
@@ -65,6 +66,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         let mut bar = console.bar(&format!("Studying {}", sae.name));
         let settings = args.study.settings();
         let index = entry.index.as_deref().map(Index::open).transpose()?;
+        if let Some(index) = &index {
+            let fit = Fit::of_index(index.about(), Some(&pair.model), Some(&sae));
+            fit.check(false)?;
+        }
         let of = (&text.rows, index.as_ref());
         let found = workbench::study(&pair, of, &settings, &mut |at| bar.at(at))?;
         drop(bar);
