@@ -46,6 +46,11 @@ const SINGLE: usize = 4096;
 /// Points of the wheel that double the zoom.
 const DOUBLE: f32 = 160.0;
 
+/// Width of a map of so many columns where there is room for its largest cells.
+pub(crate) fn width_of(columns: usize) -> f32 {
+    GUTTER + CELL_MOST * columns as f32
+}
+
 /// The map.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MatrixMap<'a> {

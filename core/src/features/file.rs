@@ -38,12 +38,13 @@ const SCHEMA: &str = "
     CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE feature (feature INTEGER PRIMARY KEY, active INTEGER NOT NULL, density REAL NOT NULL, mean REAL NOT NULL, min REAL NOT NULL, max REAL NOT NULL, decoder_norm REAL NOT NULL, top_rank INTEGER);
     CREATE TABLE detail (feature INTEGER PRIMARY KEY, packed BLOB NOT NULL);
-    CREATE TABLE source (feature INTEGER PRIMARY KEY, packed BLOB NOT NULL);
     CREATE TABLE row (row INTEGER PRIMARY KEY, packed BLOB NOT NULL);
     CREATE TABLE document (document INTEGER PRIMARY KEY, name TEXT NOT NULL);
     CREATE TABLE token (rank INTEGER PRIMARY KEY, id INTEGER NOT NULL, text TEXT NOT NULL);
     CREATE VIRTUAL TABLE word USING fts5 (peak, promoted, suppressed, content = '', tokenize = \"unicode61 remove_diacritics 2 categories 'L* N* M* P* S* Co'\");
 ";
+
+const SOURCES: &str = "CREATE TABLE source (feature INTEGER PRIMARY KEY, packed BLOB NOT NULL);";
 
 /// Content of an index.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +92,9 @@ fn fill(
     database.pragma_update(None, "application_id", APPLICATION)?;
     database.pragma_update(None, "user_version", VERSION)?;
     let transaction = database.transaction()?;
+    if content.about.attribution {
+        transaction.execute_batch(SOURCES)?;
+    }
     write_about(&transaction, content.about)?;
     let names = Names::new(content);
     write_names(&transaction, &names)?;

@@ -13,7 +13,7 @@ use crate::widgets::feature_chip::FeatureChip;
 use crate::widgets::number;
 
 /// Chips shown at most.
-const MOST: usize = 12;
+const MOST: usize = 8;
 
 /// Widest chip.
 const WIDTH: f32 = 220.0;

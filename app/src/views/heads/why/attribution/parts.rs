@@ -12,7 +12,7 @@ use crate::state::requests::{Commands, navigation};
 use crate::theme::{Theme, body_strong, caption, mono, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::heat_map::Side;
-use crate::widgets::matrix_map::MatrixMap;
+use crate::widgets::matrix_map::{self, MatrixMap};
 use crate::widgets::token_strip::{Tint, TokenStrip};
 use crate::widgets::{legend, number};
 
@@ -21,6 +21,12 @@ const BESIDE: f32 = 640.0;
 
 /// Longest side of the map.
 const SIDE: f32 = 760.0;
+
+/// Room for the map's scale and for a line about the cell under the pointer.
+const MAP_LEAST: f32 = 380.0;
+
+/// Widest bars.
+const BARS_MOST: f32 = 420.0;
 
 /// Definition of a source token's part.
 const BY_TOKEN: &str = "Part of the feature's pre-activation that comes through attention from each source token, summed over heads; below 0 it holds the feature down";
@@ -69,14 +75,16 @@ pub(super) fn parts_ui(
         map_ui(ui, layer, found, commands);
         return;
     }
+    // The bars stand right behind the map, which is as wide as its tokens.
+    let map = matrix_map::width_of(found.at + 1).clamp(MAP_LEAST, width * 0.64);
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::GROUP;
         ui.vertical(|ui| {
-            ui.set_width(width * 0.64 - space::GROUP);
+            ui.set_width(map);
             map_ui(ui, layer, found, commands);
         });
         ui.vertical(|ui| {
-            ui.set_width(width * 0.36);
+            ui.set_width((width - map - space::GROUP).min(BARS_MOST));
             heads_ui(ui, layer, found, commands);
         });
     });
