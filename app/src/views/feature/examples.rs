@@ -145,7 +145,7 @@ impl Examples {
         found.of_heads && self.sources.unwrap_or(!found.detail.sources.is_empty())
     }
 
-    /// Draws the switch of the underlined sources and what the line means.
+    /// Draws the switch of the underlined sources.
     fn toggle_ui(&mut self, ui: &mut Ui, found: Found<'_>) {
         if !found.of_heads {
             return;
@@ -155,15 +155,15 @@ impl Examples {
         if ui.add(button).on_hover_text(SOURCES).clicked() {
             self.sources = Some(!shown);
         }
-        if shown {
+    }
+
+    /// Says what the line means; asks for the sources that the index lacks, once a person wants them, and says how that stands.
+    fn ask(&self, ui: &mut Ui, found: Found<'_>, commands: &mut Commands) {
+        let secondary = Theme::from_ui(ui).ink.secondary;
+        if self.shows_sources(found) {
             let hue = Theme::from_ui(ui).hue(Hue::Model);
             legend::mark(ui, hue, "underlined: where it comes from").on_hover_text(SOURCES);
         }
-    }
-
-    /// Asks for the sources that the index lacks, once a person wants them, and says how that stands.
-    fn ask(&self, ui: &mut Ui, found: Found<'_>, commands: &mut Commands) {
-        let secondary = Theme::from_ui(ui).ink.secondary;
         if !found.of_heads || self.sources != Some(true) {
             return;
         }
