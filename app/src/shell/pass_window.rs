@@ -196,9 +196,9 @@ fn sources_ui(ui: &mut Ui, asked: &Asked, dictionary: &Dictionary, commands: &mu
     row("Sources").ui(ui, |ui, _| {
         ui.checkbox(
             &mut kept,
-            "Attribute the strongest examples to source tokens and heads",
+            "Attribute the strongest examples",
         )
-        .on_hover_text("Takes a second pass over their rows, up to as long as the first")
+        .on_hover_text("Records which source tokens and heads they come from; takes a second pass over their rows, up to as long as the first")
     });
     if kept == asked.no_attribution {
         let mut answer = asked.clone();
@@ -381,7 +381,7 @@ mod tests {
     fn an_index_of_heads_keeps_sources_unless_a_person_leaves_them_out() {
         let folder = tempfile::tempdir().unwrap();
         let (mut harness, id) = asked(testing::demo(folder.path()));
-        let label = "Attribute the strongest examples to source tokens and heads";
+        let label = "Attribute the strongest examples";
         assert!(harness.query_by_label(label).is_none(), "an evaluation");
         harness
             .state_mut()

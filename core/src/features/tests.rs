@@ -397,8 +397,11 @@ fn the_strongest_examples_have_their_sources_and_the_heads_their_shares() {
             let again = sources(model(), of, FeatureId::from(f), &passages).unwrap();
             for (kept, again) in detail.sources.iter().zip(&again) {
                 assert_eq!(kept.window.len(), again.window.len());
+                let before = again.before.iter().map(|source| source.value);
+                let parts = again.window.iter().copied().chain(before);
+                let most = parts.fold(0.0_f32, |most, part| most.max(part.abs()));
                 for (a, b) in kept.window.iter().zip(&again.window) {
-                    near((*a).into(), (*b).into());
+                    assert!((a - b).abs() <= most / 8_000.0, "{a} {b} {most}");
                 }
                 let places = |of: &Sources| -> Vec<usize> {
                     of.before.iter().map(|source| source.position).collect()

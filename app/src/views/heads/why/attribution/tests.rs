@@ -220,16 +220,20 @@ fn on_the_demo_a_feature_fires_first_and_a_silent_one_is_below_the_cut_off() {
     let desk = &mut harness.state_mut().desk;
     desk.run(heads::Command::Step(Step::Why));
     Window::settle(&mut harness);
-    harness.get_by_label_contains("fires with");
+    // Beside the token and in the sentence on what is explained.
+    let fires = |harness: &Harness<'_, Window>| {
+        harness.query_all_by_label_contains("fires with").count() == 2
+    };
+    assert!(fires(&harness));
     harness.get_by_label_contains("adds up, residue");
     let panel = &harness.state().desk.state.heads.attribution;
     let read = Arc::clone(panel.reading.ready().unwrap());
-    let fires = |feature: &u32| read.firing.iter().any(|f| f.feature.0 == *feature);
-    let silent = (0..1024).find(|feature| !fires(feature)).unwrap();
+    let active = |feature: &u32| read.firing.iter().any(|f| f.feature.0 == *feature);
+    let silent = (0..1024).find(|feature| !active(feature)).unwrap();
     let select = navigation::Command::SelectFeature(Some(FeatureId(silent)));
     harness.state_mut().desk.run(select);
     Window::settle(&mut harness);
-    harness.get_by_label_contains("fires with");
+    assert!(fires(&harness));
     let anyway = format!("Attribute #{silent} anyway");
     harness.get_by_label(&anyway).click();
     Window::settle(&mut harness);
