@@ -236,6 +236,86 @@ fn heads_leave_dead_features_out_where_an_index_knows_them() {
 }
 
 #[test]
+fn examples_of_heads_have_sources_that_sum_to_the_activation_and_are_exported() {
+    let here = signed();
+    let (sae, index) = (here.sae.as_str(), here.index.as_str());
+    let (model, text) = (demo_model(), at("assets/demo/text/held-out"));
+    let run = |args: &[&str]| umbra(here.path(), args).done();
+    let show = |index: &str| run(&["index", "show", index, "--feature", "5", "--json"]).json();
+    let feature = show(index);
+    let on = ["--model", &model, "--sae", sae, "--json"];
+    let read = ["heads", "attribute", "--text", "The king", "--feature", "5"];
+    let bias = run(&[read.as_slice(), on.as_slice()].concat()).json();
+    let figure = |key: &str| bias[key].as_f64().unwrap();
+    let biases = figure("decoder_bias") - figure("encoder_bias");
+    let examples = feature["examples"].as_array().unwrap();
+    assert!(examples.len() > 3, "{feature}");
+    for example in examples {
+        let sum = example["sources"]["sum"].as_f64().unwrap();
+        let want = example["activation"].as_f64().unwrap() + biases;
+        // The index keeps activations to a 65,535th.
+        assert!(
+            (sum - want).abs() < 1e-3 * want.abs().max(1.0),
+            "{sum} {want}"
+        );
+        let parts = numbers(&example["sources"]["by_token"]).len();
+        assert_eq!(parts, example["tokens"].as_array().unwrap().len());
+    }
+    let shares: f64 = numbers(&feature["head_attribution"]).iter().sum();
+    assert!((shares - 1.0).abs() < 1e-4, "{shares}");
+    let said = run(&["index", "show", index, "--feature", "5"]);
+    assert!(
+        said.out.contains("attribution ") && said.out.contains("←"),
+        "{said:?}"
+    );
+
+    let folder = here.path().join("sources-exported");
+    let out = folder.display().to_string();
+    run(&[
+        "index",
+        "export",
+        index,
+        "--to",
+        "neuronpedia",
+        "--out",
+        &out,
+    ]);
+    let batch = std::fs::read(folder.join("batch-0.json")).unwrap();
+    let batch: Value = serde_json::from_slice(&batch).unwrap();
+    let all = batch["features"].as_array().unwrap();
+    let exported = all.iter().find(|f| f["feature_index"] == 5).unwrap();
+    let activations = exported["activations"].as_array().unwrap();
+    for (activation, example) in activations.iter().zip(examples) {
+        assert_eq!(
+            activation["dfa_targetIndex"],
+            activation["qualifying_token_index"]
+        );
+        let parts = numbers(&activation["dfa_values"]);
+        let kept = numbers(&example["sources"]["by_token"]);
+        assert_eq!(parts.len(), kept.len());
+        assert!(parts.iter().zip(&kept).all(|(a, b)| (a - b).abs() <= 6e-4));
+    }
+    let drawn = activations.last().unwrap();
+    assert_eq!(drawn["dfa_targetIndex"], -1);
+
+    let bare = here.path().join("bare.sqlite").display().to_string();
+    let build = [
+        "index", "build", "--corpus", &text, "--tokens", "1000", "--out", &bare,
+    ];
+    let built = run(&[build.as_slice(), on.as_slice(), &["--no-attribution"]].concat()).json();
+    assert_eq!(built["attribution"], false);
+    let feature = show(&bare);
+    assert!(numbers(&feature["head_attribution"]).is_empty());
+    assert!(
+        feature["examples"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|e| e["sources"].is_null())
+    );
+}
+
+#[test]
 fn a_search_ranks_features_and_says_why() {
     let here = tempfile::tempdir().unwrap();
     let index = at("assets/demo/indexes/resid-2.sqlite");
