@@ -1,6 +1,7 @@
 //! Heads lab: the step that is shown; the panels' requests have a file each.
 
 mod attribution;
+mod circuit;
 mod features;
 mod induction;
 mod roles;
@@ -31,6 +32,7 @@ impl Command {
             Self::Features(command) => command.run(context),
             Self::Roles(command) => command.run(context),
             Self::Attribution(command) => command.run(context),
+            Self::Circuit(command) => command.run(context),
             Self::Induction(command) => command.run(context),
         }
     }

@@ -6,6 +6,7 @@
 //! - **its place on the screen**: its file in `views/heads/{map,head,why}/`, drawn by the `mod.rs` of the step.
 
 pub(crate) mod attribution;
+pub(crate) mod circuit;
 pub(crate) mod features;
 pub(crate) mod induction;
 pub(crate) mod roles;
@@ -27,6 +28,8 @@ pub(crate) struct HeadsState {
     pub(crate) roles: roles::RolesState,
     /// The attribution of one feature at one token.
     pub(crate) attribution: attribution::AttributionState,
+    /// The trace of one feature at one token.
+    pub(crate) circuit: circuit::CircuitState,
     /// The induction lab.
     pub(crate) induction: induction::InductionState,
 }
@@ -40,6 +43,8 @@ pub(crate) enum Event {
     Roles(roles::Event),
     /// See [`attribution::Event`].
     Attribution(attribution::Event),
+    /// See [`circuit::Event`].
+    Circuit(circuit::Event),
     /// See [`induction::Event`].
     Induction(induction::Event),
 }
@@ -51,6 +56,7 @@ impl HeadsState {
             Event::Features(event) => self.features.apply(event),
             Event::Roles(event) => self.roles.apply(event),
             Event::Attribution(event) => self.attribution.apply(event),
+            Event::Circuit(event) => self.circuit.apply(event),
             Event::Induction(event) => self.induction.apply(event),
         }
     }

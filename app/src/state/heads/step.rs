@@ -25,6 +25,8 @@ pub(crate) enum Tab {
     /// One feature by head and source token.
     #[default]
     Attribution,
+    /// Its parts, and theirs in turn.
+    Circuit,
     /// All heads by the length of a repeated prefix.
     Induction,
     /// Features in sentences with two names.
@@ -33,12 +35,18 @@ pub(crate) enum Tab {
 
 impl Tab {
     /// All, in order.
-    pub(crate) const ALL: [Self; 3] = [Self::Attribution, Self::Induction, Self::Names];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Attribution,
+        Self::Circuit,
+        Self::Induction,
+        Self::Names,
+    ];
 
     /// Its name on screen.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Attribution => "Attribution",
+            Self::Circuit => "Circuit",
             Self::Induction => "Induction",
             Self::Names => "Two names",
         }

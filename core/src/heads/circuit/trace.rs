@@ -168,7 +168,7 @@ enum Source {
     Mlp(Layer, bool),
 }
 
-/// What a trace reads: the model, the dictionaries, their values on the text, and tables of written vectors made so far.
+/// Material of a trace: the model, the dictionaries, their values on the text, and tables of written vectors made so far.
 struct Parts<'a> {
     model: &'a Model,
     dictionaries: &'a [Autoencoder<'a>],

@@ -1,6 +1,7 @@
 //! Requests of the heads lab, one file per panel.
 
 pub(crate) mod attribution;
+pub(crate) mod circuit;
 pub(crate) mod features;
 pub(crate) mod induction;
 pub(crate) mod roles;
@@ -38,6 +39,8 @@ panels! {
     Roles roles,
     /// The attribution of a feature.
     Attribution attribution,
+    /// The trace of a feature.
+    Circuit circuit,
     /// The induction lab.
     Induction induction,
 }

@@ -1,6 +1,7 @@
 //! The why step: where a feature's activation comes from, a tab per question. One panel per file.
 
 mod attribution;
+mod circuit;
 mod induction;
 
 use egui::{Button, Ui};
@@ -32,6 +33,7 @@ pub(super) fn why_ui(
     }
     match shown {
         Tab::Attribution => attribution::attribution_ui(ui, state, head, commands),
+        Tab::Circuit => circuit::circuit_ui(ui, state, head, commands),
         Tab::Induction => induction::induction_ui(ui, state, head, commands),
         Tab::Names => induction::names_ui(ui, state, head, commands),
     }

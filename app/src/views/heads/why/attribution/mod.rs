@@ -2,7 +2,7 @@
 
 mod choice;
 mod parts;
-mod subject;
+pub(super) mod subject;
 #[cfg(test)]
 mod tests;
 
