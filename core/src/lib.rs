@@ -46,7 +46,7 @@
 //! - `hub`: downloads from the HuggingFace hub. Cached models, dictionaries and data sets open without it.
 //! - `parquet`: corpora in `.parquet` files.
 //! - `zstd`: corpora in `.zst` files.
-//! - `reproduce`: the module `reproduce`, which measures what papers claim of the variants.
+//! - `reproduce`: the module `reproduce`, which measures what papers claim.
 //! - `cli`: the module `cli` and the program `umbra-cli`, with all of the above.
 //!
 //! # Letters
@@ -87,10 +87,10 @@
 //! | [`features`] | the feature index: build, read, search |
 //! | [`folders`] | what a folder holds already, and whether it may be written |
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
-//! | [`heads`] | features by head, attribution by head and source token |
+//! | [`heads`] | what every head does: survey, features, roles, attribution, induction, sentences with two names |
 //! | [`steer`] | baseline and steered generation side by side |
 //! | [`report`] | chosen features as one HTML page or JSON |
-//! | `reproduce` | feature `reproduce`: what papers claim of the variants, measured here and judged |
+//! | `reproduce` | feature `reproduce`: what papers claim, measured here and judged |
 //! | [`guide`] | the manual, compiled in |
 //! | [`workbench`] | what a person does, once, for the window and the command line |
 //! | `cli` | feature `cli`: one file per noun |

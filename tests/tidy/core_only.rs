@@ -27,6 +27,7 @@ const FILE_SYSTEM: &[&str] = &[
     "dark_matter/keep.rs",
     "report/",
     "runs/",
+    "workbench/two_names.rs",
     "workbench/user_file.rs",
     "cli/",
 ];

@@ -13,4 +13,5 @@ pub mod roles;
 pub mod steering;
 pub mod text;
 pub mod training;
+pub mod two_names;
 mod user_file;

@@ -1,13 +1,16 @@
 //! The induction lab: measures all heads on random sequences and on held-out text, and a dictionary on sentences with two names.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbra_core::heads::induction::{self as core, Options, TextOptions};
 use umbra_core::heads::ioi;
 use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::text::{Most, TextRequest};
+use umbra_core::workbench::two_names;
 
 use crate::commands::context::Context;
+use crate::dialogs::Ask;
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::Event as Heads;
 use crate::state::heads::induction::{Event as Lab, Measured};
@@ -24,7 +27,11 @@ impl Command {
         match self {
             Self::Measure => measure(context),
             Self::OnText => on_text(context),
-            Self::Names(id) => names(context, id),
+            Self::Names(id, file) => names(context, id, file),
+            Self::NamesOfFile(id) => {
+                let ask = Ask::File("Open sentences with two names", &["jsonl", "json", "txt"]);
+                context.ask(ask, move |path| Self::Names(id, Some(path)).into());
+            }
             Self::Select(layer, head) => {
                 context.apply(Event::Selection(selection::Event::Head(layer, head)));
                 context.layout.go(ViewId::Heads, &context.state.selection);
@@ -84,7 +91,7 @@ fn on_text(context: &mut Context<'_>) {
     );
 }
 
-fn names(context: &mut Context<'_>, id: DictionaryId) {
+fn names(context: &mut Context<'_>, id: DictionaryId, file: Option<PathBuf>) {
     let Some(Pair { model, sae, .. }) = context.state.pair(id).cloned() else {
         return;
     };
@@ -94,7 +101,7 @@ fn names(context: &mut Context<'_>, id: DictionaryId) {
         format!("Sentences with two names by {}", sae.name),
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let prompts = ioi::from_templates(&model, ioi::PROMPTS, 0)?;
+            let prompts = two_names::prompts(&model, file.as_deref(), (ioi::PROMPTS, 0))?;
             let observe = &mut |at| worker.progress(at);
             let found = ioi::run(&model, sae.autoencoder()?, (&prompts, &[]), observe)?.done();
             worker.send(event(

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::super::{Console, Exit, ModelArgs, SaeArgs, open_both};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::heads::ioi::{self, Corruption, DEFINITIONS, Effect, FORMAT, Ioi, Noising, Order};
 use crate::ids::Layer;
 use crate::progress::Ended;
 use crate::workbench::pair::Pair;
+use crate::workbench::two_names;
 
 /// Features listed for people.
 const LISTED: usize = 15;
@@ -42,14 +43,8 @@ pub(super) struct Args {
 /// Runs `umbra heads ioi`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Pair { model, sae, .. } = open_both(&args.model, &args.sae, console)?;
-    let prompts = match &args.prompts {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|cause| Error::io("cannot read the prompts", path, cause))?;
-            ioi::from_lines(&model, &text)?
-        }
-        None => ioi::from_templates(&model, args.count, args.seed)?,
-    };
+    let asked = (args.count, args.seed);
+    let prompts = two_names::prompts(&model, args.prompts.as_deref(), asked)?;
     let layers: Vec<Layer> = args.layers.iter().copied().map(Layer).collect();
     let mut bar = console.bar("Sentences");
     let found = ioi::run(&model, sae.autoencoder()?, (&prompts, &layers), &mut |at| {

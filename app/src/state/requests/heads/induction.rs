@@ -1,5 +1,7 @@
 //! Requests of the induction lab.
 
+use std::path::PathBuf;
+
 use umbra_core::ids::{Head, Layer};
 
 use crate::state::catalogue::DictionaryId;
@@ -11,8 +13,10 @@ pub(crate) enum Command {
     Measure,
     /// Measure all heads on the project's held-out text.
     OnText,
-    /// Set a dictionary's features to 0 in sentences with two names.
-    Names(DictionaryId),
+    /// Set a dictionary's features to 0 in sentences with two names: those of a file, or sentences from templates.
+    Names(DictionaryId, Option<PathBuf>),
+    /// Ask for a file of sentences, and measure them.
+    NamesOfFile(DictionaryId),
     /// Select a head and stay in the lab.
     Select(Layer, Head),
 }

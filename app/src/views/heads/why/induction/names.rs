@@ -1,7 +1,7 @@
 //! Sentences with two names: which features at the repeated name the model needs to answer with the other one, and what noising leaves of its answer.
 
 use egui::{Label, RichText, Ui};
-use umbra_core::heads::ioi::{Corruption, DEFINITIONS, Effect, Ioi, Noising};
+use umbra_core::heads::ioi::{Corruption, DEFINITIONS, Effect, FORMAT, Ioi, Noising};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::BESIDE;
@@ -55,12 +55,12 @@ pub(in crate::views::heads::why) fn names_ui(
         }
         Load::Failed(why) if known => {
             if failure_state(ui, "Could not measure the sentences", why, Some(&measure)) {
-                commands.send(heads::induction::Command::Names(dictionary.id));
+                commands.send(heads::induction::Command::Names(dictionary.id, None));
             }
         }
         _ => {
             if empty_state(ui, icons::CURSOR_TEXT, WHAT, Some(&measure)) {
-                commands.send(heads::induction::Command::Names(dictionary.id));
+                commands.send(heads::induction::Command::Names(dictionary.id, None));
             }
         }
     }
@@ -82,6 +82,18 @@ fn found_ui(
     ui.add(Label::new(words).wrap())
         .on_hover_text(definition("ld"));
     ui.add(Label::new(caption(format!("Features of {} at the second mention of the repeated name. ABBA sentences name the answer first, BABA sentences the repeated name.", dictionary.name)).color(secondary)).wrap());
+    ui.horizontal_wrapped(|ui| {
+        if ui
+            .button("Measure your own sentences…")
+            .on_hover_text(FORMAT)
+            .clicked()
+        {
+            commands.send(heads::induction::Command::NamesOfFile(dictionary.id));
+        }
+        if ui.button("Measure templates again").clicked() {
+            commands.send(heads::induction::Command::Names(dictionary.id, None));
+        }
+    });
     ui.add_space(space::CONTROL);
     let all = ui.available_width();
     if all >= BESIDE {

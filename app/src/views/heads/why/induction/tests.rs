@@ -66,7 +66,7 @@ fn sentences_with_two_names_list_features_and_both_baselines() {
     harness.run();
     let sent = harness.state_mut().commands.take();
     assert!(
-        sent.contains(&Command::Names(DictionaryId(0)).into()),
+        sent.contains(&Command::Names(DictionaryId(0), None).into()),
         "{sent:?}"
     );
     testing::induction::measured(&mut harness.state_mut().state);
