@@ -112,6 +112,7 @@ fn load_table(context: &mut Context<'_>) {
         move |worker| {
             let index = Index::open(&path)?;
             let table = Table::new(id, index.summaries()?, index.top_tokens()?);
+            let table = table.with_families(index.families()?);
             worker.send(event(Load::Ready(Arc::new(table))));
             Ok(())
         },

@@ -15,6 +15,7 @@ mod context;
 mod dark_matter;
 mod devices;
 mod dictionary;
+mod families;
 mod features;
 mod heads;
 mod history;
@@ -50,6 +51,7 @@ impl Command {
             Self::Dictionary(command) => command.run(context),
             Self::Passes(command) => command.run(context),
             Self::Features(command) => command.run(context),
+            Self::Families(command) => command.run(context),
             Self::Prompt(command) => command.run(context),
             Self::Lens(command) => command.run(context),
             Self::Attention(command) => command.run(context),

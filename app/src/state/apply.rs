@@ -25,6 +25,7 @@ impl AppState {
             }
             Event::Resume(event) => self.resume.apply(event),
             Event::Features(event) => self.features.apply(event),
+            Event::Families(event) => self.families.apply(event),
             Event::Prompt(event) => prompt::apply(self, event),
             Event::Lens(event) => self.lens.apply(event),
             Event::Attention(event) => self.attention.apply(event),

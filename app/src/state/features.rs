@@ -16,6 +16,7 @@ use super::load::Load;
 pub(crate) use found::{Found, Query, Seeker};
 pub(crate) use names::Previews;
 pub use table::{Column, Sort, Table};
+pub(crate) use table::{family_named, induction, reach};
 
 /// Pages and lists of neighbours kept at most; the oldest go first.
 const KEPT: usize = 256;

@@ -11,6 +11,7 @@ pub(crate) mod catalogue;
 pub(crate) mod compare;
 pub(crate) mod dark_matter;
 pub(crate) mod devices;
+pub(crate) mod families;
 pub(crate) mod features;
 pub(crate) mod fit;
 pub(crate) mod heads;
@@ -63,6 +64,8 @@ pub(crate) struct AppState {
     pub(crate) resume: resume::ResumeState,
     /// Table and pages of the selected dictionary's features.
     pub(crate) features: features::FeaturesState,
+    /// Families of features, and tests of predicates.
+    pub(crate) families: families::FamiliesState,
     /// The sentence in Prompt and its reading.
     pub(crate) prompt: prompt::PromptState,
     /// Its logit lens.
@@ -110,6 +113,8 @@ pub(crate) enum Event {
     Resume(resume::Event),
     /// See [`features::Event`].
     Features(features::Event),
+    /// See [`families::Event`].
+    Families(families::Event),
     /// See [`prompt::Event`].
     Prompt(prompt::Event),
     /// See [`lens::Event`].

@@ -7,7 +7,7 @@ use umbra_core::sae::Sae;
 
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, LoadedSae, name_of};
-use crate::state::requests::{Command, Commands, compare, dictionary, library};
+use crate::state::requests::{Command, Commands, compare, dictionary, families, library};
 use crate::widgets::number::counted;
 
 /// Words of the action that takes a dictionary out of the project.
@@ -59,6 +59,10 @@ pub(crate) fn dictionary_actions(
     let mut list: Vec<(String, Command)> = vec![
         ("Evaluate…".to_owned(), Do::Evaluate(id).into()),
         ("Build index…".to_owned(), Do::BuildIndex(id).into()),
+        (
+            "Measure families".to_owned(),
+            families::Command::Measure(id).into(),
+        ),
         ("Compare…".to_owned(), compare::Command::Show(id).into()),
         (
             "Export for SAELens, f32…".to_owned(),

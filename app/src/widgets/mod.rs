@@ -25,6 +25,7 @@ pub(crate) mod heat_map;
 pub(crate) mod histogram;
 pub(crate) mod hook_picker;
 pub(crate) mod legend;
+pub(crate) mod level_plot;
 pub(crate) mod matrix_map;
 pub(crate) mod meaning;
 pub(crate) mod menu;

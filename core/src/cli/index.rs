@@ -1,6 +1,8 @@
-//! `umbra index`: builds the feature index of a dictionary over a text, shows it, and exports it for other viewers.
+//! `umbra index`: builds the feature index of a dictionary over a text, shows it, measures its features, and exports it for other viewers.
 
 mod export;
+mod families;
+mod predicate;
 mod search;
 
 use std::path::PathBuf;
@@ -10,6 +12,7 @@ use serde_json::{Value, json};
 use super::device::speeds;
 use super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
 use crate::error::Result;
+use crate::features::families::Measured;
 use crate::features::{
     self, Detail, Example, Index, Name, Passage, Peak, Source, SourceToken, Sources, TokenEffect,
 };
@@ -33,6 +36,10 @@ enum Verb {
     Show(ShowArgs),
     /// Find features by words in their examples, their labels and the tokens they promote or suppress
     Search(search::Args),
+    /// Measure which family each feature belongs to (induction, local context, long-range context) and store it in the index
+    Families(families::Args),
+    /// Test features against a predicate of tokens over text: specificity, sensitivity, and the tokens that they miss
+    Test(predicate::Args),
     /// Export an index as files for Neuronpedia or circuit-tracer's viewer
     Export(export::Args),
 }
@@ -81,6 +88,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Verb::Build(args) => build(args, console),
         Verb::Show(args) => show(args, console),
         Verb::Search(args) => search::run(args, console),
+        Verb::Families(args) => families::run(args, console),
+        Verb::Test(args) => predicate::run(args, console),
         Verb::Export(args) => export::run(args, console),
     }
 }
@@ -152,8 +161,14 @@ fn show(args: &ShowArgs, console: &Console) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let detail = index.detail(feature)?;
-    console.answer(&features::json(index.about(), &detail), || {
-        text(&index, &detail, args.near_duplicates)
+    let family = index.families()?;
+    let family = family
+        .as_ref()
+        .and_then(|all| all.features.get(feature.index()));
+    let mut object = features::json(index.about(), &detail);
+    object["family"] = family.map_or(Value::Null, Measured::json);
+    console.answer(&object, || {
+        text(&index, &detail, (family, args.near_duplicates))
     })?;
     Ok(Exit::Done)
 }
@@ -187,7 +202,7 @@ fn marked(token: &str, is_examples: bool) -> String {
     }
 }
 
-fn text(index: &Index, detail: &Detail, unfolded: bool) -> String {
+fn text(index: &Index, detail: &Detail, (family, unfolded): (Option<&Measured>, bool)) -> String {
     let about = index.about();
     let summary = detail.summary;
     let peak = detail.top.first().map(Peak::from_example);
@@ -216,6 +231,9 @@ fn text(index: &Index, detail: &Detail, unfolded: bool) -> String {
     lines.push(format!("suppressed  {}", effects(&detail.suppressed)));
     if !detail.promoted.is_empty() {
         lines.push(format!("            {}", about.logit_effects()));
+    }
+    if let Some(measured) = family {
+        lines.push(format!("family      {}", families::line(measured)));
     }
     let of_heads = [
         ("heads       ", &detail.head_shares),

@@ -229,6 +229,11 @@ impl Rows {
         &self.documents
     }
 
+    /// Number of the document at position `t` of row `i`, in the order of the text.
+    pub fn document_number(&self, i: usize, t: usize) -> u32 {
+        self.documents[i * self.context + t]
+    }
+
     /// Returns the rows with packed documents kept apart, or not.
     #[must_use]
     pub fn with_separate_documents(mut self, apart: bool) -> Self {

@@ -7,20 +7,15 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::tally::{Column, Tally, mix};
-use super::{About, Source, effects, file, sources};
-use crate::capture;
+use super::{About, Source, effects, file, pass, sources};
 use crate::corpus::Rows;
-use crate::error::{Error, Key, Result};
-use crate::formats;
+use crate::error::Result;
 use crate::ids::HookPoint;
 use crate::latents::Latents;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::{Autoencoder, Sae};
+use crate::sae::Autoencoder;
 use crate::whole_file;
-
-/// Activation values held at once. Results do not depend on it.
-const CHUNK_VALUES: usize = 1 << 23;
 
 /// Builds the index of `sae` over the positions of `rows` that count, into `out` (whole or not at all). If the observer stops it, there is no file.
 pub fn build(
@@ -31,34 +26,15 @@ pub fn build(
     out: &Path,
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<()>> {
-    let hook = sae.hook()?;
-    model.check_hook(hook)?;
-    let width = formats::width_for(&sae, model, hook)?;
-    if width != sae.width() {
-        let what = format!(
-            "the model's activation is {width} wide and the dictionary `{}` reads {}: choose the model it was trained on",
-            sae.name,
-            sae.width()
-        );
-        return Err(Error::hook(hook, what));
-    }
-    if rows.counted() == 0 {
-        let what = format!(
-            "no position of {} rows of {} tokens counts ({} {}): give more text",
-            rows.len(),
-            rows.context(),
-            Key::Positions,
-            rows.mask().rule
-        );
-        return Err(Error::setting("corpus", what));
-    }
+    let hook = pass::hook_of(model, sae)?;
+    pass::check_text(rows)?;
     whole_file::check_regular(out)?;
     let about = about(model, sae, rows, source, hook);
     // A second pass reads at most all rows again.
     let passes = if about.attribution { 2 } else { 1 };
     let total = passes * rows.len();
     let mut at = |done: usize| observe(Progress::rows(done, total));
-    let Ended::Done(tallies) = pass(model, sae, rows, source.seed, &mut at)? else {
+    let Ended::Done(tallies) = tallies(model, sae, rows, source.seed, &mut at)? else {
         return Ok(Ended::STOPPED);
     };
     let mut sources = Vec::new();
@@ -122,47 +98,21 @@ fn about(
     }
 }
 
-/// Returns how many tokens of `rows` the dictionary gets at a time.
-pub fn tokens_at_once(sae: &Sae, rows: &Rows) -> usize {
-    rows.context() * rows_at_once(sae, rows).min(rows.len())
-}
-
-fn rows_at_once(sae: &Sae, rows: &Rows) -> usize {
-    (CHUNK_VALUES / (rows.context() * sae.width()).max(1)).clamp(1, 64)
-}
-
-fn pass(
+fn tallies(
     model: &Model,
     sae: Autoencoder<'_>,
     rows: &Rows,
     seed: u64,
     observe: &mut dyn FnMut(usize) -> Flow,
 ) -> Result<Ended<Vec<Tally>>> {
-    let hook = sae.hook()?;
     let key = ChaCha8Rng::seed_from_u64(seed).next_u64();
     let mut tallies = vec![Tally::new(sae.selection.is_signed()); sae.features()];
-    let per_chunk = rows_at_once(&sae, rows);
-    let all: Vec<usize> = (0..rows.len()).collect();
-    for chunk in all.chunks(per_chunk) {
-        if observe(chunk[0]).is_break() {
-            return Ok(Ended::STOPPED);
-        }
-        let x = capture::activations(model, rows, chunk, hook)?;
-        let x = sae.own_part(&x)?;
-        let latents = sae.encode(&rows.kept(chunk, &x))?;
-        add(&mut tallies, &latents, &places(rows, chunk), key);
-    }
-    Ok(Ended::Done(tallies))
-}
-
-/// Returns row and position of each token that counts in the rows `chosen`.
-fn places(rows: &Rows, chosen: &[usize]) -> Vec<(u32, u32)> {
-    let of_row = |row: &usize| {
-        let row = *row;
-        let counted = (0..).zip(rows.counts(row)).filter(|(_, counts)| **counts);
-        counted.map(move |(position, _)| (row as u32, position))
+    let mut visit = |places: &[(u32, u32)], latents: &Latents| {
+        add(&mut tallies, latents, places, key);
     };
-    chosen.iter().flat_map(of_row).collect()
+    let mut at = |at: Progress| observe(at.done as usize);
+    let ended = pass::each((model, sae), rows, &mut visit, &mut at)?;
+    Ok(ended.map(|()| tallies))
 }
 
 /// Adds the latents of the tokens at `of`, feature by feature in order of place.

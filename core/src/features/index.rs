@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::effects::LogitCounts;
+use super::families::HeldText;
 use super::file::{APPLICATION, FIRST, VERSION};
 use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
 use super::sources::{OfFeature, Parts};
@@ -280,6 +281,35 @@ impl Index {
         whole.then_some(()).ok_or_else(|| damaged(&self.path))
     }
 
+    /// Returns the tokens of all rows that it holds, in the order of the text; none for an index of version 1.
+    pub(super) fn rows_held(&self) -> Result<HeldText> {
+        let names = self.names()?;
+        let context = self.about.context;
+        let mut held = HeldText::default();
+        let all = self.all("SELECT row, packed FROM row ORDER BY row", |row| {
+            Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
+        for (number, packed) in all {
+            let packed = PackedRow::from_bytes(&packed).ok_or_else(|| damaged(&self.path))?;
+            let ids = packed.ranks.iter().map(|rank| Some(names.token(*rank)?.0));
+            let ids: Option<Vec<TokenId>> = ids.collect();
+            let runs = packed.documents.iter();
+            let documents =
+                runs.flat_map(|(document, tokens)| std::iter::repeat_n(*document, *tokens));
+            let documents: Vec<u32> = documents.take(context + 1).collect();
+            let ids = ids.filter(|ids| ids.len() == context && documents.len() == context);
+            let known = documents
+                .iter()
+                .all(|document| (*document as usize) < names.documents.len());
+            let ids = ids.filter(|_| known).ok_or_else(|| damaged(&self.path))?;
+            held.numbers.push(number);
+            held.text.0.extend(ids);
+            held.text.1.extend(documents);
+        }
+        held.text.2.clone_from(&names.documents);
+        Ok(held)
+    }
+
     /// Returns the strongest token of each feature's top example, as shown; empty for a feature that was never active.
     pub fn top_tokens(&self) -> Result<Vec<String>> {
         self.all(
@@ -368,7 +398,7 @@ impl Index {
         Ok(self.names.get_or_init(|| names))
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         statement: &str,
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
@@ -586,6 +616,6 @@ fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
     move |source| Error::database("cannot read the index", path, source)
 }
 
-fn damaged(path: &Path) -> Error {
+pub(super) fn damaged(path: &Path) -> Error {
     Error::input("the index is damaged, build it again", path)
 }

@@ -15,20 +15,20 @@ use crate::ids::HookPoint;
 use crate::models::{Model, Unembed};
 use crate::sae::{AbsTopK, Provenance, Sae, Selection, TopK};
 
-const FEATURES: usize = 48;
-const CONTEXT_OF_ROWS: usize = 40;
+pub(super) const FEATURES: usize = 48;
+pub(super) const CONTEXT_OF_ROWS: usize = 40;
 
 fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo")
 }
 
-fn model() -> &'static Model {
+pub(super) fn model() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| Model::open(&demo().join("model")).unwrap().0)
 }
 
 /// 60 rows of three documents.
-fn rows() -> Rows {
+pub(super) fn rows() -> Rows {
     let text = std::fs::read_to_string(demo().join("text/held-out/alice.txt")).unwrap();
     let documents = [0, 4000, 6000].map(|from| crate::corpus::Document {
         name: format!("alice {from}"),
@@ -43,7 +43,7 @@ fn rows() -> Rows {
 }
 
 /// Random directions, the six largest of a token; the last feature is never active.
-fn sae(hook: &str) -> Sae {
+pub(super) fn sae(hook: &str) -> Sae {
     let mut sae = signed(hook);
     sae.selection = Selection::TopK(TopK { k: 6 });
     sae.b_enc[FEATURES - 1] = -1e9;
@@ -51,7 +51,7 @@ fn sae(hook: &str) -> Sae {
 }
 
 /// Random directions, the six largest in size of a token.
-fn signed(hook: &str) -> Sae {
+pub(super) fn signed(hook: &str) -> Sae {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let hook: HookPoint = hook.parse().unwrap();
     let d = model().width(hook).unwrap();
@@ -77,7 +77,7 @@ fn signed(hook: &str) -> Sae {
     })
 }
 
-fn source(seed: u64) -> Source {
+pub(super) fn source(seed: u64) -> Source {
     Source {
         corpus: "three pieces".to_owned(),
         fingerprint: "ab".to_owned(),
@@ -86,7 +86,7 @@ fn source(seed: u64) -> Source {
     }
 }
 
-fn built(folder: &Path, hook: &str, seed: u64) -> Index {
+pub(super) fn built(folder: &Path, hook: &str, seed: u64) -> Index {
     built_of(&sae(hook), folder, seed)
 }
 
@@ -100,12 +100,12 @@ fn built_of(sae: &Sae, folder: &Path, seed: u64) -> Index {
 }
 
 /// Returns whether a position counts by definition: no row start and no BOS.
-fn counts(rows: &Rows, row: usize, position: usize) -> bool {
+pub(super) fn counts(rows: &Rows, row: usize, position: usize) -> bool {
     position > 0 && rows.row(row)[position] != TokenId(0)
 }
 
 /// Returns every active token by definition: `[f]` of (row, position, act).
-fn brute_force(sae: &Sae) -> Vec<Vec<(usize, usize, f32)>> {
+pub(super) fn brute_force(sae: &Sae) -> Vec<Vec<(usize, usize, f32)>> {
     let rows = rows();
     let mut all = vec![Vec::new(); FEATURES];
     for row in 0..rows.len() {
@@ -128,7 +128,7 @@ fn near(got: f64, want: f64) {
     );
 }
 
-const Z: &str = "blocks.1.attn.hook_z";
+pub(super) const Z: &str = "blocks.1.attn.hook_z";
 
 /// Both kinds of dictionaries at `hook_z`.
 fn both() -> [Sae; 2] {

@@ -8,6 +8,7 @@ pub(crate) mod compare;
 pub(crate) mod dark_matter;
 pub(crate) mod devices;
 pub(crate) mod dictionary;
+pub(crate) mod families;
 pub(crate) mod features;
 pub(crate) mod heads;
 pub(crate) mod lens;
@@ -57,6 +58,8 @@ areas! {
     Passes passes,
     /// Table, feature page, labels.
     Features features,
+    /// Families of features, and tests of predicates.
+    Families families,
     /// The sentence and its reading.
     Prompt prompt,
     /// Its logit lens.

@@ -311,7 +311,7 @@ fn example_ui(
 }
 
 /// An example, its sources where they are underlined, and the scale of activations.
-type Shown<'a> = (&'a Example, Option<&'a Sources>, Scale);
+pub(super) type Shown<'a> = (&'a Example, Option<&'a Sources>, Scale);
 
 /// Names the source token with the largest part, and how far back it is.
 fn from(source: &SourceToken, example: &Example) -> String {
@@ -332,7 +332,8 @@ fn shares(sources: &Sources, example: &Example) -> Vec<f32> {
     sources.window.iter().map(share).collect()
 }
 
-fn strip_ui(
+/// Draws the tokens of an example; a click opens it in Prompt.
+pub(super) fn strip_ui(
     ui: &mut Ui,
     name: &str,
     (example, sources, scale): Shown<'_>,

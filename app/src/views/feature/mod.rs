@@ -6,6 +6,7 @@ mod examples;
 mod facts;
 mod header;
 mod label;
+mod predicate;
 mod sentence;
 mod steer;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use umbra_core::ids::FeatureId;
 
 use self::examples::{Examples, Found};
 use self::label::LabelEditor;
+use self::predicate::PredicatePart;
 use self::steer::Trial;
 use super::missing::{foreign_index_ui, misfit_ui};
 use super::view::View;
@@ -45,6 +47,7 @@ pub(crate) struct FeatureView {
     label: LabelEditor,
     examples: Examples,
     trial: Trial,
+    predicate: PredicatePart,
     /// The value that the histogram marked last.
     marked: Option<f64>,
 }
@@ -185,6 +188,9 @@ impl FeatureView {
         ui.add_space(space::GROUP);
         if state.model().is_some() {
             self.trial.ui(ui, state, feature, commands);
+            ui.add_space(space::GROUP);
+            let of = (page.dictionary.id, feature);
+            self.predicate.ui(ui, state, of, commands);
             ui.add_space(space::GROUP);
         }
     }

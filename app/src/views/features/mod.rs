@@ -303,14 +303,13 @@ impl FeaturesView {
             commands,
             action: &mut action,
         };
-        let found;
-        let columns: &[_] = if name == FOUND {
-            found = table::found_columns(ui, &shown.found);
-            &found
+        let measured = table.families().is_some();
+        let columns = if name == FOUND {
+            table::found_columns(ui, &shown.found, measured)
         } else {
-            &table::COLUMNS
+            table::columns(measured)
         };
-        let grid = Grid::new(name, columns)
+        let grid = Grid::new(name, &columns)
             .columns_of(ALL)
             .title("Features of the dictionary")
             .fill()

@@ -1,9 +1,10 @@
 //! Which rows the table shows, and in which order: pure functions of table, labels, filter and column. Draws nothing.
 
-use umbra_core::features::{Hit, Summary, matches};
+use umbra_core::features::families::Family;
+use umbra_core::features::{Hit, matches};
 use umbra_core::ids::FeatureId;
 
-use crate::state::features::{Column, Sort, Table};
+use crate::state::features::{Column, Sort, Table, family_named, induction, reach};
 
 /// Scalar of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub(crate) enum Scalar {
     Max,
     /// Norm of the decoder row.
     Norm,
+    /// Number of last tokens that keep the activation.
+    Reach,
+    /// Specificity of induction.
+    Induction,
 }
 
 /// Direction of a range.
@@ -43,14 +48,20 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    fn holds(&self, summary: &Summary) -> bool {
+    /// Whether it holds of a feature; a range of what was not measured never does.
+    fn holds(&self, table: &Table, feature: usize) -> bool {
+        let summary = &table.summaries[feature];
+        let measured = table.measured(FeatureId::from(feature));
         let value = match self.scalar {
-            Scalar::Density => summary.density,
-            Scalar::Mean => summary.mean,
-            Scalar::Min => summary.min,
-            Scalar::Max => summary.strongest().abs(),
-            Scalar::Norm => summary.decoder_norm,
+            Scalar::Density => Some(summary.density),
+            Scalar::Mean => Some(summary.mean),
+            Scalar::Min => Some(summary.min),
+            Scalar::Max => Some(summary.strongest().abs()),
+            Scalar::Norm => Some(summary.decoder_norm),
+            Scalar::Reach => measured.and_then(reach),
+            Scalar::Induction => measured.and_then(induction),
         };
+        let Some(value) = value else { return false };
         let inside = match self.side {
             Side::Below => value < self.bound,
             Side::Above => value > self.bound,
@@ -66,6 +77,8 @@ pub struct Filter {
     pub(crate) number: Option<u32>,
     /// All of these must hold.
     pub(crate) ranges: Vec<Range>,
+    /// `family=local`: features of one of these families; none asked for: of any.
+    pub(crate) families: Vec<Family>,
     /// All other words, to search in labels and in the index's tokens.
     pub(crate) words: String,
 }
@@ -79,6 +92,8 @@ impl Filter {
             let number = part.strip_prefix('#').and_then(|n| n.parse().ok());
             if let Some(number) = number {
                 filter.number = Some(number);
+            } else if let Some(family) = family(part) {
+                filter.families.push(family);
             } else if let Some(range) = range(part) {
                 filter.ranges.push(range);
             } else {
@@ -90,6 +105,12 @@ impl Filter {
     }
 }
 
+/// `family=local`, `family=long-range`.
+fn family(part: &str) -> Option<Family> {
+    let part = part.to_lowercase();
+    family_named(part.strip_prefix("family")?.strip_prefix(['=', ':'])?)
+}
+
 /// `density<1e-3`, `max>=5`, `density<0.1%`.
 fn range(part: &str) -> Option<Range> {
     let at = part.find(['<', '>'])?;
@@ -99,6 +120,8 @@ fn range(part: &str) -> Option<Range> {
         "min" => Scalar::Min,
         "max" => Scalar::Max,
         "norm" => Scalar::Norm,
+        "reach" => Scalar::Reach,
+        "induction" => Scalar::Induction,
         _ => return None,
     };
     let side = if part[at..].starts_with('<') {
@@ -143,13 +166,11 @@ pub fn rows(inputs: &Inputs<'_>, filter: &Filter, sort: Sort) -> Vec<u32> {
         let at = *i as usize;
         filter.number.is_none_or(|number| number == *i)
             && mentioned.as_ref().is_none_or(|found| found[at])
-            && filter
-                .ranges
-                .iter()
-                .all(|range| range.holds(&inputs.table.summaries[at]))
+            && (filter.ranges.iter()).all(|range| range.holds(inputs.table, at))
+            && (filter.families.is_empty() || of_family(inputs.table, filter, at))
     };
     let own;
-    let order: &[u32] = match inputs.table.order(sort.column) {
+    let (order, last): (&[u32], &[u32]) = match inputs.table.order(sort.column) {
         Some(order) => order,
         None if sort.column == Column::Name => {
             own = by_name(inputs, sort.descending);
@@ -160,15 +181,25 @@ pub fn rows(inputs: &Inputs<'_>, filter: &Filter, sort: Sort) -> Vec<u32> {
             return own.into_iter().filter(shown).collect();
         }
         None => {
-            own = (0..features).collect();
-            &own
+            own = (0..features).collect::<Vec<u32>>();
+            (&own, &[])
         }
     };
+    let last = last.iter().copied();
     if sort.descending {
-        order.iter().rev().copied().filter(shown).collect()
+        let known = order.iter().rev().copied();
+        known.chain(last).filter(shown).collect()
     } else {
-        order.iter().copied().filter(shown).collect()
+        let known = order.iter().copied();
+        known.chain(last).filter(shown).collect()
     }
+}
+
+/// Whether a feature is of a family that was asked for.
+fn of_family(table: &Table, filter: &Filter, feature: usize) -> bool {
+    let measured = table.measured(FeatureId::from(feature));
+    let family = measured.and_then(|measured| measured.family());
+    family.is_some_and(|family| filter.families.contains(&family))
 }
 
 /// Labelled features by label, then all others by the token at which they peak; those without a name last, whatever the direction.
@@ -236,6 +267,10 @@ fn mentioned(inputs: &Inputs<'_>, words: &str) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
+    use umbra_core::features::Summary;
+    use umbra_core::features::families::{Families, Induction, Measured, Reach};
+    use umbra_core::ids::TokenId;
+
     use super::*;
     use crate::state::catalogue::DictionaryId;
 
@@ -339,5 +374,65 @@ mod tests {
             (table.most(FeatureId(0)), table.most(FeatureId(1))),
             (5.0, 3.0)
         );
+    }
+
+    /// Four features: induction, local, needing more than 32 tokens, never active.
+    fn measured() -> Table {
+        let reach = |kept: [f64; 6]| Some(Reach { kept, examples: 5 });
+        let induction = |top_holding| Induction {
+            target: TokenId(3),
+            text: " king".to_owned(),
+            top: 20,
+            top_holding,
+            by_chance: 0.1,
+            mass: 0.5,
+        };
+        let one = |i: u32, induction, reach| Measured {
+            feature: FeatureId(i),
+            induction,
+            reach,
+        };
+        let features = vec![
+            one(
+                0,
+                Some(induction(19)),
+                reach([0.1, 0.1, 0.2, 0.3, 0.4, 0.9]),
+            ),
+            one(1, Some(induction(2)), reach([0.7, 0.9, 1.0, 1.0, 1.0, 1.0])),
+            one(2, None, reach([0.0; 6])),
+            one(3, None, None),
+        ];
+        table().with_families(Some(Families {
+            features,
+            ..Families::default()
+        }))
+    }
+
+    #[test]
+    fn families_sort_and_filter_and_features_without_one_come_last() {
+        let table = measured();
+        let inputs = Inputs {
+            table: &table,
+            labels: &[],
+            found: &[],
+        };
+        let shown = |filter: &str, column, descending| {
+            rows(&inputs, &Filter::parse(filter), Sort { column, descending })
+        };
+        assert_eq!(shown("", Column::Family, false), [0, 1, 2, 3]);
+        assert_eq!(shown("", Column::Family, true), [2, 1, 0, 3]);
+        assert_eq!(shown("", Column::Reach, false), [1, 0, 2, 3]);
+        assert_eq!(shown("", Column::Reach, true), [2, 0, 1, 3]);
+        assert_eq!(shown("", Column::Induction, true), [0, 1, 2, 3]);
+        assert_eq!(shown("family=local", Column::Number, false), [1]);
+        let two = "family:induction family=long-range";
+        assert_eq!(shown(two, Column::Number, false), [0, 2]);
+        assert_eq!(shown("reach>8", Column::Number, false), [0, 2]);
+        assert_eq!(shown("reach<=8", Column::Number, false), [1]);
+        assert_eq!(shown("induction>=80%", Column::Number, false), [0]);
+        // Without measurements, no feature is of a family and the columns have no order.
+        check("family=local", Column::Number, false, &[]);
+        check("reach<99", Column::Number, false, &[]);
+        check("", Column::Family, false, &[0, 1, 2, 3]);
     }
 }

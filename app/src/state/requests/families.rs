@@ -1,0 +1,15 @@
+//! Requests for families of features and for tests of predicates.
+
+use crate::state::catalogue::DictionaryId;
+use crate::state::families::Key;
+
+/// Requests of this area.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Measure which family each feature of a dictionary belongs to, and keep the result in its index.
+    Measure(DictionaryId),
+    /// Put a predicate into the field.
+    Predicate(String),
+    /// Test a feature against a predicate over held-out text.
+    Test(Key),
+}

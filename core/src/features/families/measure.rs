@@ -1,0 +1,93 @@
+//! Measures the families of all features of an index.
+
+use std::collections::BTreeSet;
+
+use super::text::{Held, peaks};
+use super::{EXAMPLES, Families, LAST, Measured, induction, reach};
+use crate::error::{Error, Result};
+use crate::features::Index;
+use crate::fit::Fit;
+use crate::ids::FeatureId;
+use crate::models::Model;
+use crate::progress::{Ended, Flow, Progress};
+use crate::sae::Autoencoder;
+
+/// Settings of the measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Examples of each feature in which context is replaced, at most; 1 to 20.
+    pub examples: usize,
+    /// Seed that chooses the rows put in place.
+    pub seed: u64,
+    /// Whether an index of another dictionary or model is taken.
+    pub allow_mismatch: bool,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            examples: EXAMPLES,
+            seed: 0,
+            allow_mismatch: false,
+        }
+    }
+}
+
+/// Measures induction and reach of every feature on the rows that `index` holds. An index of another dictionary or model is an error, and so is an index of the
+/// first version, which holds no rows.
+pub fn measure(
+    (model, sae): (&Model, Autoencoder<'_>),
+    index: &Index,
+    asked: Asked,
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Families>> {
+    Fit::of_index(index.about(), Some(model), Some(&sae)).check(asked.allow_mismatch)?;
+    if !(1..=crate::features::TOP).contains(&asked.examples) {
+        let what = format!(
+            "{} is no number of examples: give 1 to {}",
+            asked.examples,
+            crate::features::TOP
+        );
+        return Err(Error::setting("examples", what));
+    }
+    if index.about().is_older() {
+        let what = "the index is an older version and holds only excerpts of its text: build it again to measure families";
+        return Err(Error::input(what, index.path()));
+    }
+    let held = Held::read(index, model)?;
+    let peaks = peaks(index, &held)?;
+    let rows = &held.rows;
+    let examples: Vec<Vec<(u32, u32)>> = peaks
+        .iter()
+        .map(|peaks| {
+            let strongest = peaks.top.iter().take(asked.examples);
+            strongest
+                .map(|(row, position, _)| (*row, *position))
+                .collect()
+        })
+        .collect();
+    let edited = (LAST.len() + 1) * examples.iter().flatten().collect::<BTreeSet<_>>().len();
+    let all = rows.len() + edited;
+    let mut read = |at: Progress| observe(Progress::rows(at.done as usize, all));
+    let Ended::Done(induction) = induction::measure((model, sae), rows, &peaks, &mut read)? else {
+        return Ok(Ended::STOPPED);
+    };
+    let mut read = |at: Progress| observe(Progress::rows(rows.len() + at.done as usize, all));
+    let reach = reach::measure((model, sae), rows, &examples, asked.seed, &mut read)?;
+    Ok(reach.map(|reach| {
+        let features = (0..).map(FeatureId).zip(induction.into_iter().zip(reach));
+        Families {
+            features: features
+                .map(|(feature, (induction, reach))| Measured {
+                    feature,
+                    induction,
+                    reach,
+                })
+                .collect(),
+            rows: rows.len(),
+            tokens: rows.counted() as u64,
+            examples: asked.examples,
+            seed: asked.seed,
+        }
+    }))
+}

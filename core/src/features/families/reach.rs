@@ -1,0 +1,153 @@
+//! Reach of features: how the activation at their strongest examples changes when all but the last n tokens are replaced.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::{LAST, Reach};
+use crate::capture;
+use crate::corpus::Rows;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::features::pass;
+use crate::features::predicate::Line;
+use crate::features::tally::mix;
+use crate::ids::{FeatureId, HookPoint, TokenId};
+use crate::models::{Model, token_tensor};
+use crate::progress::{Ended, Flow, Progress};
+use crate::sae::Autoencoder;
+
+/// Examples whose passes run at once.
+const CHUNK: usize = 32;
+/// Rows tried for one of another document.
+const TRIES: usize = 32;
+
+/// Row and position of an example.
+type Place = (u32, u32);
+
+/// Measures the reach of every feature from its examples, `[f]`; a feature without examples has none. `seed` chooses the rows put in place.
+pub(super) fn measure(
+    (model, sae): (&Model, Autoencoder<'_>),
+    rows: &Rows,
+    examples: &[Vec<Place>],
+    seed: u64,
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Vec<Option<Reach>>>> {
+    let hook = pass::hook_of(model, sae)?;
+    let model = capture::reader(model, rows)?;
+    let mut features: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+    for (f, places) in examples.iter().enumerate() {
+        for place in places {
+            features.entry(*place).or_default().push(f);
+        }
+    }
+    let places: Vec<Place> = features.keys().copied().collect();
+    let mut sums = vec![[0.0; LAST.len() + 1]; examples.len()];
+    for (chunk, first) in places.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+        let passes = LAST.len() + 1;
+        if observe(Progress::rows(passes * first, passes * places.len())).is_break() {
+            return Ok(Ended::STOPPED);
+        }
+        let passes: Vec<Vec<f32>> = chunk
+            .par_iter()
+            .map(|place| activations(&model, hook, &variants(rows, *place, seed)))
+            .collect::<Result<_>>()?;
+        let width = model.width(hook)?;
+        let all = Matrix::new(chunk.len() * (LAST.len() + 1), width, passes.concat())?;
+        let latents = sae.encode(&*sae.own_part(&all)?)?;
+        for (i, place) in chunk.iter().enumerate() {
+            for f in &features[place] {
+                let act = |n: usize| {
+                    let row = i * (LAST.len() + 1) + n;
+                    f64::from(latents.get(row, FeatureId::from(*f)))
+                };
+                // Activations with the sign of the unedited one count.
+                let sign = act(LAST.len()).signum();
+                for (n, sum) in sums[*f].iter_mut().enumerate() {
+                    *sum += (sign * act(n)).max(0.0);
+                }
+            }
+        }
+    }
+    let reach = |(sums, places): (&[f64; LAST.len() + 1], &Vec<Place>)| {
+        let whole = sums[LAST.len()];
+        (!places.is_empty()).then(|| Reach {
+            kept: std::array::from_fn(|n| if whole > 0.0 { sums[n] / whole } else { 0.0 }),
+            examples: places.len() as u32,
+        })
+    };
+    Ok(Ended::Done(sums.iter().zip(examples).map(reach).collect()))
+}
+
+/// Returns the tokens up to a place with all but the last n replaced, for each n of [`LAST`], then unchanged; all of one length. Where documents are kept apart,
+/// they begin with the document.
+pub(super) fn variants(rows: &Rows, (row, position): Place, seed: u64) -> Vec<Vec<TokenId>> {
+    let at = position as usize;
+    let line = Line::from_rows(rows, row as usize);
+    let from = line.from[at];
+    let whole = line.tokens[from..=at].to_vec();
+    let other = replacement(rows, (row, position), from, seed);
+    let begins = usize::from(rows.mask().special.contains(&whole[0]));
+    let mut variants: Vec<Vec<TokenId>> = LAST
+        .iter()
+        .map(|last| {
+            let mut tokens = whole.clone();
+            let end = tokens.len().saturating_sub(*last).max(begins);
+            tokens[begins..end].copy_from_slice(&other[begins..end]);
+            tokens
+        })
+        .collect();
+    variants.push(whole);
+    variants
+}
+
+/// Draws the tokens that are put in place of positions `from` to `position`: those of another row, if possible of another document, with text tokens in place of
+/// special ones.
+fn replacement(rows: &Rows, (row, position): Place, from: usize, seed: u64) -> Vec<TokenId> {
+    let (own, at) = (row as usize, position as usize);
+    let place = u64::from(row) << 32 | u64::from(position);
+    let mut rng = ChaCha8Rng::seed_from_u64(mix(seed ^ mix(place)));
+    let document = rows.document_number(own, at);
+    let mut other = own;
+    for _ in 0..TRIES {
+        let drawn = rng.random_range(0..rows.len());
+        if drawn == own {
+            continue;
+        }
+        other = drawn;
+        let documents: BTreeSet<u32> = (from..=at)
+            .map(|t| rows.document_number(drawn, t))
+            .collect();
+        if !documents.contains(&document) {
+            break;
+        }
+    }
+    let special = &rows.mask().special;
+    let mut text = |token: TokenId| {
+        let mut token = token;
+        for _ in 0..TRIES {
+            if !special.contains(&token) {
+                break;
+            }
+            token = rows.tokens()[rng.random_range(0..rows.tokens().len())];
+        }
+        token
+    };
+    rows.row(other)[from..=at]
+        .iter()
+        .map(|token| text(*token))
+        .collect()
+}
+
+/// Returns the activations at the last position of token rows of one length, row after row.
+fn activations(model: &Model, hook: HookPoint, tokens: &[Vec<TokenId>]) -> Result<Vec<f32>> {
+    let rows: Vec<&[TokenId]> = tokens.iter().map(Vec::as_slice).collect();
+    let mut values = model.capture(&token_tensor(&rows)?, &[hook])?;
+    let value = values
+        .remove(&hook)
+        .ok_or_else(|| Error::hook(hook, "the pass did not reach it: choose another hook"))?;
+    let last = rows.first().map_or(0, |row| row.len().saturating_sub(1));
+    Ok(value.narrow(1, last, 1)?.flatten_all()?.to_vec1::<f32>()?)
+}
