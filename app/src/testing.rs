@@ -8,6 +8,7 @@
 //! ```
 
 mod arranged;
+mod families;
 mod flows;
 mod forms;
 pub(crate) mod induction;
@@ -170,6 +171,7 @@ pub(crate) fn with_features(features: usize) -> AppState {
     state.apply(Event::Selection(crate::state::selection::Event::Feature(
         Some(FeatureId(0)),
     )));
+    families::test(&mut state);
     state
 }
 
@@ -231,11 +233,12 @@ pub(crate) fn table(dictionary: DictionaryId, features: usize) -> Table {
     };
     let words = [" the", " king", "ing", "\n", " said", " rabbit", ",", " Oz"];
     let tokens = (0..features).map(|i| words[i % words.len()].to_owned());
-    Table::new(
+    let table = Table::new(
         dictionary,
         (0..features).map(summary).collect(),
         tokens.collect(),
-    )
+    );
+    table.with_families(Some(families::families(features)))
 }
 
 /// State, jobs and commands without a window: runs commands and waits for their jobs.

@@ -84,7 +84,7 @@
 //! | [`attention`] | attention patterns: all heads at a glance, one layer whole |
 //! | [`compare`] | two dictionaries: matched directions, shared and unique features, activity on one text |
 //! | [`project`] | `umbra.toml` and `labels.sqlite` |
-//! | [`features`] | the feature index: build, read, search |
+//! | [`features`] | the feature index: build, read, search; predicates of tokens and families of features |
 //! | [`folders`] | what a folder holds already, and whether it may be written |
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
 //! | [`heads`] | what every head does: survey, features, roles, attribution, induction, sentences with two names |

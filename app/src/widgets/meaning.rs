@@ -174,7 +174,7 @@ pub(crate) fn figure(response: &Response, title: &str, definition: &str, value: 
 }
 
 /// A definition with a capital at its start.
-fn sentence(words: &str) -> String {
+pub(crate) fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().map(char::to_uppercase);
     first.into_iter().flatten().chain(letters).collect()

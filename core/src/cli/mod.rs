@@ -122,7 +122,7 @@ nouns! {
 Project => project,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
-/// Build, show, search or export the feature index of a dictionary
+/// Build, show, search or export the feature index of a dictionary; measure families of features, and test predicates
     Index => index,
 /// Show the strongest features of each token of a text
     Prompt => prompt,

@@ -2,6 +2,7 @@
 
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Align, FontId, Key, Label, Layout, RichText, Ui, WidgetInfo, vec2};
+use umbra_core::features::families::{DEFINITIONS, LAST, Measured};
 use umbra_core::features::{Name, Summary};
 use umbra_core::ids::FeatureId;
 
@@ -103,7 +104,11 @@ fn figures_ui(ui: &mut Ui, page: Page<'_>) {
             .on_hover_text("The place in the model that the dictionary reads");
     }
     let Some(detail) = page.detail else { return };
-    for (name, value, definition) in figures(&detail.summary, page.state) {
+    let measured = page.state.features.table_for(page.dictionary.id);
+    let measured = measured.and_then(|table| table.measured(page.feature));
+    let families = measured.map_or_else(Vec::new, family);
+    let figures = figures(&detail.summary, page.state).into_iter();
+    for (name, value, definition) in figures.chain(families) {
         ui.add_space(space::CONTROL);
         let theme = Theme::from_ui(ui);
         let mut job = LayoutJob::default();
@@ -120,6 +125,46 @@ fn figures_ui(ui: &mut Ui, page: Page<'_>) {
         meaning::figure(&figure, name, &definition, &value);
         figure.on_hover_text(definition);
     }
+}
+
+/// Family, reach and induction of a feature whose family was measured.
+fn family(measured: &Measured) -> Vec<(&'static str, String, String)> {
+    let defined = |key: &str| {
+        let found = DEFINITIONS.iter().find(|(name, _)| *name == key);
+        found.map_or_else(String::new, |(_, definition)| meaning::sentence(definition))
+    };
+    let (Some(family), Some(reach)) = (measured.family(), measured.reach) else {
+        return vec![];
+    };
+    let tokens = match reach.reach() {
+        Some(1) => "1 token".to_owned(),
+        Some(tokens) => format!("{tokens} tokens"),
+        None => format!("> {} tokens", LAST[LAST.len() - 1]),
+    };
+    let kept = LAST.iter().zip(reach.kept);
+    let kept: Vec<String> = kept
+        .map(|(last, kept)| format!("{last}: {}", percent(kept)))
+        .collect();
+    let reach = format!(
+        "{}. Kept by the last tokens, over {} examples: {}",
+        defined("reach"),
+        reach.examples,
+        kept.join(", ")
+    );
+    let mut figures = vec![
+        ("Family", family.to_string(), defined("family")),
+        ("Reach", tokens, reach),
+    ];
+    if let Some(induction) = &measured.induction {
+        let definition = format!(
+            "{}. Its target is “{}”; by chance it would be {}",
+            defined("induction"),
+            induction.text.replace('\n', "⏎"),
+            percent(induction.by_chance)
+        );
+        figures.push(("Induction", percent(induction.specificity()), definition));
+    }
+    figures
 }
 
 fn figures(summary: &Summary, state: &AppState) -> Vec<(&'static str, String, String)> {

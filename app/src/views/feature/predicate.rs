@@ -1,6 +1,9 @@
 //! Test a predicate: a field for it with the language on hover, and what a test over held-out text found: two plots, the tokens that the feature misses, and its
 //! strongest tokens elsewhere.
 
+#[cfg(test)]
+mod tests;
+
 use egui::{Align2, Button, Label, RichText, TextEdit, TextStyle, Ui, vec2};
 use umbra_core::features::Example;
 use umbra_core::features::families::{Family, Measured};
@@ -71,7 +74,7 @@ impl PredicatePart {
         let entered = field_ui(ui, text, refused.is_some(), commands);
         if let Some(why) = &refused {
             let failure = Theme::from_ui(ui).failure;
-            ui.add(Label::new(caption(sentence(why)).color(failure)).wrap());
+            ui.add(Label::new(caption(meaning::sentence(why)).color(failure)).wrap());
         }
         let found = state.families.answer_of(dictionary, feature);
         let running = found.is_some_and(|(_, load)| load.is_loading());
@@ -144,7 +147,12 @@ impl PredicatePart {
         let listed = &mut self.listed[which];
         let kind = ["Missed token", "Token elsewhere"][which];
         for (i, example) in examples.iter().take(*listed).enumerate() {
-            strip_ui(ui, &format!("{kind} {}", i + 1), example, scale, commands);
+            strip_ui(
+                ui,
+                &format!("{kind} {}", i + 1),
+                (example, None, scale),
+                commands,
+            );
         }
         let left = examples.len().saturating_sub(*listed);
         if left > 0
@@ -190,7 +198,8 @@ fn language_ui(ui: &mut Ui) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     for definition in DEFINITIONS {
         ui.label(mono_caption(definition.form));
-        ui.add(Label::new(caption(sentence(definition.meaning)).color(secondary)).wrap());
+        let meaning = meaning::sentence(definition.meaning);
+        ui.add(Label::new(caption(meaning).color(secondary)).wrap());
     }
 }
 
@@ -258,7 +267,7 @@ fn figures_ui(ui: &mut Ui, answer: &Answer) {
             let words = ui.label(caption(name).color(secondary));
             let digits = ui.label(mono(value.as_str()));
             meaning::figure(&digits, name, definition(key), &value);
-            let help = sentence(definition(key));
+            let help = meaning::sentence(definition(key));
             words.on_hover_text(help.as_str());
             digits.on_hover_text(help);
             ui.add_space(space::CONTROL);
@@ -325,11 +334,4 @@ fn plots_ui(ui: &mut Ui, tested: &Tested) {
         number(mean)
     );
     ui.add(Label::new(caption(words).color(theme.ink.secondary)).wrap());
-}
-
-/// A phrase with a capital at its start.
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first = letters.next().map(char::to_uppercase);
-    first.into_iter().flatten().chain(letters).collect()
 }

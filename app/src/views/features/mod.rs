@@ -22,9 +22,9 @@ use self::table::{Found, TableRows};
 use super::missing::{foreign_index_ui, misfit_ui};
 use super::view::View;
 use crate::memo::Memo;
-use crate::state::catalogue::Dictionary;
+use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::features::{Column, Query, Seeker, Sort, Table};
-use crate::state::requests::{Commands, dictionary, features, navigation};
+use crate::state::requests::{Commands, dictionary, families, features, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, space};
@@ -39,6 +39,10 @@ const MAP: f32 = 180.0;
 
 /// A tile lower than this shows the table alone.
 const ROOM_FOR_MAP: f32 = 480.0;
+
+/// Width of the filter's line from which the button that measures families stands in it, and the room that the button takes.
+const ROOM_TO_MEASURE: f32 = 760.0;
+const MEASURE: f32 = 130.0;
 
 /// Name of the table in the settings.
 const ALL: &str = "features";
@@ -351,7 +355,9 @@ impl FeaturesView {
         ui.horizontal(|ui| {
             let secondary = Theme::from_ui(ui).ink.secondary;
             let name = ui.label(caption("Filter").color(secondary));
-            let room = (ui.available_width() - 250.0).clamp(160.0, 460.0);
+            let measure = ui.available_width() > ROOM_TO_MEASURE && table.families().is_none();
+            let right = if measure { 250.0 + MEASURE } else { 250.0 };
+            let room = (ui.available_width() - right).clamp(160.0, 460.0);
             let edit = TextEdit::singleline(&mut filter)
                 .align(egui::Align2::LEFT_CENTER)
                 .hint_text("king   #12   density<0.1%   max>5")
@@ -361,7 +367,7 @@ impl FeaturesView {
             field.labelled_by(name.id)
                 .on_hover_text(
                     "Words search labels, the text of examples, and promoted and suppressed tokens. #12 finds one feature. \
-                     density, mean, max and norm accept < and >.",
+                     density, mean, max, norm, reach and induction accept < and >; family=local keeps one family.",
             );
             if !filter.is_empty() {
                 let clear = ui.small_button(icons::X).on_hover_text("Show all features");
@@ -374,6 +380,9 @@ impl FeaturesView {
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 self.map_button_ui(ui, hides);
+                if measure {
+                    measure_ui(ui, table.dictionary, state, commands);
+                }
                 let label = ui.label(caption(counted(table, state, shown)).color(secondary));
                 let over = state.features.index.as_ref().map(|index| {
                     format!(
@@ -408,6 +417,27 @@ impl FeaturesView {
         response
             .on_hover_text("Plot density against largest activation, one point per feature")
             .on_disabled_hover_text(hides.unwrap_or_default());
+    }
+}
+
+/// Offers to measure families, which the index lacks.
+fn measure_ui(ui: &mut Ui, id: DictionaryId, state: &AppState, commands: &mut Commands) {
+    let at_work = state.families.measuring.contains(&id);
+    let ready = state.model().is_some() && !at_work;
+    let button = ui.add_enabled(ready, egui::Button::new("Measure families"));
+    let why = if at_work {
+        "Families are being measured; the strip below shows the progress"
+    } else {
+        "Open the model first"
+    };
+    let help = "Measures on the index's text which features respond to induction, to local context or to long-range context, and adds the columns Family, Reach and \
+                Induction";
+    if button
+        .on_hover_text(help)
+        .on_disabled_hover_text(why)
+        .clicked()
+    {
+        commands.send(families::Command::Measure(id));
     }
 }
 

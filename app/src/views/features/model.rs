@@ -1,6 +1,6 @@
 //! Which rows the table shows, and in which order: pure functions of table, labels, filter and column. Draws nothing.
 
-use umbra_core::features::families::Family;
+use umbra_core::features::families::{Family, Measured};
 use umbra_core::features::{Hit, matches};
 use umbra_core::ids::FeatureId;
 
@@ -198,7 +198,7 @@ pub fn rows(inputs: &Inputs<'_>, filter: &Filter, sort: Sort) -> Vec<u32> {
 /// Whether a feature is of a family that was asked for.
 fn of_family(table: &Table, filter: &Filter, feature: usize) -> bool {
     let measured = table.measured(FeatureId::from(feature));
-    let family = measured.and_then(|measured| measured.family());
+    let family = measured.and_then(Measured::family);
     family.is_some_and(|family| filter.families.contains(&family))
 }
 
@@ -268,7 +268,7 @@ fn mentioned(inputs: &Inputs<'_>, words: &str) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use umbra_core::features::Summary;
-    use umbra_core::features::families::{Families, Induction, Measured, Reach};
+    use umbra_core::features::families::{Families, Induction, Reach};
     use umbra_core::ids::TokenId;
 
     use super::*;

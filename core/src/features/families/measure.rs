@@ -55,6 +55,10 @@ pub fn measure(
         return Err(Error::input(what, index.path()));
     }
     let held = Held::read(index, model)?;
+    if held.rows.len() < 2 {
+        let what = "the index holds fewer than two rows of tokens, so no other text can replace an example's context: build it over more text";
+        return Err(Error::input(what, index.path()));
+    }
     let peaks = peaks(index, &held)?;
     let rows = &held.rows;
     let examples: Vec<Vec<(u32, u32)>> = peaks
