@@ -349,3 +349,83 @@ fn a_search_ranks_features_and_says_why() {
     assert_eq!(by_number["hits"][0]["feature"], 12);
     assert!(run(&["qqqqq"]).out.contains("no feature matches"));
 }
+
+#[test]
+fn families_are_measured_into_a_copy_of_the_index_and_shown() {
+    let here = signed();
+    let (model, sae, index) = (demo_model(), here.sae.as_str(), here.index.as_str());
+    let out = here.path().join("families.sqlite").display().to_string();
+    let of = ["--model", &model, "--sae", sae, "--index", index];
+    let mut args = vec![
+        "index",
+        "families",
+        "--out",
+        &out,
+        "--examples",
+        "2",
+        "--json",
+    ];
+    args.extend(of);
+    let found = umbra(here.path(), &args).done().json();
+    let features = found["features"].as_array().unwrap();
+    assert_eq!(features.len(), 64);
+    let counted: u64 = ["induction", "local", "long-range", "unclear"]
+        .iter()
+        .map(|family| found["counts"][family].as_u64().unwrap())
+        .sum();
+    let named = features
+        .iter()
+        .filter(|feature| !feature["family"].is_null());
+    assert_eq!(counted, named.count() as u64);
+    let show = |index: &str| {
+        let args = ["index", "show", index, "--feature", "5", "--json"];
+        umbra(here.path(), &args).done().json()
+    };
+    assert_eq!(show(&out)["family"], features[5]);
+    // The index itself is as it was.
+    assert!(show(index)["family"].is_null());
+    // Another dictionary's index is refused.
+    let other = at("assets/demo/saes/attn-1");
+    let args = [
+        "index", "families", "--model", &model, "--sae", &other, "--index", index,
+    ];
+    umbra(here.path(), &args).refused(&["choose the index's dictionary"]);
+}
+
+#[test]
+fn a_predicate_is_tested_and_a_wrong_one_is_refused_with_its_place() {
+    let here = signed();
+    let (model, text) = (demo_model(), at("assets/demo/text/held-out"));
+    let run = |predicate: &str| {
+        let mut args = vec![
+            "index", "test", "--model", &model, "--sae", &here.sae, "--corpus", &text,
+        ];
+        args.extend([
+            "--tokens",
+            "3000",
+            "--feature",
+            "3",
+            "9",
+            "--predicate",
+            predicate,
+            "--json",
+        ]);
+        umbra(here.path(), &args)
+    };
+    let found = run("repeats(fuzzy) and not punctuation").done().json();
+    for (feature, number) in found["features"].as_array().unwrap().iter().zip([3, 9]) {
+        let count = |key: &str| feature[key].as_u64().unwrap();
+        assert_eq!(count("feature"), number);
+        assert_eq!(count("missed"), count("holding") - count("both"));
+        let levels = feature["levels"].as_array().unwrap();
+        let sum = |key: &str| {
+            levels
+                .iter()
+                .filter_map(|level| level[key].as_u64())
+                .sum::<u64>()
+        };
+        assert_eq!(sum("holding"), count("both"));
+        assert_eq!(sum("other"), count("active") - count("both"));
+    }
+    run("repeats(fuzy)").refused(&["--predicate: at character 9", "`exact` or `fuzzy`"]);
+}

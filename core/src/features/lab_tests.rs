@@ -36,8 +36,9 @@ fn repeats(row: usize, t: usize, next: impl Fn(&str) -> bool) -> bool {
     let rows = rows();
     let text = |t: usize| model().codec().display(rows.row(row)[t]);
     let fold = |t: usize| {
-        let text = text(t);
-        text.strip_prefix(' ').unwrap_or(&text).to_lowercase()
+        let (text, token) = (text(t), rows.row(row)[t]);
+        let folded = String::from_utf8(model().codec().folded(token));
+        folded.unwrap_or(text)
     };
     (0..t).any(|q| fold(q) == fold(t) && next(&text(q + 1)))
 }

@@ -129,7 +129,7 @@ const REACH: Column<'static> = Column::number(By::Reach.id(), "Reach")
 
 const INDUCTION: Column<'static> = Column::number(By::Induction.id(), "Induction")
     .definition(
-        "Share of the tokens in its top activation half at which its target is next by induction: an earlier copy of the token, up to a leading space and case, precedes the target",
+        "Share of the tokens in its top activation half at which its target is next by induction: an earlier copy of the token, up to leading spaces and case, precedes the target",
     )
     .width(60.0, 76.0);
 

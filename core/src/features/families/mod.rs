@@ -4,10 +4,10 @@
 //!
 //! # Induction
 //! A feature's *target* is the token that most often follows earlier copies of its strongest tokens: over its strongest examples, each in its own row, the token
-//! x with the largest sum of activations at tokens t for which some earlier q holds the same token up to a leading space and case and token\[q + 1\] = x. The
+//! x with the largest sum of activations at tokens t for which some earlier q holds the same token up to leading spaces and case and token\[q + 1\] = x. The
 //! predicate "x is next by induction" is then `repeats(fuzzy) and next_is(x)` of [`super::predicate`]. [`Induction`] holds its specificity in the top half of the
 //! activation range and the share of the feature's activation at its tokens. Frequent tokens repeat by chance, so [`Induction::by_chance`] is the specificity that
-//! tokens of the same text (up to a leading space and case) reach wherever they occur, whatever the feature does.
+//! tokens of the same text (up to leading spaces and case) reach wherever they occur, whatever the feature does.
 //!
 //! # Reach
 //! At each of a feature's strongest examples, all tokens but the last n (the example's token is the last) are replaced by those of another row at the same
@@ -62,7 +62,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "induction",
-        "share of the tokens with at least half of the largest activation at which the target is next by induction: an earlier copy of the token, up to a leading space and case, precedes the target",
+        "share of the tokens with at least half of the largest activation at which the target is next by induction: an earlier copy of the token, up to leading spaces and case, precedes the target",
     ),
     (
         "by_chance",

@@ -10,7 +10,7 @@
 //!
 //! # Copies
 //! `repeats` and `next_is` speak of an earlier copy q of the token t. Joined by `and` they speak of one and the same q, so `repeats(fuzzy) and next_is("board")` is:
-//! some q < t whose token equals token t up to a leading space and case, and whose next token is `board`. Elsewhere (alone, under `or` or `not`) `next_is` asks for
+//! some q < t whose token equals token t up to leading spaces and case, and whose next token is `board`. Elsewhere (alone, under `or` or `not`) `next_is` asks for
 //! a copy of its own, matched as the enclosing `and` matches copies, or exactly.
 
 mod compile;
@@ -49,7 +49,7 @@ pub const DEFINITIONS: &[Definition] = &[
     ),
     means(
         "repeats(fuzzy)",
-        "an earlier position holds the same token up to a leading space and upper or lower case",
+        "an earlier position holds the same token up to leading spaces and upper or lower case",
     ),
     means(
         "next_is(\"board\")",

@@ -73,7 +73,7 @@ fn every_form_is_read_and_holds_where_it_says() {
 
 #[test]
 fn the_board_predicate_is_that_of_the_paper() {
-    // Some q < t whose token equals token t up to a leading space and case, with token[q + 1] = "board": by the letter, q + 1 may be t.
+    // Some q < t whose token equals token t up to leading spaces and case, with token[q + 1] = "board": by the letter, q + 1 may be t.
     let board = "repeats(fuzzy) and next_is(\"board\")";
     check(board, &["king", "board", " King"], &[2]);
     check(board, &["king", " board", " King"], &[]);
@@ -292,14 +292,13 @@ impl Plain {
     }
 }
 
-/// Letters in lower case behind one space at most.
+/// Letters in lower case behind any spaces.
 fn plain_fold(text: &str) -> String {
-    let text = if let Some(rest) = text.strip_prefix(' ') {
-        rest
-    } else {
-        text
-    };
-    text.chars().flat_map(char::to_lowercase).collect()
+    let mut signs: Vec<char> = text.chars().collect();
+    while signs.len() > 1 && signs[0] == ' ' {
+        signs.remove(0);
+    }
+    signs.into_iter().flat_map(char::to_lowercase).collect()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The tokens of a text with their texts, numbered, and their classes up to a leading space and case.
+//! The tokens of a text with their texts, numbered, and their classes up to leading spaces and case.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,9 +15,14 @@ pub struct Lexicon {
     classes: Vec<usize>,
 }
 
-/// Returns `text` without one leading space and in lower case. Tokens that fold to one text are fuzzy copies of each other.
+/// Returns the text of a token without leading spaces and in lower case, white space alone as it is, as [`TextCodec::folded`] does. Tokens that fold to one text
+/// are fuzzy copies of each other.
 pub fn folded(text: &str) -> String {
-    text.strip_prefix(' ').unwrap_or(text).to_lowercase()
+    let word = text.trim_start_matches(' ');
+    if word.trim().is_empty() {
+        return text.to_owned();
+    }
+    word.to_lowercase()
 }
 
 impl Lexicon {
