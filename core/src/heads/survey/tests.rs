@@ -207,6 +207,33 @@ fn the_demo_names_its_heads_and_they_carry_the_repetition() {
 }
 
 #[test]
+fn cross_entropy_is_that_of_an_evaluation() {
+    let model = model("assets/demo/model");
+    let rows = held_out(&model, 3);
+    let (sae, _) = crate::formats::open(&repository().join("assets/demo/saes/attn-0")).unwrap();
+    let figures = crate::eval::run(&model, &sae, &rows, &mut |_| Flow::Continue(())).unwrap();
+    let mut survey = surveyed(&model, &rows);
+    ablated(&model, &rows, &mut survey);
+    let about = survey.causal.unwrap();
+    let clean = figures.done().unwrap().ce_clean;
+    assert!((about.ce_clean - clean).abs() < 1e-9, "{about:?} {clean}");
+    assert_eq!((about.rows, about.of_rows), (3, 3));
+    // A part of the rows, at even distances, and an interval that holds the figure.
+    let settings = Causal { rows: 2, seed: 0 };
+    let ended = ablate(&model, &rows, settings, &mut survey, &mut |_| {
+        Flow::Continue(())
+    });
+    assert!(!ended.unwrap().is_stopped());
+    assert_eq!(survey.causal.unwrap().rows, 2);
+    for row in &survey.heads {
+        let ends = row.ce_increase_low.zip(row.ce_increase_high);
+        let (low, high) = ends.unwrap();
+        let rise = row.ce_increase.unwrap();
+        assert!(low <= rise && rise <= high, "{row:?}");
+    }
+}
+
+#[test]
 fn contexts_show_what_the_head_does() {
     let model = model("assets/demo/model");
     let survey = surveyed(&model, &held_out(&model, 12));
@@ -313,7 +340,21 @@ fn a_kept_survey_is_read_back_and_refused_for_another_model() {
     ablated(&own, &rows, &mut survey);
     let kept = KeptSurvey::new(&own, ("words", "print"), survey);
     kept.keep(&project).unwrap();
-    assert_eq!(KeptSurvey::of_model(&project, &own).unwrap(), Some(kept));
+    let back = KeptSurvey::of_model(&project, &own).unwrap().unwrap();
+    assert_eq!(
+        (&back.text, &back.text_fingerprint),
+        (&"words".to_owned(), &"print".to_owned())
+    );
+    assert_eq!(back.survey.examples, kept.survey.examples);
+    // The reader of JSON may be off by the last bit of an f64.
+    for (back, kept) in back.survey.heads.iter().zip(&kept.survey.heads) {
+        for figure in &FIGURES {
+            let [back, kept] = [back, kept].map(figure.get);
+            assert_eq!(back.is_some(), kept.is_some(), "{}", figure.key);
+            let off = back.unwrap_or(0.0) - kept.unwrap_or(0.0);
+            assert!(off.abs() < 1e-12, "{}: {back:?} {kept:?}", figure.key);
+        }
+    }
     let other = model("tests/golden/tiny-llama");
     let refused = KeptSurvey::of_model(&project, &other).unwrap_err();
     assert!(
