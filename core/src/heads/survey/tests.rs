@@ -364,6 +364,27 @@ fn a_kept_survey_is_read_back_and_refused_for_another_model() {
 }
 
 #[test]
+fn the_demo_ships_its_survey() {
+    let (project, _) = Project::open(&repository().join("assets/demo")).unwrap();
+    let model = model("assets/demo/model");
+    let kept = KeptSurvey::of_model(&project, &model).unwrap().unwrap();
+    let survey = kept.survey;
+    assert_eq!(survey.examples.len(), survey.heads.len());
+    assert!(survey.tokens > 200_000 && survey.causal.is_some());
+    let ablation = survey.random_ablation.as_ref().unwrap();
+    let heads = [(3, 3), (3, 6), (1, 4), (2, 4)].map(|(l, h)| (Layer(l), Head(h)));
+    assert_eq!(ablation.heads, heads);
+    // The figures are those of a survey now, on a part of the text up to what the rest says.
+    let now = surveyed(&model, &held_out(&model, 40));
+    for (kept, now) in survey.heads.iter().zip(&now.heads) {
+        assert_eq!(role(kept), role(now));
+        assert!((kept.entropy - now.entropy).abs() < 0.3, "{kept:?} {now:?}");
+        let random = [kept, now].map(|row| row.induction_random.unwrap());
+        assert!((random[0] - random[1]).abs() < 1e-6, "{random:?}");
+    }
+}
+
+#[test]
 fn counted_positions_do_not_change_what_attention_is() {
     let model = model("tests/golden/tiny-gpt2");
     let rows = rows_of(&[vec![3, 4, 5, 4, 5, 3]]);
