@@ -125,7 +125,7 @@ struct Surveyed {
 
 /// Reads the survey that is kept with the project and judges whether it is of its model; none if there is no survey.
 fn survey(project: &Project, model: Option<&Arc<Model>>) -> Option<Surveyed> {
-    let kept = match KeptSurvey::of(project) {
+    let kept = match KeptSurvey::from_project(project) {
         Ok(kept) => kept?,
         Err(why) => {
             return Some(Surveyed {

@@ -10,7 +10,7 @@ use crate::ids::{HookPoint, Layer, Site, TokenId};
 /// Number of tokens of the vocabulary whose embeddings are widened at a time.
 const CHUNK: usize = 8192;
 
-/// What the heads of a layer read their inputs with.
+/// Weights with which the heads of a layer read their inputs.
 #[derive(Debug, Clone)]
 pub struct HeadReads {
     /// Weight of the norm before attention, γ, `[d]`.

@@ -1,4 +1,4 @@
-//! What each head is worth: the rise of cross-entropy when its z is replaced by its mean, on some rows, with an interval over rows.
+//! Worth of each head: the rise of cross-entropy when its z is replaced by its mean, on some rows, with an interval over rows.
 //!
 //! The residual stream that enters a layer is held for all rows, one layer at a time, so a head costs the layers above it alone.
 

@@ -56,7 +56,7 @@ impl KeptSurvey {
     }
 
     /// Reads the survey that is stored with `project`, if there is one.
-    pub fn of(project: &Project) -> Result<Option<Self>> {
+    pub fn from_project(project: &Project) -> Result<Option<Self>> {
         let Some((json, path)) = project.survey()? else {
             return Ok(None);
         };
@@ -75,7 +75,7 @@ impl KeptSurvey {
 
     /// Reads the survey that is stored with `project` and checks that it was made with `model`; one of another model is an error.
     pub fn of_model(project: &Project, model: &Model) -> Result<Option<Self>> {
-        let Some(kept) = Self::of(project)? else {
+        let Some(kept) = Self::from_project(project)? else {
             return Ok(None);
         };
         let fit = Fit::of_survey(&kept, model);

@@ -334,7 +334,7 @@ fn a_kept_survey_is_read_back_and_refused_for_another_model() {
     let folder = tempfile::tempdir().unwrap();
     let project = Project::create(folder.path(), "heads").unwrap();
     let own = model("tests/golden/tiny-gpt2");
-    assert_eq!(KeptSurvey::of(&project).unwrap(), None);
+    assert_eq!(KeptSurvey::from_project(&project).unwrap(), None);
     let rows = rows_of(&[vec![3, 4, 5, 4, 5, 3]]);
     let mut survey = surveyed(&own, &rows);
     ablated(&own, &rows, &mut survey);
