@@ -62,9 +62,9 @@ impl Kinds {
 /// Copies in one row and their number, which all heads share.
 #[derive(Debug)]
 pub(super) struct RowMatches {
-    /// The same token.
+    /// Copies of the token itself.
     pub(super) exact: Copies,
-    /// The same token but for case and leading space.
+    /// Copies that may differ in case and leading space.
     pub(super) fuzzy: Copies,
 }
 
