@@ -246,12 +246,16 @@ pub fn firing(
     at: Option<usize>,
 ) -> Vec<Firing> {
     let mut best: BTreeMap<FeatureId, Firing> = BTreeMap::new();
-    for token in 0..latents.rows() {
-        let is_read = match at {
-            Some(at) => at == token,
-            None => counts.get(token).copied().unwrap_or(true),
-        };
-        for (feature, act) in latents.row(token).filter(|(_, act)| is_read && *act != 0.0) {
+    let tokens = match at {
+        Some(at) => at.min(latents.rows())..(at + 1).min(latents.rows()),
+        None => 0..latents.rows(),
+    };
+    for token in tokens {
+        let is_read = at.is_some() || counts.get(token).copied().unwrap_or(true);
+        if !is_read {
+            continue;
+        }
+        for (feature, act) in latents.row(token).filter(|(_, act)| *act != 0.0) {
             if features.is_some_and(|features| !features.contains(&feature)) {
                 continue;
             }

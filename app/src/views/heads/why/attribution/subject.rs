@@ -113,7 +113,8 @@ impl<'a> Subject<'a> {
         let first = |features: &[FeatureId]| -> Option<Firing> {
             let at = token.filter(counts);
             let here = at.and_then(|at| firing(reading, Some(features), Some(at)).first().copied());
-            here.or_else(|| firing(reading, Some(features), None).first().copied())
+            let of_them = |firing: &&Firing| features.contains(&firing.feature);
+            here.or_else(|| read.firing.iter().find(of_them).copied())
         };
         let own = selected.and_then(|feature| first(&[feature]));
         let silent = selected.filter(|_| own.is_none());
