@@ -58,7 +58,8 @@ pub(super) fn choice_ui(ui: &mut Ui, state: &AppState, asked: &Asked<'_>, comman
             let button = Button::new(format!("Attribute #{silent} anyway")).small();
             if ui.add(button).clicked() {
                 let last = asked.read.reading.tokens.len().saturating_sub(1);
-                let at = state.selection.token.unwrap_or(last).min(last);
+                let counts = |at: &usize| asked.read.reading.counts.get(*at) == Some(&true);
+                let at = state.selection.token.filter(counts).unwrap_or(last);
                 choose(&asked.key, (silent, at), commands);
             }
         });
