@@ -62,7 +62,7 @@ pub(super) fn share(share: &ShareOfHeads) -> Value {
     let interval = |(low, high): (f64, f64)| json!([low, high]);
     json!({
         "criterion": share.criterion.map_or("both", |criterion| criterion.key()), "heads": share.heads, "several": several, "one": one, "unsure": unsure,
-        "share": share.several, "over_heads": interval(share.over_heads), "over_text": share.over_text.map(interval), "share_not_one": share.not_one,
+        "share": share.several, "by_chance": share.by_chance, "over_heads": interval(share.over_heads), "over_text": share.over_text.map(interval), "share_not_one": share.not_one,
     })
 }
 
@@ -153,11 +153,12 @@ pub(super) fn share_line(share: &ShareOfHeads) -> String {
         format!(", over the text {} to {}", percent(low), percent(high))
     });
     format!(
-        "by {criterion}: {several} of {} heads have several roles ({}; interval over heads {} to {}{over_text}), {one} one role, {unsure} cannot be told; not one role: {}",
+        "by {criterion}: {several} of {} heads have several roles ({}; interval over heads {} to {}{over_text}; by chance {}), {one} one role, {unsure} cannot be told; not one role: {}",
         share.heads,
         percent(share.several),
         percent(share.over_heads.0),
         percent(share.over_heads.1),
+        percent(share.by_chance),
         percent(share.not_one)
     )
 }

@@ -22,6 +22,8 @@ pub struct ShareOfHeads {
     pub over_heads: (f64, f64),
     /// Interval of 95 % of that share over draws of blocks of the text; none where the layers were studied on different texts or settings.
     pub over_text: Option<(f64, f64)>,
+    /// Share that would come out so by chance: the mean over heads of how often the rule says several roles of ten random live features.
+    pub by_chance: f64,
     /// Share of heads that are not found to have one role: several roles, or cannot tell.
     pub not_one: f64,
 }
@@ -45,6 +47,7 @@ pub fn share_of_heads(layers: &[&LayerRoles], seed: u64) -> Vec<ShareOfHeads> {
             several: counts[0] as f64 / n,
             over_heads: over_heads(&verdicts, seed),
             over_text: over_text(layers, at),
+            by_chance: heads.iter().map(|head| by_chance(head, at)).sum::<f64>() / n,
             not_one: (n - counts[1] as f64) / n,
         }
     };
@@ -56,6 +59,14 @@ fn verdict(head: &HeadRoles, at: usize) -> Verdict {
         Some(judged) => judged.verdict,
         None => head.verdict,
     }
+}
+
+fn by_chance(head: &HeadRoles, at: usize) -> f64 {
+    let found = match head.by.get(at) {
+        Some(judged) => judged.false_positives,
+        None => head.false_positives,
+    };
+    found.several as f64 / found.draws.max(1) as f64
 }
 
 fn over_heads(verdicts: &[Verdict], seed: u64) -> (f64, f64) {

@@ -291,11 +291,27 @@ fn the_share_of_polysemantic_heads_counts_them_by_criterion() {
     let first = [[Several, Unsure, Several], [One, One, One]];
     let second = [[Several, One, Unsure], [Unsure; 3]];
     let same = |of: &[[Verdict; 3]]| vec![of.to_vec(), of.to_vec()];
-    let layers = [layer(&first, same(&first)), layer(&second, same(&second))];
+    let mut layers = [layer(&first, same(&first)), layer(&second, same(&second))];
+    for (layer, several) in layers.iter_mut().zip([3, 0]) {
+        for head in &mut layer.heads {
+            head.by[0].false_positives = FalsePositives {
+                draws: 10,
+                one: 1,
+                several,
+            };
+        }
+    }
     let found = share_of_heads(&layers.iter().collect::<Vec<_>>(), 0);
     assert_eq!(found[0].counts, [2, 1, 1]);
     assert_eq!((found[0].several, found[0].not_one), (0.5, 0.75));
     assert_eq!(found[0].over_text, Some((0.5, 0.5)));
+    // Of ten draws each, three of the first layer's two heads came out as several roles.
+    assert!(
+        (found[0].by_chance - 0.15).abs() < 1e-12,
+        "{}",
+        found[0].by_chance
+    );
+    assert_eq!(found[1].by_chance, 0.0);
     // Draws of 4 heads of which 2 have several roles: the share of a draw is binomial, 0 and 1 have a chance of 1/16 each.
     assert_eq!(found[0].over_heads, (0.0, 1.0));
     assert_eq!(found[1].counts, [0, 2, 2]);

@@ -27,6 +27,9 @@ pub(super) struct Panel {
 /// Width from which the plot stands beside the table.
 const BESIDE: f32 = 980.0;
 
+/// Height that a row of the table takes.
+const ROW: f32 = 25.0;
+
 /// Width of the plot beside the table.
 const PLOT: f32 = 320.0;
 
@@ -69,7 +72,9 @@ pub(super) fn features_ui(
         return;
     }
     ui.horizontal_top(|ui| {
-        ui.allocate_ui(egui::vec2(all - PLOT - space::GROUP, 0.0), |ui| {
+        let rows = studied.features[head.index()].rows.len() as f32;
+        let size = egui::vec2(all - PLOT - space::GROUP, (rows + 2.0) * ROW);
+        ui.allocate_ui(size, |ui| {
             ui.vertical(|ui| panel.table.ui(ui, state, of, commands));
         });
         ui.add_space(space::CONTROL);
@@ -78,12 +83,7 @@ pub(super) fn features_ui(
 }
 
 /// Offers to study the layer, or says how that goes.
-pub(super) fn study_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    dictionary: &Dictionary,
-    commands: &mut Commands,
-) {
+fn study_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     ui.add_space(space::CHIP);
     match state.heads.roles.studies.get(&dictionary.id) {

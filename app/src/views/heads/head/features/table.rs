@@ -19,35 +19,35 @@ const TABLE: &str = "features of a head";
 
 const COLUMNS: [Column<'_>; 9] = [
     Column::text("feature", "Feature")
-        .width(110.0, 200.0)
+        .width(140.0, 200.0)
         .fills()
         .always()
         .definition("A feature of the dictionary; a click opens its page"),
-    Column::number("share", "Decoder share")
-        .width(64.0, 76.0)
+    Column::number("share", "Share")
+        .width(64.0, 80.0)
         .definition("Norm of the feature's decoder row within this head's slice, over the sum of these norms for all heads"),
     Column::number("attribution_share", "Attribution")
         .width(64.0, 80.0)
         .definition("Share of the feature's direct attribution in this head: Σ |z_h · w_h| over the tokens where it is active, over the sum for all heads"),
-    Column::number("attribution", "Σ attribution")
-        .width(64.0, 84.0)
+    Column::number("attribution", "Sum")
+        .width(56.0, 68.0)
         .definition("Σ |z_h · w_h| over the tokens of the text where the feature is active: the figure of the ranking by attribution"),
-    Column::number("causal", "Causal effect")
+    Column::number("causal", "Effect")
         .unit("nats")
-        .width(64.0, 84.0)
+        .width(72.0, 84.0)
         .definition("Mean rise of cross-entropy where the feature is active when activation times decoder row is taken out of this head's z, in sampled rows"),
     Column::number("by_share", "By share")
-        .width(48.0, 60.0)
+        .width(56.0, 68.0)
         .definition("Place by decoder share among the live features"),
     Column::number("by_attribution", "By attribution")
-        .width(48.0, 76.0)
+        .width(56.0, 92.0)
         .definition("Place by summed attribution among the live features"),
     Column::number("by_causal", "By effect")
-        .width(48.0, 60.0)
+        .width(56.0, 68.0)
         .definition("Place by causal effect among the features of this table"),
     Column::number("agreement", "Agreement")
         .unit("ρ")
-        .width(48.0, 76.0)
+        .width(64.0, 88.0)
         .definition("Spearman correlation of decoder share and attribution share over the heads: 1 where weights and text rank the heads alike"),
 ];
 

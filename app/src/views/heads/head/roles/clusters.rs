@@ -33,7 +33,7 @@ const COLUMNS: [Column<'_>; 6] = [
         .unsorted()
         .definition("Mean rise of cross-entropy on the cluster's tokens when the head's z is replaced by its mean"),
     Column::text("interval", "Interval of 95 %")
-        .width(96.0, 124.0)
+        .width(120.0, 160.0)
         .mono()
         .unsorted()
         .definition("Interval of that rise, by bootstrap over blocks of the text"),

@@ -10,13 +10,11 @@ use egui::{Button, RichText, Ui};
 use umbra_core::heads::roles::{Criterion, DEFINITIONS, HeadRoles, JOINED, RULE, TOKENS};
 use umbra_core::ids::{Head, Layer};
 
-use super::features::study_ui;
 use crate::state::heads::roles::Studied;
 use crate::state::requests::Commands;
 use crate::state::{AppState, heads};
-use crate::theme::{Theme, body_strong, caption, panel_title, space};
-use crate::widgets::number;
-use crate::widgets::parts::fact_ui;
+use crate::theme::{Theme, body_strong, caption, mono, panel_title, space};
+use crate::widgets::{meaning, number};
 
 /// State of the panel.
 #[derive(Debug)]
@@ -41,8 +39,11 @@ impl Default for Panel {
 /// Width from which the clusters stand beside the matrix.
 const BESIDE: f32 = 980.0;
 
-/// Width of the matrix beside the clusters.
-const MATRIX: f32 = 460.0;
+/// Height that a row of the table takes.
+const ROW: f32 = 25.0;
+
+/// Width of the matrix beside the clusters, whose cells are too small for numbers that could run into each other.
+const MATRIX: f32 = 430.0;
 
 /// Draws the panel.
 pub(super) fn roles_ui(
@@ -61,11 +62,10 @@ pub(super) fn roles_ui(
     match studied.and_then(|studied| Some((studied, studied.roles().heads.get(head.index())?))) {
         None => {
             let words = format!(
-                "Whether the head has one role or several is judged on {} of text: do its features write alike, do they peak on the same tokens, and does the model need the head on the tokens of each group?",
+                "Is the head polysemantic? A study of the layer judges it on {} of text: do its features write alike, do they peak on the same tokens, and does the model need the head on the tokens of each group?",
                 number::counted(TOKENS, "token")
             );
             ui.label(RichText::new(words).color(secondary));
-            study_ui(ui, state, dictionary, commands);
         }
         Some((studied, roles)) => {
             verdict_ui(ui, (layer, head), roles);
@@ -82,9 +82,11 @@ pub(super) fn roles_ui(
 fn verdict_ui(ui: &mut Ui, head: (Layer, Head), roles: &HeadRoles) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let rule = format!("{RULE}. {JOINED}.");
-    let words = format!("{}: {}", heads::name(head), roles.verdict.name());
-    ui.label(body_strong(words)).on_hover_text(&rule);
-    ui.label(roles.why()).on_hover_text(&rule);
+    let why = roles.why();
+    let (verdict, reasons) = why.split_once(": ").unwrap_or((&why, ""));
+    ui.label(body_strong(verdict)).on_hover_text(&rule);
+    let reasons = format!("In {}, {reasons}", heads::name(head));
+    ui.label(reasons).on_hover_text(&rule);
     let found = roles.false_positives;
     let words = format!(
         "On ten random live features of the layer, the rule says one role in {} and several roles in {} of {} draws",
@@ -98,6 +100,7 @@ fn verdict_ui(ui: &mut Ui, head: (Layer, Head), roles: &HeadRoles) {
 fn evidence_ui(ui: &mut Ui, (studied, roles): (&Studied, &HeadRoles), panel: &mut Panel) {
     let parts = roles.parts;
     let help = definition("explained");
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal_wrapped(|ui| {
         for (label, share) in [
             ("Output explained by the ten features", parts.listed),
@@ -105,7 +108,12 @@ fn evidence_ui(ui: &mut Ui, (studied, roles): (&Studied, &HeadRoles), panel: &mu
             ("by the decoder's bias", parts.bias),
             ("left to the error", parts.error),
         ] {
-            fact_ui(ui, label, &number::percent(share), help);
+            let value = number::percent(share);
+            ui.label(caption(label).color(secondary))
+                .on_hover_text(help);
+            let number = ui.label(mono(&value));
+            meaning::figure(&number, label, help, &value);
+            number.on_hover_text(help);
         }
     });
     ui.add_space(space::CHIP);
@@ -119,19 +127,23 @@ fn evidence_ui(ui: &mut Ui, (studied, roles): (&Studied, &HeadRoles), panel: &mu
         }
     });
     let judged = &roles.by[panel.criterion as usize];
-    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.label(caption(cut(judged.cut, studied)).color(secondary));
     ui.add_space(space::CHIP);
     let of = (roles, judged);
     let all = ui.available_width();
     if all < BESIDE {
-        matrix::matrix_ui(ui, of);
+        ui.scope(|ui| {
+            ui.set_max_width(MATRIX.min(all));
+            matrix::matrix_ui(ui, of);
+        });
         ui.add_space(space::CONTROL);
         panel.clusters.ui(ui, of);
         return;
     }
     ui.horizontal_top(|ui| {
-        ui.allocate_ui(egui::vec2(MATRIX, 0.0), |ui| {
+        let rows = judged.clusters.len() as f32;
+        let size = egui::vec2(MATRIX, (rows + 2.0) * ROW);
+        ui.allocate_ui(size, |ui| {
             ui.vertical(|ui| matrix::matrix_ui(ui, of));
         });
         ui.add_space(space::GROUP);

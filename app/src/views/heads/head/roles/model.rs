@@ -44,7 +44,7 @@ impl Share {
         ui.label(body_strong("Polysemantic heads of the model"));
         for share in &measured.shares {
             let line = ui.label(line(share));
-            line.on_hover_text("Heads with several roles are the polysemantic ones that the evidence shows; those that are not found to have one role are the most there can be. Intervals of 95 % by bootstrap");
+            line.on_hover_text("Heads with several roles are the polysemantic ones that the evidence shows; those that are not found to have one role are the most there can be. By chance: as often as the rule says several roles of ten random live features. Intervals of 95 % by bootstrap");
         }
         if let Some(agreement) = &measured.agreement {
             let kappa = agreement
@@ -114,12 +114,13 @@ fn line(share: &ShareOfHeads) -> String {
         format!(", {} to {} over the text", percent(low), percent(high))
     });
     format!(
-        "By {by}: {} of {} have several roles ({}; {} to {} over heads{over_text}); {} are not found to have one role",
+        "By {by}: {} of {} have several roles ({}; {} to {} over heads{over_text}; by chance {}); {} are not found to have one role",
         share.counts[0],
         heads(share.heads),
         percent(share.several),
         percent(share.over_heads.0),
         percent(share.over_heads.1),
+        percent(share.by_chance),
         percent(share.not_one)
     )
 }
