@@ -87,7 +87,7 @@
 //! | [`features`] | the feature index: build, read, search; predicates of tokens and families of features |
 //! | [`folders`] | what a folder holds already, and whether it may be written |
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
-//! | [`heads`] | what every head does: survey, features, roles, attribution, induction, sentences with two names |
+//! | [`heads`] | what every head does: survey, features, roles, attribution, circuits, induction, sentences with two names |
 //! | [`steer`] | baseline and steered generation side by side |
 //! | [`report`] | chosen features as one HTML page or JSON |
 //! | `reproduce` | feature `reproduce`: what papers claim, measured here and judged |

@@ -1,6 +1,7 @@
-//! Features by head and attribution by head and source token (Kissane et al. 2024, arXiv 2406.17759).
+//! Attention heads and what they do, mostly by dictionaries of their outputs (Kissane et al. 2024, arXiv 2406.17759): a survey, the features of a head, its roles, and
+//! where a feature's activation comes from.
 //!
-//! Covers dictionaries of `hook_z`, whose activation concatenates the heads' mixed values: slice `h·e .. (h + 1)·e` of a row belongs to head `h`.
+//! Everything about features covers dictionaries of `hook_z`, whose activation concatenates the heads' mixed values: slice `h·e .. (h + 1)·e` of a row belongs to head `h`.
 //! Attention patterns are taken as given; only the values are attributed.
 
 pub mod attribution;

@@ -303,7 +303,11 @@ fn the_causal_effect_is_the_rise_without_the_features_part() {
     };
     assert_eq!(sample.len(), 2);
     let hook = HookPoint::block(1, Site::Z);
-    let (feature, head) = (FeatureId(3), Head(5));
+    let head = Head(5);
+    // The feature that is active on the most sampled tokens.
+    let active = sample.active().concat();
+    let count = |feature: &FeatureId| active.iter().filter(|other| *other == feature).count();
+    let feature = (0..40).map(FeatureId).max_by_key(count).unwrap();
     let loss = |logits: &candle_core::Tensor, t: usize, target: u32| {
         let row: Vec<f32> = logits.get(0).unwrap().get(t).unwrap().to_vec1().unwrap();
         let sum: f64 = row.iter().map(|l| f64::from(*l).exp()).sum();
@@ -318,7 +322,7 @@ fn the_causal_effect_is_the_rise_without_the_features_part() {
         let latents = sae.encode(&z).unwrap();
         for t in (0..32).filter(|t| rows.counts(row)[*t]) {
             for i in 5 * 32..6 * 32 {
-                z.row_mut(t)[i] -= latents.get(t, feature) * sae.w_dec.row(3)[i];
+                z.row_mut(t)[i] -= latents.get(t, feature) * sae.w_dec.row(feature.index())[i];
             }
         }
         let edited = z.to_tensor().unwrap().reshape(value.dims()).unwrap();

@@ -247,7 +247,7 @@ impl HeadRoles {
                         .iter()
                         .filter(|group| group.rise.is_some_and(Rise::is_above));
                     format!(
-                        "by {phrase} there are {many} groups, and ablation costs loss on the tokens of {}",
+                        "by {phrase} there are {many} groups, and ablation raises cross-entropy on the tokens of {}",
                         cost.count()
                     )
                 }

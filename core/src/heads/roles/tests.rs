@@ -125,6 +125,9 @@ fn agreement_is_cohens_kappa() {
 fn planted(model: &Model, layer: usize, (head, directions): (usize, &[usize])) -> Sae {
     let mut sae = random_sae(model, layer, 110);
     sae.selection = TopK { k: 12 }.into();
+    // Without biases every feature is active where z points its way, so none is dead.
+    sae.b_enc.fill(0.0);
+    sae.b_dec.fill(0.0);
     let (noise, along) = (matrix(10, 32, 21), matrix(4, 32, 22));
     for (feature, direction) in directions.iter().enumerate() {
         let row = sae.w_dec.row_mut(feature);

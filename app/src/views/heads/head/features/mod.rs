@@ -65,21 +65,29 @@ pub(super) fn features_ui(
     ui.add_space(space::CHIP);
     let of = (dictionary, studied, head);
     let all = ui.available_width();
+    let rows = studied.features[head.index()].rows.len();
     if all < BESIDE {
-        panel.table.ui(ui, state, of, commands);
+        tall_ui(ui, (all, rows), |ui| {
+            panel.table.ui(ui, state, of, commands);
+        });
         ui.add_space(space::CONTROL);
         panel.scatter.ui(ui, state, of, commands);
         return;
     }
     ui.horizontal_top(|ui| {
-        let rows = studied.features[head.index()].rows.len() as f32;
-        let size = egui::vec2(all - PLOT - space::GROUP, (rows + 2.0) * ROW);
-        ui.allocate_ui(size, |ui| {
-            ui.vertical(|ui| panel.table.ui(ui, state, of, commands));
+        let width = all - PLOT - space::GROUP;
+        tall_ui(ui, (width, rows), |ui| {
+            panel.table.ui(ui, state, of, commands);
         });
         ui.add_space(space::CONTROL);
         ui.vertical(|ui| panel.scatter.ui(ui, state, of, commands));
     });
+}
+
+/// Draws a table of `rows` rows whole, `width` wide: the screen scrolls, not the table.
+pub(super) fn tall_ui(ui: &mut Ui, (width, rows): (f32, usize), table: impl FnOnce(&mut Ui)) {
+    let size = egui::vec2(width, (rows as f32 + 2.0) * ROW);
+    ui.allocate_ui(size, |ui| ui.vertical(table));
 }
 
 /// Offers to study the layer, or says how that goes.

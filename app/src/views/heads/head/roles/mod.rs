@@ -10,6 +10,7 @@ use egui::{Button, RichText, Ui};
 use umbra_core::heads::roles::{Criterion, DEFINITIONS, HeadRoles, JOINED, RULE, TOKENS};
 use umbra_core::ids::{Head, Layer};
 
+use super::features::tall_ui;
 use crate::state::heads::roles::Studied;
 use crate::state::requests::Commands;
 use crate::state::{AppState, heads};
@@ -38,9 +39,6 @@ impl Default for Panel {
 
 /// Width from which the clusters stand beside the matrix.
 const BESIDE: f32 = 980.0;
-
-/// Height that a row of the table takes.
-const ROW: f32 = 25.0;
 
 /// Width of the matrix beside the clusters, whose cells are too small for numbers that could run into each other.
 const MATRIX: f32 = 430.0;
@@ -131,23 +129,24 @@ fn evidence_ui(ui: &mut Ui, (studied, roles): (&Studied, &HeadRoles), panel: &mu
     ui.add_space(space::CHIP);
     let of = (roles, judged);
     let all = ui.available_width();
+    let rows = judged.clusters.len();
     if all < BESIDE {
         ui.scope(|ui| {
             ui.set_max_width(MATRIX.min(all));
             matrix::matrix_ui(ui, of);
         });
         ui.add_space(space::CONTROL);
-        panel.clusters.ui(ui, of);
+        tall_ui(ui, (all, rows), |ui| panel.clusters.ui(ui, of));
         return;
     }
     ui.horizontal_top(|ui| {
-        let rows = judged.clusters.len() as f32;
-        let size = egui::vec2(MATRIX, (rows + 2.0) * ROW);
-        ui.allocate_ui(size, |ui| {
+        let height = ui.available_height();
+        ui.allocate_ui(egui::vec2(MATRIX, height), |ui| {
             ui.vertical(|ui| matrix::matrix_ui(ui, of));
         });
         ui.add_space(space::GROUP);
-        ui.vertical(|ui| panel.clusters.ui(ui, of));
+        let width = all - MATRIX - space::GROUP;
+        tall_ui(ui, (width, rows), |ui| panel.clusters.ui(ui, of));
     });
 }
 
