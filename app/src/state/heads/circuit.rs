@@ -10,13 +10,13 @@ use crate::state::load::Load;
 
 /// Limits of a trace in the window; the slider hides from there on.
 pub(crate) const TRACED: Settings = Settings {
-    threshold: 0.004,
+    threshold: 0.002,
     depth: 6,
     most: 400,
 };
 
 /// Least share that is shown until a person moves the slider.
-const SHOWN: f64 = 0.02;
+const SHOWN: f64 = 0.01;
 
 /// Identifies a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]

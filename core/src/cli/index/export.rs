@@ -35,6 +35,10 @@ pub(super) struct Args {
     /// Set of the dictionary on Neuronpedia [default: the dictionary's name]
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
+    /// Layer by which --to circuit-tracer numbers its files [default: that of the hook]. A graph of `umbra heads circuit` looks for 2 × layer where attention is read, and
+    /// 2 × layer + 1 elsewhere
+    #[arg(long, value_name = "N")]
+    viewer_layer: Option<u32>,
     /// Features per batch
     #[arg(long, value_name = "N", default_value_t = BATCH)]
     batch: usize,
@@ -56,6 +60,11 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let to = match args.to {
         To::Neuronpedia => Viewer::Neuronpedia,
         To::CircuitTracer => Viewer::CircuitTracer,
+    };
+    let numbered = args.viewer_layer.filter(|_| to == Viewer::CircuitTracer);
+    let source = NeuronpediaSource {
+        layer: numbered.unwrap_or(source.layer),
+        ..source
     };
     let claim = folders::claim(&args.out, args.overwrite)?;
     let mut bar = console.bar("Exporting");

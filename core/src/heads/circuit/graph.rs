@@ -18,7 +18,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            threshold: 0.01,
+            threshold: 0.005,
             depth: 4,
             most: 300,
         }

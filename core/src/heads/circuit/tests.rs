@@ -137,8 +137,9 @@ fn every_node_of_every_family_adds_up() {
             .collect();
         // A dictionary of the stream that block 1 enters: leave its twin behind block 0 out.
         hooks.retain(|hook| *hook != HookPoint::block(0, Site::ResidPost));
+        let last = model.config().layers - 1;
         for top in [
-            z(2),
+            z(last),
             HookPoint::block(1, Site::ResidPost),
             HookPoint::block(1, Site::AttnOut),
         ] {
@@ -157,7 +158,7 @@ fn every_node_of_every_family_adds_up() {
                 adds_up(&circuit, &what);
                 if listed.len() > 1 {
                     let expanded = circuit.nodes.iter().filter(|node| node.expanded).count();
-                    assert!(expanded > 10, "{what}: {expanded} expanded");
+                    assert!(expanded > 5, "{what}: {expanded} expanded");
                 }
             }
         }
