@@ -396,7 +396,8 @@ mod tests {
             .desk
             .run(dictionary::Command::BuildIndex(id));
         Window::settle(&mut harness);
-        harness.get_by_label(label).click();
+        // The dialog has grown by a row and may not stand at its place yet.
+        harness.get_by_label(label).click_accesskit();
         Window::settle(&mut harness);
         let desk = &mut harness.state_mut().desk;
         let asked = desk.state.passes.asked.as_ref().unwrap();
