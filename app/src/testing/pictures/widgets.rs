@@ -57,7 +57,7 @@ impl Sample {
 }
 
 /// All samples.
-pub(super) const SAMPLES: [Sample; 21] = [
+pub(super) const SAMPLES: [Sample; 22] = [
     sample("bars", (360.0, 320.0), bars),
     sample("cell_grid", (420.0, 260.0), cell_grid).pointed(190.0, 120.0),
     sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
