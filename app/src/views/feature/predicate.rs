@@ -203,7 +203,7 @@ fn language_ui(ui: &mut Ui) {
     }
 }
 
-/// Ready-made predicates, and *Run*; whether it was clicked.
+/// Ready-made predicates, and *Test*; whether it was clicked.
 fn buttons_ui(
     ui: &mut Ui,
     measured: Option<&Measured>,
@@ -212,7 +212,7 @@ fn buttons_ui(
 ) -> bool {
     let mut clicked = false;
     ui.horizontal(|ui| {
-        let button = ui.add_enabled(ready, Button::new("Run"));
+        let button = ui.add_enabled(ready, Button::new("Test"));
         let button = button.on_hover_text("Test the predicate over held-out text (Enter)");
         let why = "Write a predicate first, or choose a ready-made one";
         clicked = button.on_disabled_hover_text(why).clicked();

@@ -115,7 +115,7 @@ const NORM: Column<'static> = Column::number(By::Norm.id(), "Norm")
 
 const FAMILY: Column<'static> = Column::text(By::Family.id(), "Family")
     .definition(
-        "Induction: its target is next by induction at 80 % of the tokens in its top activation half, and 20 % more often than by chance. Local: the last 8 tokens keep 80 % of its \
+        "Induction: its target is next by induction at 80 % of the tokens in its top activation half, at least 20 percentage points above chance. Local: the last 8 tokens keep 80 % of its \
          activation. Long-range: it needs more. Unclear: too few or contradictory measurements",
     )
     .width(62.0, 76.0);
