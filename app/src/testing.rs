@@ -14,6 +14,7 @@ mod forms;
 pub(crate) mod induction;
 mod pictures;
 mod studied;
+pub(crate) mod surveys;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -44,6 +44,7 @@ impl Command {
             Self::Show(side) => context.apply(Event::Prompt(prompt::Event::Side(side))),
             Self::Read => read(context),
             Self::Example { example, at } => open_example(context, *example, at),
+            Self::Excerpt { ids, of, at } => open_excerpt(context, (&ids, of), at),
             Self::Save => save(context),
         }
     }
@@ -159,6 +160,18 @@ fn open_example(context: &mut Context<'_>, example: Example, at: usize) {
         Ok(())
     });
     set_aside(context);
+}
+
+fn open_excerpt(context: &mut Context<'_>, (ids, of): (&[TokenId], String), at: usize) {
+    let Some(model) = context
+        .state
+        .model()
+        .map(|loaded| Arc::clone(&loaded.model))
+    else {
+        return;
+    };
+    set_aside(context);
+    context.apply(tokens(&model, (ids, false), of, at));
 }
 
 /// Shows the excerpt of an example from an index of version 1: the tokens around it, behind a BOS, since the tokens before them are not stored.

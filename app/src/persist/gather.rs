@@ -47,6 +47,7 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
         token: selection.token,
         head: head.map(numbers),
         shown: selection.shown,
+        map: state.heads.map.clone(),
         focus: selection.focus,
         model: model.map_or_else(
             || waits.model.clone().unwrap_or_default(),

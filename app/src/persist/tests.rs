@@ -10,10 +10,12 @@ use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 use umbra_core::project::{Entry, Project};
 
 use crate::app::App;
+use crate::state::heads::map::MapState;
+use crate::state::heads::step::Step;
 use crate::state::layout::Layout;
 use crate::state::places::Places;
 use crate::state::prompt::{self, Side, Tokens};
-use crate::state::requests::{Command, features, library, navigation, steering};
+use crate::state::requests::{Command, features, heads, library, navigation, steering};
 use crate::state::settings::Settings;
 use crate::state::steering::{Draft, EditDraft};
 use crate::state::view::ViewId;
@@ -105,6 +107,14 @@ fn open(folder: &Path) -> library::Command {
     library::Command::OpenProject(folder.to_path_buf())
 }
 
+/// A map that is coloured by entropy and shown as a table.
+fn map_of_entropy() -> MapState {
+    MapState {
+        figure: "entropy".to_owned(),
+        table: true,
+    }
+}
+
 /// Changes everything that is kept.
 fn change(window: &mut Window) {
     let text = Event::Prompt(prompt::Event::Tokens {
@@ -127,7 +137,8 @@ fn change(window: &mut Window) {
         Command::from(crate::state::requests::prompt::Command::Show(Side::Lens)),
         features::Command::Filter("king density<1%".to_owned()).into(),
         steering::Command::Draft(Box::new(draft)).into(),
-        navigation::Command::SelectHead(Layer(1), Head(3)).into(),
+        heads::Command::Map(map_of_entropy()).into(),
+        heads::Command::Choose(Layer(1), Head(3)).into(),
         navigation::Command::Go(ViewId::Prompt).into(),
         navigation::Command::Feature {
             feature: FeatureId(12),
@@ -158,6 +169,8 @@ fn assert_changed(window: &mut Window) {
     assert_eq!(selection.feature, Some(FeatureId(12)));
     assert_eq!(selection.token, Some(1));
     assert_eq!(selection.head, Some((Layer(1), Head(3))));
+    assert_eq!(selection.shown.step, Step::Head);
+    assert_eq!(state.heads.map, map_of_entropy());
     let edits = &state.steering.draft.edits;
     assert_eq!(edits.len(), 2);
     assert_eq!(edits[0].feature, Some(FeatureId(9)));
@@ -172,6 +185,8 @@ fn assert_changed(window: &mut Window) {
             .iter()
             .any(|place| place.feature == Some(FeatureId(12)))
     );
+    let chosen = Some((selection.shown, Some((Layer(1), Head(3)))));
+    assert!(places.iter().any(|place| place.heads == chosen));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use umbra_core::ids::{FeatureId, Head, Layer};
 
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
+use crate::state::heads::step::Step;
 use crate::state::prompt::Side;
 use crate::state::requests::{Commands, navigation};
 use crate::state::selection::Focus;
@@ -15,7 +16,7 @@ use crate::state::steering::{EditDraft, Field, help, label};
 use crate::state::view::ViewId;
 use crate::theme::{self, Theme, caption, icons, space};
 use crate::views::feature::{card, chips};
-use crate::views::heads::Figure;
+use crate::views::heads::{self, Figure};
 use crate::widgets::feature_chip::quoted;
 use crate::widgets::number;
 use crate::widgets::parts::fact_ui;
@@ -66,7 +67,8 @@ pub(super) fn subject(state: &AppState, view: ViewId) -> Option<Subject> {
             let hook = state.dictionary().and_then(Dictionary::hook);
             let hook = hook.filter(|hook| hook.is_z() && state.misfit().is_none());
             let layer = selection.head.map(|(layer, _)| layer);
-            hook.is_some_and(|hook| layer.is_none() || hook.layer() == layer)
+            let is_shown = selection.shown.step != Step::Map;
+            is_shown && hook.is_some_and(|hook| layer.is_none() || hook.layer() == layer)
         }
         (ViewId::Compare, Subject::Feature(_)) => {
             let (two, of) = (state.compare.chosen, selection.dictionary);
@@ -229,6 +231,10 @@ fn token_ui(ui: &mut Ui, state: &AppState, at: usize, commands: &mut Commands) {
 fn head_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), commands: &mut Commands) {
     title_ui(ui, icons::GRID_NINE, "Head");
     ui.label(theme::panel_title(format!("Layer {layer}, head {head}")));
+    if let Some(row) = heads::row(state, (layer, head)) {
+        ui.add(egui::Label::new(heads::profile(state, row)).wrap());
+        ui.add_space(space::CONTROL);
+    }
     let dictionary = state.z_dictionary(layer);
     let kept = dictionary.and_then(|of| state.heads.features.figures.get(&of.id));
     let figures = kept.and_then(|kept| kept.load.ready());

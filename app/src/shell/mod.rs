@@ -19,6 +19,7 @@ mod question_window;
 mod rail;
 mod settings_window;
 mod shortcuts;
+mod survey_window;
 #[cfg(test)]
 mod tables_tests;
 #[cfg(test)]
@@ -106,6 +107,7 @@ pub(crate) fn window_ui(
         views.link.closed();
     }
     pass_window::pass_ui(ui, state, commands);
+    survey_window::survey_ui(ui, state, commands);
     path_window::path_ui(ui, state, commands);
     if let Some(question) = &layout.question {
         question_window::question_ui(ui, question, commands);

@@ -3,18 +3,20 @@
 use egui::{Align2, Area, Frame, Id, Key, Modifiers, RichText, Stroke, TextEdit, Ui};
 use umbra_core::features::{self as index, Hit};
 use umbra_core::guide;
-use umbra_core::ids::FeatureId;
+use umbra_core::ids::{FeatureId, Head, Layer};
 use umbra_core::workbench::link::Link;
 
 use super::shortcuts::{Does, shown, words_of};
 use crate::state::AppState;
 use crate::state::features::{Query, Seeker};
+use crate::state::heads::name;
+use crate::state::heads::step::Step as HeadsStep;
 use crate::state::history::Entry as Step;
 use crate::state::layout::Layout;
 use crate::state::opening::Kind;
 use crate::state::prompt::Side;
 use crate::state::requests::{
-    Command, Commands, features, library, navigation, opening, prompt, shell,
+    Command, Commands, features, heads, library, navigation, opening, prompt, shell,
 };
 use crate::state::tour::Tour;
 use crate::state::view::ViewId;
@@ -251,6 +253,7 @@ fn matching(query: &str, state: &AppState, layout: &Layout) -> Vec<Entry> {
         .map(|feature| feature_entry(state, feature, "number"))
         .into_iter()
         .collect();
+    found.extend(head_named(state, &query));
     if query.is_empty() {
         found.extend(actions(state, layout));
         return found;
@@ -349,6 +352,7 @@ fn actions(state: &AppState, layout: &Layout) -> Vec<Entry> {
         let show = prompt::Command::Show(side);
         list.push(Entry::new(icons::CURSOR_TEXT, words, "", show));
     }
+    list.extend(heads_actions());
     list.extend(history_actions(state));
     list.extend(library_actions(state));
     if let Some(dictionary) = state.dictionary() {
@@ -379,6 +383,32 @@ fn actions(state: &AppState, layout: &Layout) -> Vec<Entry> {
         ));
     }
     list
+}
+
+/// The steps of Heads, and its survey.
+fn heads_actions() -> Vec<Entry> {
+    let step = |step: HeadsStep| {
+        let words = format!("Heads: {}", step.title().to_lowercase());
+        Entry::new(icons::GRID_NINE, words, "", heads::Command::Step(step))
+    };
+    let mut list: Vec<Entry> = HeadsStep::ALL.into_iter().map(step).collect();
+    let ask = heads::survey::Command::Ask;
+    list.push(Entry::new(icons::GRID_NINE, "Survey the heads…", "", ask));
+    list
+}
+
+/// The head that `query` names as people write it, `L3H6` or `3.6`, if the model has it.
+fn head_named(state: &AppState, query: &str) -> Option<Entry> {
+    let numbers = match query.strip_prefix('l') {
+        Some(rest) => rest.split_once('h'),
+        None => query.split_once('.'),
+    };
+    let (layer, head) = numbers?;
+    let head = (Layer(layer.parse().ok()?), Head(head.parse().ok()?));
+    let words = format!("Open head {}", name(head));
+    let choose = heads::Command::Choose(head.0, head.1);
+    let entry = Entry::new(icons::GRID_NINE, words, "", choose);
+    state.has_head(head).then_some(entry)
 }
 
 /// Undo and redo, each with what it is about.

@@ -5,7 +5,7 @@ use egui::{Key, KeyboardShortcut, Modifiers, PointerButton, Ui};
 use super::guide_window::page_of;
 use crate::state::AppState;
 use crate::state::layout::{Keys, Layout};
-use crate::state::requests::{Command, Commands, navigation, opening, passes, path, shell};
+use crate::state::requests::{Command, Commands, heads, navigation, opening, passes, path, shell};
 use crate::state::settings::ThemeChoice;
 use crate::state::tour::Tour;
 use crate::state::view::ViewId;
@@ -278,6 +278,8 @@ fn escape(ui: &Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
         opening::Command::Close.into()
     } else if state.passes.asked.is_some() {
         passes::Command::Close.into()
+    } else if state.heads.survey.asked.is_some() {
+        heads::survey::Command::Close.into()
     } else if let Some(notice) = state.log.notices.last() {
         shell::Command::DismissNotice(notice.id).into()
     } else if matches!(state.settings.tour, Tour::At(_) | Tour::Closing)

@@ -8,6 +8,7 @@ use egui::{Area, Context, Frame, Id, LayerId, Order, Pos2, Rect, Shape, Stroke, 
 use umbra_core::ids::FeatureId;
 
 use self::place::{Crowd, MARGIN};
+use crate::state::heads::step::Step as HeadsStep;
 use crate::state::layout::{Keys, Layout};
 use crate::state::prompt::PromptState;
 use crate::state::requests::{Command, Commands, heads, navigation, shell, steering};
@@ -265,6 +266,9 @@ impl TourPanel {
             return;
         }
         self.during.prepared = true;
+        if step == Step::Head && state.selection.shown.step != HeadsStep::Map {
+            commands.send(heads::Command::Step(HeadsStep::Map)); // where heads are chosen
+        }
         let needed =
             step == Step::Steer || (step == Step::Label && state.selection.feature.is_none());
         let Some((name, feature)) = state.settings.tour_of.as_ref().filter(|_| needed) else {
@@ -394,7 +398,10 @@ fn steps_ui(ui: &mut Ui, step: Step, (is_shown, done): (bool, bool), commands: &
 /// Shows a step and the screen on which it is done.
 fn walk(step: Step, commands: &mut Commands) {
     commands.send(shell::Command::Tour(Tour::At(step)));
-    commands.send(navigation::Command::Go(step.view()));
+    match step {
+        Step::Head => commands.send(heads::Command::Step(HeadsStep::Map)),
+        _ => commands.send(navigation::Command::Go(step.view())),
+    }
 }
 
 fn done_ui(ui: &mut Ui, words: &str) {
@@ -417,6 +424,7 @@ fn is_covered(state: &AppState, layout: &Layout) -> bool {
         || layout.question.is_some()
         || state.opening.shown
         || state.passes.asked.is_some()
+        || state.heads.survey.asked.is_some()
         || state.path.field.is_some()
 }
 

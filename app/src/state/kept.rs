@@ -10,6 +10,7 @@ use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 
 pub(crate) use self::edits::Edits;
 use super::catalogue::{Dictionary, DictionaryId};
+use super::heads::map::MapState;
 use super::heads::step::Shown;
 use super::layout::{self, Saved};
 use super::prompt::{Side, Tokens, Written};
@@ -42,6 +43,8 @@ pub(crate) struct Kept {
     pub(crate) head: Option<(u32, u32)>,
     /// The step of Heads.
     pub(crate) shown: Shown,
+    /// Appearance of the map of heads.
+    pub(crate) map: MapState,
     /// The kind of thing selected last.
     pub(crate) focus: Focus,
     /// Fingerprint of the model that fixed tokens and heads are of.
@@ -129,6 +132,8 @@ pub(crate) struct Resumed {
     pub(crate) head: Option<(Layer, Head)>,
     /// The step of Heads.
     pub(crate) shown: Shown,
+    /// Appearance of the map of heads.
+    pub(crate) map: MapState,
     /// The kind of thing selected last.
     pub(crate) focus: Focus,
     /// Fingerprint of the model that fixed tokens and the head are of.
@@ -195,6 +200,7 @@ impl Kept {
             token: self.token,
             head: self.head.map(head),
             shown: self.shown,
+            map: self.map,
             focus: self.focus,
             model: self.model,
             draft: self.edits.draft(),

@@ -123,8 +123,8 @@ impl Step {
             ),
             Self::Head => (
                 "Ask which head wrote it",
-                "Attention heads write features. Choose a cell to see what that head writes.",
-                "The features of this head are listed beside the grid.",
+                "Attention heads write features. Choose a cell to see what that head does and writes.",
+                "This page shows what the head attends to, and its features.",
             ),
             Self::Steer => (
                 "Steer the text",

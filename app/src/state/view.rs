@@ -108,7 +108,7 @@ impl ViewId {
             Self::Heads => (
                 "Heads",
                 icons::GRID_NINE,
-                "The features that each attention head writes, how focused each head is, and the sources of a feature's activation.",
+                "What every attention head does, the features that it writes, and where a feature's activation comes from.",
             ),
             Self::Steering => (
                 "Steering",

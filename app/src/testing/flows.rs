@@ -4,7 +4,7 @@
 use egui::{Event, Key, Modifiers, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use umbra_core::ids::FeatureId;
+use umbra_core::ids::{FeatureId, Head, Layer};
 
 use crate::state::AppState;
 use crate::state::view::ViewId;
@@ -155,6 +155,45 @@ fn a_newcomer_reports_on_three_features() {
     };
     let page = std::fs::read_to_string(report).unwrap();
     assert_eq!(page.matches("<section class=\"feature\"").count(), 3);
+}
+
+#[test]
+fn a_newcomer_sees_what_an_induction_head_does_and_where_one_of_its_features_comes_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newcomer = Newcomer::new(folder.path());
+    newcomer.presses(Modifiers::COMMAND, Key::Num5);
+    newcomer.within(1, "open Heads");
+    // The induction heads are named without being asked for.
+    newcomer.harness.get_by_label("Heads with a clear role");
+    newcomer.harness.get_by_role_and_label(Role::Button, "L3H3");
+    newcomer.clicks(Role::Button, "L3H6");
+    newcomer.within(1, "open an induction head");
+    newcomer.harness.get_by_label("Induction head");
+    let said = newcomer
+        .harness
+        .get_all_by_label_contains(", the token after the earlier ");
+    assert!(said.count() > 0, "a sentence shows it");
+    let pattern = newcomer.state().heads.survey.pattern.ready();
+    assert!(pattern.is_some(), "and so does its pattern");
+    newcomer.harness.get_by_label("Whole pattern");
+
+    let layer = Layer(3);
+    let dictionary = newcomer.state().z_dictionary(layer).unwrap().id;
+    let known = &newcomer.state().heads.features.figures[&dictionary];
+    let figures = known.load.ready().expect("its features are listed");
+    let of_head = figures.iter().find(|figures| figures.head == Head(6));
+    let features: Vec<FeatureId> = of_head.unwrap().features.iter().map(|of| of.0).collect();
+    assert!(!features.is_empty());
+
+    newcomer.clicks(Role::Button, "3  Why");
+    newcomer.within(1, "see where a feature comes from");
+    newcomer.harness.get_by_label_contains("adds up, residue");
+    let asked = newcomer.state().heads.attribution.of.as_ref().unwrap();
+    assert_eq!(asked.dictionary, dictionary);
+    assert!(
+        features.contains(&asked.feature),
+        "{asked:?} is of the head"
+    );
 }
 
 /// Files below `folder` that end in `ending`.

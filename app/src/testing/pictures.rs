@@ -19,6 +19,7 @@ use egui_kittest::wgpu::WgpuTestRenderer;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 
 pub(super) use screens::typical;
+pub(super) use widgets::head_map;
 
 /// Environment variable that turns a skip into a failure, as in the project's check.
 const REQUIRED: &str = "REQUIRE_PICTURES";
@@ -122,6 +123,7 @@ fn names() -> BTreeSet<String> {
     for (_, theme) in THEMES {
         names.extend(widgets::SAMPLES.map(|sample| format!("widgets/{}.{theme}", sample.name)));
         names.extend(screens::names().map(|screen| format!("screens/{screen}.{theme}")));
+        names.extend(screens::steps().map(|step| format!("screens/{step}.{theme}")));
     }
     names
 }

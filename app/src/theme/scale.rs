@@ -45,18 +45,25 @@ const FINE: usize = 1024;
 #[derive(Debug, Clone, Copy)]
 enum Ramp {
     Hue(Hue),
+    /// A kind among several, by its place in the series.
+    Kind(usize),
     Promoted,
     Suppressed,
 }
 
 impl Ramp {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 11] = [
         Self::Hue(Hue::Activation),
         Self::Hue(Hue::Error),
         Self::Hue(Hue::Edit),
         Self::Hue(Hue::Model),
         Self::Promoted,
         Self::Suppressed,
+        Self::Kind(0),
+        Self::Kind(1),
+        Self::Kind(2),
+        Self::Kind(3),
+        Self::Kind(4),
     ];
 
     fn index(self) -> usize {
@@ -64,12 +71,21 @@ impl Ramp {
             Self::Hue(hue) => hue as usize,
             Self::Promoted => 4,
             Self::Suppressed => 5,
+            Self::Kind(kind) => 6 + kind,
         }
     }
 
     /// The colour of the last step.
     fn end(self, dark: bool) -> Color32 {
+        const KINDS: [(u32, u32); 5] = [
+            (0x74_b9f2, 0x5a_a5e6),
+            (0xe0_7a9f, 0xdf_7098),
+            (0xa9_b665, 0x9a_a94c),
+            (0xcf_975f, 0xc5_8a4e),
+            (0x9d_b0cc, 0x8c_9cb4),
+        ];
         let (dark_end, light_end) = match self {
+            Self::Kind(kind) => KINDS[kind],
             Self::Hue(Hue::Activation) => (0xf3_b13f, 0xed_a01e),
             Self::Hue(Hue::Error) => (0xb3_a2ff, 0xa0_8ff5),
             Self::Hue(Hue::Edit) => (0x45_cdb6, 0x1f_b8a3),
@@ -153,8 +169,8 @@ fn ink_on(theme: &Theme, fill: Color32) -> Color32 {
 }
 
 /// The scales of a theme, made once.
-fn ramps(theme: &Theme) -> &'static [Vec<Tinted>; 6] {
-    static RAMPS: [OnceLock<[Vec<Tinted>; 6]>; 2] = [OnceLock::new(), OnceLock::new()];
+fn ramps(theme: &Theme) -> &'static [Vec<Tinted>; 11] {
+    static RAMPS: [OnceLock<[Vec<Tinted>; 11]>; 2] = [OnceLock::new(), OnceLock::new()];
     RAMPS[usize::from(theme.dark)].get_or_init(|| Ramp::ALL.map(|ramp| ramp.steps(theme)))
 }
 
@@ -177,6 +193,11 @@ impl Theme {
     /// Sequential scale: the panel at 0, the full colour at 1, with what is written on it.
     pub(crate) fn tint(&self, hue: Hue, share: f32) -> Tinted {
         self.step(Ramp::Hue(hue), share)
+    }
+
+    /// Sequential scale of one of several kinds, in the order of the series (the five repeat).
+    pub(crate) fn kind_tint(&self, kind: usize, share: f32) -> Tinted {
+        self.step(Ramp::Kind(kind % self.series.len()), share)
     }
 
     /// Diverging scale: suppressed at −1, the panel at 0, promoted at 1, with what is written on it.

@@ -11,7 +11,7 @@ const THEMES: [&Theme; 2] = [&DARK, &LIGHT];
 /// A scale by its name: the step at a share from 0 to 1.
 type Scale = (&'static str, fn(&Theme, f32) -> Tinted);
 
-const SCALES: [Scale; 6] = [
+const SCALES: [Scale; 11] = [
     ("activation", |theme, share| {
         theme.tint(Hue::Activation, share)
     }),
@@ -20,6 +20,11 @@ const SCALES: [Scale; 6] = [
     ("model", |theme, share| theme.tint(Hue::Model, share)),
     ("promoted", |theme, share| theme.diverging_tint(share)),
     ("suppressed", |theme, share| theme.diverging_tint(-share)),
+    ("first kind", |theme, share| theme.kind_tint(0, share)),
+    ("second kind", |theme, share| theme.kind_tint(1, share)),
+    ("third kind", |theme, share| theme.kind_tint(2, share)),
+    ("fourth kind", |theme, share| theme.kind_tint(3, share)),
+    ("fifth kind", |theme, share| theme.kind_tint(4, share)),
 ];
 
 /// Every scale of both themes.

@@ -8,14 +8,14 @@ mod tests;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use egui::{
-    Align2, Color32, ColorImage, EventFilter, FontId, Key, Painter, Pos2, Rect, Response, Role,
-    Sense, Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Align2, Color32, ColorImage, FontId, Painter, Pos2, Rect, Response, Role, Sense, Stroke,
+    StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::heat_map::{Side, csv};
 use super::meaning::{self, Meaning};
 use super::token_strip::Tint;
-use super::{legend, picture};
+use super::{legend, picture, walk};
 use crate::theme::{Theme, Tinted, size, space};
 
 /// Room for the names of rows.
@@ -213,31 +213,11 @@ impl MatrixMap<'_> {
 
     /// The cell that an arrow key went to.
     fn walked(&self, ui: &Ui, response: &Response) -> Option<(usize, usize)> {
-        if !response.has_focus() || self.values.is_empty() {
-            return None;
-        }
-        let filter = EventFilter {
-            horizontal_arrows: true,
-            vertical_arrows: true,
-            ..EventFilter::default()
-        };
-        ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
         let id = response.id.with("walk");
         let at = ui.data(|data| data.get_temp::<Option<(usize, usize)>>(id));
-        let at = at.flatten();
-        let (row, column) = at.unwrap_or((self.selected.unwrap_or(0), 0));
-        let pressed = |key| ui.input(|input| input.key_pressed(key));
-        let to = if pressed(Key::ArrowUp) {
-            (row.saturating_sub(1), column)
-        } else if pressed(Key::ArrowDown) {
-            ((row + 1).min(self.rows.names.len() - 1), column)
-        } else if pressed(Key::ArrowLeft) {
-            (row, column.saturating_sub(1))
-        } else if pressed(Key::ArrowRight) {
-            (row, (column + 1).min(self.columns.names.len() - 1))
-        } else {
-            return None;
-        };
+        let from = at.flatten().unwrap_or((self.selected.unwrap_or(0), 0));
+        let cells = (self.rows.names.len(), self.columns.names.len());
+        let to = walk::walked(ui, response, from, cells)?;
         ui.data_mut(|data| data.insert_temp(id, Some(to)));
         Some(to)
     }
@@ -420,7 +400,7 @@ impl MatrixMap<'_> {
 
     fn csv(&self) -> String {
         csv(self.rows, self.columns, &|row, column| {
-            Some(self.value(row, column))
+            self.value(row, column).into()
         })
     }
 

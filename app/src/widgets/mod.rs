@@ -42,6 +42,7 @@ pub(crate) mod to_save;
 pub(crate) mod token_editor;
 pub(crate) mod token_grid;
 pub(crate) mod token_strip;
+pub(crate) mod walk;
 
 /// A widget over `state` on a stage of its own, with our fonts and colours.
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod circuit;
 mod features;
 mod induction;
 mod roles;
+mod survey;
 
 use umbra_core::ids::{Head, Layer};
 
@@ -13,7 +14,7 @@ use crate::state::heads::step::{Shown, Step};
 use crate::state::requests::Commands;
 use crate::state::requests::heads::Command;
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, selection};
+use crate::state::{AppState, Event, heads, selection};
 
 impl Command {
     /// Carries it out.
@@ -28,18 +29,22 @@ impl Command {
                     tab,
                 },
             ),
+            Self::Map(map) => context.apply(Event::Heads(heads::Event::Map(map))),
             Self::Choose(layer, head) => choose(context, layer, head),
             Self::Features(command) => command.run(context),
             Self::Roles(command) => command.run(context),
             Self::Attribution(command) => command.run(context),
             Self::Circuit(command) => command.run(context),
             Self::Induction(command) => command.run(context),
+            Self::Survey(command) => command.run(context),
         }
     }
 }
 
-/// Asks for nothing: the screen asks once it is shown.
-pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
+/// Asks for what the open question needs; the screen asks for the rest once it is shown.
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
+    survey::follow(state, commands);
+}
 
 /// Shows a step of Heads: a place of the list that back and forward walk.
 fn show(context: &mut Context<'_>, shown: Shown) {

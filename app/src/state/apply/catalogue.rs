@@ -10,7 +10,7 @@ use super::resume;
 use crate::state::catalogue::{Catalogue, Dictionary, DictionaryId, Evaluation, Event, name_of};
 use crate::state::load::Load;
 use crate::state::settings::RecentModel;
-use crate::state::{AppState, dark_matter, heads, project, settings};
+use crate::state::{AppState, dark_matter, project, settings};
 
 /// Carries out an event.
 pub(super) fn apply(state: &mut AppState, event: Event) {
@@ -27,7 +27,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             // what was read and measured is another model's
             state.prompt.forget_reading();
             state.prompt.tokens = None;
-            state.heads = heads::HeadsState::default();
+            state.heads.forget();
             state.dark_matter = dark_matter::DarkMatterState::default();
             state.compare.forget_measured();
             state.steering.stock = Arc::default();

@@ -25,6 +25,7 @@ pub(super) fn begin(state: &mut AppState, kept: Kept) {
     }
     state.selection.token = resumed.token;
     state.selection.shown = resumed.shown;
+    state.heads.map = resumed.map;
     if resumed.focus == Focus::Feature || (resumed.token.is_some() && resumed.focus == Focus::Token)
     {
         state.selection.focus = resumed.focus;

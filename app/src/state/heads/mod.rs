@@ -9,8 +9,10 @@ pub(crate) mod attribution;
 pub(crate) mod circuit;
 pub(crate) mod features;
 pub(crate) mod induction;
+pub(crate) mod map;
 pub(crate) mod roles;
 pub(crate) mod step;
+pub(crate) mod survey;
 
 use umbra_core::ids::{Head, Layer};
 
@@ -32,6 +34,10 @@ pub(crate) struct HeadsState {
     pub(crate) circuit: circuit::CircuitState,
     /// The induction lab.
     pub(crate) induction: induction::InductionState,
+    /// The survey of all heads.
+    pub(crate) survey: survey::SurveyState,
+    /// Appearance of the map.
+    pub(crate) map: map::MapState,
 }
 
 /// Changes of this area.
@@ -47,9 +53,22 @@ pub(crate) enum Event {
     Circuit(circuit::Event),
     /// See [`induction::Event`].
     Induction(induction::Event),
+    /// See [`survey::Event`].
+    Survey(survey::Event),
+    /// The map looks like this from now on.
+    Map(map::MapState),
 }
 
 impl HeadsState {
+    /// Nothing known of any head; the map looks as before.
+    pub(super) fn forget(&mut self) {
+        let map = std::mem::take(&mut self.map);
+        *self = Self {
+            map,
+            ..Self::default()
+        };
+    }
+
     /// Carries out an event.
     pub(super) fn apply(&mut self, event: Event) {
         match event {
@@ -58,6 +77,8 @@ impl HeadsState {
             Event::Attribution(event) => self.attribution.apply(event),
             Event::Circuit(event) => self.circuit.apply(event),
             Event::Induction(event) => self.induction.apply(event),
+            Event::Survey(event) => self.survey.apply(event),
+            Event::Map(map) => self.map = map,
         }
     }
 }

@@ -17,6 +17,15 @@ pub(crate) enum Step {
 impl Step {
     /// All, in order.
     pub(crate) const ALL: [Self; 3] = [Self::Map, Self::Head, Self::Why];
+
+    /// Its name on screen.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Map => "Map",
+            Self::Head => "Head",
+            Self::Why => "Why",
+        }
+    }
 }
 
 /// A tab of the last step.

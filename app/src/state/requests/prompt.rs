@@ -1,6 +1,9 @@
 //! Requests for the sentence in Prompt and its reading.
 
+use std::sync::Arc;
+
 use umbra_core::features::Example;
+use umbra_core::ids::TokenId;
 
 use crate::state::prompt;
 use crate::state::settings::Ranking;
@@ -29,7 +32,15 @@ pub(crate) enum Command {
         /// The token to select, in the example's window.
         at: usize,
     },
-
+    /// Show tokens of another text in the place of the sentence, and select one of them.
+    Excerpt {
+        /// The tokens, with BOS where the model has one.
+        ids: Arc<[TokenId]>,
+        /// Their source, in words.
+        of: String,
+        /// The token to select.
+        at: usize,
+    },
     /// Keep the sentence with the project.
     Save,
 }

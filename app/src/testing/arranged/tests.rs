@@ -12,7 +12,9 @@ use umbra_core::workbench::passes::Pass;
 use super::{faults, warn_of_clashes};
 use crate::dialogs::Ask;
 use crate::state::catalogue::DictionaryId;
+use crate::state::heads as of_heads;
 use crate::state::heads::attribution::Key;
+use crate::state::heads::map::MapState;
 use crate::state::heads::step::{Step, Tab};
 use crate::state::jobs::JobId;
 use crate::state::requests::{Command, heads, library, navigation, prompt, shell};
@@ -143,6 +145,57 @@ fn nothing_is_cut_or_overlaps_in_the_induction_lab() {
 }
 
 #[test]
+fn nothing_is_cut_or_overlaps_in_the_steps_of_heads() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(folder.path());
+    desk.state = testing::surveys::with_survey(std::mem::take(&mut desk.state));
+    let cases = [
+        ("map", (Step::Map, false, "")),
+        ("map of entropy", (Step::Map, false, "entropy")),
+        ("map of copying", (Step::Map, false, "copying")),
+        ("table", (Step::Map, true, "")),
+        ("head", (Step::Head, false, "")),
+        ("why", (Step::Why, false, "")),
+    ];
+    check_all(desk, &cases, |harness, (step, table, figure)| {
+        let desk = &mut harness.state_mut().desk;
+        let (layer, head) = testing::surveys::INDUCTION;
+        desk.run(heads::Command::Choose(layer, head));
+        desk.run(heads::Command::Map(MapState {
+            figure: (*figure).to_owned(),
+            table: *table,
+        }));
+        desk.run(heads::Command::Step(*step));
+        Window::settle(harness);
+    });
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_maps_of_many_heads() {
+    for (layers, many) in [(12, 12), (32, 32)] {
+        for text in TEXTS {
+            for size in SIZES {
+                let scale = f32::from(text) / 100.0;
+                let builder = Harness::builder().with_size(vec2(size[0], size[1]) / scale);
+                let builder = builder.with_context_setup(|ctx| {
+                    crate::theme::install(ctx);
+                    warn_of_clashes(ctx);
+                });
+                let mut harness = builder.build_ui(|ui| {
+                    testing::pictures::head_map(ui, (layers, many));
+                });
+                harness.run();
+                let found = faults(&harness);
+                assert!(
+                    found.is_empty(),
+                    "{layers} layers, {size:?}, {text} %: {found:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_is_cut_or_overlaps_where_nothing_is_open() {
     check(Desk::new(testing::empty()), |_, _| {});
 }
@@ -214,7 +267,7 @@ fn nothing_is_cut_or_overlaps_in_a_dialog() {
 /// Returns a desk for each dialog, on which it is open.
 pub(in crate::testing) fn dialogs() -> Vec<(&'static str, Desk)> {
     type Open = fn() -> Vec<Dialog>;
-    let cases: [(&str, Open); 7] = [
+    let cases: [(&str, Open); 8] = [
         ("settings", || {
             vec![Dialog::Asked(shell::Command::Settings(true).into())]
         }),
@@ -241,6 +294,21 @@ pub(in crate::testing) fn dialogs() -> Vec<(&'static str, Desk)> {
             [Event::Project(changed), Event::Passes(asked)]
                 .map(Dialog::Told)
                 .into()
+        }),
+        ("survey of heads", || {
+            let project = Project {
+                name: "A project".to_owned(),
+                held_out_text: vec!["a-text-with-a-name-that-says-where-it-is-from.txt".into()],
+                ..Project::default()
+            };
+            let changed = project::Event::Changed(std::sync::Arc::new(project));
+            let asked = of_heads::survey::Asked {
+                causal: Some(of_heads::survey::Asked::default_rows()),
+                ..of_heads::survey::Asked::default()
+            };
+            let asked = of_heads::survey::Event::Asked(Some(asked));
+            let asked = Event::Heads(of_heads::Event::Survey(asked));
+            [Event::Project(changed), asked].map(Dialog::Told).into()
         }),
     ];
     let open = |dialog: Open| {

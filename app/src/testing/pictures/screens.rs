@@ -13,6 +13,7 @@ use umbra_core::steer::{Change, EditSpec, Generated, Stream, Vector, What};
 use umbra_core::train::{Point, Spec};
 
 use super::{OF_SCREEN, THEMES, compare, renderer};
+use crate::state::heads::step::Step;
 use crate::state::jobs::JobId;
 use crate::state::log::{Line, LogState};
 use crate::state::requests::{compare as two, heads, navigation, prompt};
@@ -35,6 +36,41 @@ const DEVICE: egui::Vec2 = egui::Vec2::new(150.0, 24.0);
 /// Names of the pictures of all screens.
 pub(super) fn names() -> [String; ViewId::ALL.len()] {
     ViewId::ALL.map(|view| view.about().title.to_lowercase().replace(' ', "_"))
+}
+
+/// The steps of Heads that are drawn beside the one that is its typical content.
+const STEPS: [(&str, Step); 2] = [("heads_map", Step::Map), ("heads_why", Step::Why)];
+
+/// Names of the pictures of the steps of Heads.
+pub(super) fn steps() -> [&'static str; STEPS.len()] {
+    STEPS.map(|(name, _)| name)
+}
+
+#[test]
+fn every_step_of_heads_looks_as_stored() {
+    let Some(renderer) = renderer() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Harness::builder()
+        .with_size(SIZE)
+        .with_render_cursor(false)
+        .renderer(renderer);
+    let mut harness = Window::build(builder, testing::demo(folder.path()));
+    let mut results = SnapshotResults::new();
+    typical(&mut harness.state_mut().desk, ViewId::Heads);
+    for (name, step) in STEPS {
+        harness.state_mut().desk.run(heads::Command::Step(step));
+        Window::settle(&mut harness);
+        for (theme, named) in THEMES {
+            still(&mut harness.state_mut().desk.state, theme);
+            harness.ctx.set_theme(theme);
+            Window::draw(&mut harness);
+            mask_device(&mut harness);
+            let name = format!("screens/{name}.{named}");
+            compare(&mut harness, (&name, OF_SCREEN), &mut results);
+        }
+    }
 }
 
 #[test]
@@ -85,7 +121,7 @@ pub(in crate::testing) fn typical(desk: &mut Desk, view: ViewId) {
             let ids: Vec<_> = ids.collect();
             desk.run(two::Command::Choose((ids[3], ids[4])));
         }
-        ViewId::Heads => desk.run(heads::Command::Choose(Layer(1), Head(1))),
+        ViewId::Heads => desk.run(heads::Command::Choose(Layer(3), Head(6))),
         // The other screens show the demo's own content.
         _ => {}
     }

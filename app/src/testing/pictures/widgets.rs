@@ -17,7 +17,7 @@ use crate::widgets::density_histogram::DensityHistogram;
 use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
 use crate::widgets::feature_chip::FeatureChip;
 use crate::widgets::grid;
-use crate::widgets::heat_map::{Cell, HeatMap, Side};
+use crate::widgets::heat_map::{Cell, HeatMap, Kind, Scale, Side};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::legend;
 use crate::widgets::level_plot::LevelPlot;
@@ -57,7 +57,7 @@ impl Sample {
 }
 
 /// All samples.
-pub(super) const SAMPLES: [Sample; 22] = [
+pub(super) const SAMPLES: [Sample; 25] = [
     sample("bars", (360.0, 320.0), bars),
     sample("cell_grid", (420.0, 260.0), cell_grid).pointed(190.0, 120.0),
     sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
@@ -65,6 +65,15 @@ pub(super) const SAMPLES: [Sample; 22] = [
     sample("empty_state", (460.0, 460.0), states),
     sample("feature_chip", (420.0, 300.0), names::feature_chips),
     sample("heat_map", (420.0, 300.0), heat_map).pointed(190.0, 100.0),
+    sample("heads_of_4_layers", (1000.0, 420.0), |ui| {
+        head_map(ui, (4, 8))
+    }),
+    sample("heads_of_12_layers", (1000.0, 560.0), |ui| {
+        head_map(ui, (12, 12))
+    }),
+    sample("heads_of_32_layers", (560.0, 420.0), |ui| {
+        head_map(ui, (32, 32))
+    }),
     sample("histogram", (360.0, 380.0), histograms),
     sample("legend", (300.0, 190.0), legends),
     sample("level_plot", (360.0, 340.0), level_plots).pointed(100.0, 110.0),
@@ -216,7 +225,6 @@ fn heat_map(ui: &mut Ui) {
     );
     let cell = |i| match i {
         8 => Cell::Unknown,
-        18..24 => Cell::Hatched,
         _ => Cell::Value(noise(i) * 6.0),
     };
     let cells: Vec<Cell> = (0..24).map(cell).collect();
@@ -227,12 +235,51 @@ fn heat_map(ui: &mut Ui) {
         columns: side("Head", &columns),
         cells: &cells,
         range: (0.0, 6.0),
-        hue: Hue::Activation,
+        scale: Scale::Sequential(Hue::Activation),
+        labels: &[],
         selected: Some((1, 4)),
         pictures: None,
+        most: None,
         definition: "Heads that a feature spreads over",
     }
     .ui(ui, &|row, column| format!("Head {row}.{column}"));
+}
+
+/// Kinds of cells, the clear ones named.
+pub(in crate::testing) fn head_map(ui: &mut Ui, (layers, heads): (usize, usize)) {
+    const KINDS: [(&str, &str); 5] = [
+        ("Previous token", "P"),
+        ("Induction", "I"),
+        ("Duplicate token", "D"),
+        ("Same token", "S"),
+        ("First token", "F"),
+    ];
+    let kinds = KINDS.map(|(name, letter)| Kind {
+        name,
+        letter,
+        definition: "",
+    });
+    let names = |many: usize| -> Vec<String> { (0..many).map(|i| i.to_string()).collect() };
+    let (rows, columns) = (names(layers), names(heads));
+    let strength = |i: usize| noise(i) * 0.95;
+    let cells = (0..layers * heads).map(|i| Cell::Kind(i * 7 % 5, strength(i)));
+    let label = |i: usize| (strength(i) > 0.6).then_some(KINDS[i * 7 % 5].0);
+    let labels: Vec<Option<&str>> = (0..layers * heads).map(label).collect();
+    let side = |title, names| Side { title, names };
+    HeatMap {
+        title: "Behaviour",
+        rows: side("Layer", &rows),
+        columns: side("Head", &columns),
+        cells: &cells.collect::<Vec<_>>(),
+        range: (0.0, 1.0),
+        scale: Scale::Kinds(&kinds),
+        labels: &labels,
+        selected: Some((3, 6)),
+        pictures: None,
+        most: Some(ui.available_height()),
+        definition: "What a head attends to",
+    }
+    .ui(ui, &|row, column| format!("L{row}H{column}"));
 }
 
 fn histograms(ui: &mut Ui) {

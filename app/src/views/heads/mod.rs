@@ -9,7 +9,7 @@ mod why;
 use egui::{Button, RichText, ScrollArea, Ui};
 use umbra_core::ids::{Head, Layer};
 
-pub(crate) use self::map::Figure;
+pub(crate) use self::map::{Figure, profile, row};
 use super::view::View;
 use crate::state::heads::name;
 use crate::state::heads::step::Step;
@@ -24,7 +24,6 @@ use crate::widgets::scroll::scroll_ui;
 /// The heads lab.
 #[derive(Debug, Default)]
 pub(crate) struct HeadsView {
-    map: map::Map,
     head: head::Panels,
 }
 
@@ -33,8 +32,8 @@ pub(crate) struct HeadsView {
 struct Shown {
     /// The head, once there is one to show.
     head: Option<(Layer, Head)>,
-    /// Figure by which it was chosen, unless a person chose it.
-    by: Option<Figure>,
+    /// Why it is this one, unless a person chose it.
+    by: Option<&'static str>,
 }
 
 impl Shown {
@@ -43,7 +42,7 @@ impl Shown {
         let first = map::first_head(state).filter(|_| chosen.is_none());
         Self {
             head: chosen.or(first.map(|(head, _)| head)),
-            by: first.map(|(_, figure)| figure),
+            by: first.map(|(_, why)| why),
         }
     }
 }
@@ -53,8 +52,13 @@ impl View for HeadsView {
         if state.model().is_none() {
             return without_model_ui(ui, state, commands);
         }
+        ask(state, commands);
         map::ask(state, commands);
         let shown = Shown::new(state);
+        if let (Some((layer, _)), Step::Head | Step::Why) = (shown.head, state.selection.shown.step)
+        {
+            ask_features(state, layer, commands);
+        }
         steps_ui(ui, state, shown, commands);
         ui.add_space(space::CONTROL);
         if let Some(why) = state.misfit() {
@@ -64,15 +68,48 @@ impl View for HeadsView {
         let step = state.selection.shown.step;
         let area = ScrollArea::vertical().auto_shrink(false);
         let name = ["heads map", "heads head", "heads why"][step as usize];
+        let room = ui.available_height();
+        if step == Step::Map && map::is_table(state) {
+            return map::map_ui(ui, state, room, commands); // it scrolls by itself
+        }
         scroll_ui(ui, name, area, |ui| match step {
-            Step::Map => map::map_ui(ui, state, &mut self.map, commands),
-            Step::Head => head::head_ui(ui, state, shown, &mut self.head, commands),
+            Step::Map => map::map_ui(ui, state, room, commands),
+            Step::Head => head::head_ui(ui, state, (shown, &mut self.head), commands),
             Step::Why => why::why_ui(ui, state, shown.head, commands),
         });
     }
 
     fn least(&self) -> egui::Vec2 {
         egui::vec2(400.0, 160.0) // it scrolls by itself
+    }
+}
+
+/// Asks for the kept survey of the project and the model.
+fn ask(state: &AppState, commands: &mut Commands) {
+    let (Some(project), Some(loaded)) = (state.project.folder(), state.model()) else {
+        return;
+    };
+    let of = state.heads.survey.of.as_ref();
+    let is_asked =
+        of.is_some_and(|(folder, print)| folder == project && print == loaded.model.fingerprint());
+    if !is_asked {
+        commands.send(heads::survey::Command::Look);
+    }
+}
+
+/// Asks for the features of a layer's heads where they are missing, or a new index extends them.
+fn ask_features(state: &AppState, layer: Layer, commands: &mut Commands) {
+    let Some(dictionary) = state.z_dictionary(layer) else {
+        return;
+    };
+    let kept = state.heads.features.figures.get(&dictionary.id);
+    let indexed = state.index_of(dictionary.id).is_some();
+    let wanted = match kept {
+        None => !dictionary.awaits_index(),
+        Some(kept) => indexed && !kept.indexed && !kept.load.is_loading(),
+    };
+    if wanted {
+        commands.send(heads::features::Command::Measure(dictionary.id));
     }
 }
 

@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use egui_kittest::kittest::Queryable as _;
+use egui::{Key, Role};
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::heads::features::{Effect, Ranking};
 use umbra_core::heads::{Among, HeadFigures};
-use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site};
+use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
 use umbra_core::project::{HeadVerdict, Verdict};
 
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::Event as Heads;
 use crate::state::heads::features;
+use crate::state::heads::map::MapState;
 use crate::state::heads::roles;
 use crate::state::heads::step::{Shown, Step, Tab};
-use crate::state::requests::{Command, heads, navigation, training};
+use crate::state::prompt::Side;
+use crate::state::requests::{Command, heads, navigation, prompt, training};
 use crate::state::selection::Event as Selected;
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
-use crate::testing;
+use crate::testing::{self, surveys};
 
 const ID: DictionaryId = DictionaryId(0);
 
@@ -47,58 +50,226 @@ fn measured() -> AppState {
     state
 }
 
+/// The demo's model with measured heads on layer 0 and a survey of all.
+fn surveyed() -> AppState {
+    surveys::with_survey(measured())
+}
+
+/// Chooses a head and shows it.
+fn choose(state: &mut AppState, (layer, head): (Layer, Head)) {
+    state.apply(Event::Selection(Selected::Head(layer, head)));
+    show(state, Step::Head);
+}
+
 #[test]
 fn a_head_is_chosen_and_lists_its_features() {
-    let mut harness = testing::harness(ViewId::Heads, measured());
-    harness
-        .get_by_label("Head 0.1, spread 2.50, cosine 0.250")
-        .click();
+    let mut harness = testing::harness(ViewId::Heads, surveyed());
+    let previous =
+        "L0H1 · previous-token head · 75.0\u{202F}% of its attention on the token before";
+    harness.get_by_label(previous).click();
     harness.run();
     let sent = harness.state_mut().commands.take();
     assert_eq!(sent, [heads::Command::Choose(Layer(0), Head(1)).into()]);
-    let state = &mut harness.state_mut().state;
-    state.apply(Event::Selection(Selected::Head(Layer(0), Head(1))));
-    show(state, Step::Head);
+    choose(&mut harness.state_mut().state, (Layer(0), Head(1)));
     harness.run();
+    harness.get_by_label("Previous-token head");
     harness.get_by_label_contains("chosen among all 256 features");
     harness.get_by_label("Attribute feature 5").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
     let want = navigation::Command::SelectFeature(Some(FeatureId(5)));
     assert!(sent.contains(&want.into()), "{sent:?}");
+    assert!(sent.contains(&heads::Command::Step(Step::Why).into()));
+}
+
+#[test]
+fn the_map_is_one_stop_of_the_tab_key_and_arrow_keys_walk_it() {
+    let mut state = surveyed();
+    choose(&mut state, (Layer(0), Head(1)));
+    show(&mut state, Step::Map);
+    let mut harness = testing::harness(ViewId::Heads, state);
+    let map = harness.get_by_role_and_label(Role::Image, "Behaviour");
+    map.focus();
+    harness.run();
+    harness.key_press(Key::ArrowDown);
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let below = navigation::Command::SelectHead(Layer(1), Head(1));
+    assert_eq!(sent, [below.into()]);
+    harness.key_press(Key::Enter);
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let opened = heads::Command::Choose(Layer(0), Head(1));
+    assert_eq!(sent, [opened.into()]);
+}
+
+#[test]
+fn heads_with_a_clear_role_are_named_and_open() {
+    let mut harness = testing::harness(ViewId::Heads, surveyed());
+    harness.get_by_label("Heads with a clear role");
+    harness.get_by_role_and_label(Role::Button, "L1H2").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let (layer, head) = surveys::INDUCTION;
+    assert_eq!(sent, [heads::Command::Choose(layer, head).into()]);
+}
+
+#[test]
+fn a_head_shows_its_contexts_in_words_and_asks_for_the_whole_pattern() {
+    let mut state = surveyed();
+    choose(&mut state, surveys::INDUCTION);
+    let model = Arc::clone(&state.model().unwrap().model);
+    let text = |id| model.codec().display(TokenId(id));
+    let want = format!(
+        "“{}” attends to “{}” (75.0\u{202F}% of its attention), the token after the earlier “{}”",
+        text(40),
+        text(50),
+        text(40)
+    );
+    let mut harness = testing::harness(ViewId::Heads, state);
+    harness.get_by_label(&want);
+    let sent = harness.state_mut().commands.take();
+    let context = [40, 50, 60, 40, 70].map(TokenId);
+    let pattern = |tokens: Vec<TokenId>| -> Command {
+        heads::survey::Command::Pattern((Layer(1), tokens)).into()
+    };
+    assert!(sent.contains(&pattern(context.to_vec())), "{sent:?}");
+    // A context from within the text is read after a BOS.
+    let title = format!("“{}” → “{}”", text(40), text(50));
+    let buttons = harness.get_all_by_label(&title);
+    buttons.into_iter().nth(1).unwrap().click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let bos = model.codec().bos().id.unwrap();
+    let read = std::iter::once(bos).chain(context).collect();
+    assert!(sent.contains(&pattern(read)), "{sent:?}");
+}
+
+#[test]
+fn a_context_is_read_in_prompt_with_the_head_that_it_shows() {
+    let mut desk = testing::Desk::new(surveyed());
+    desk.run(prompt::Command::Text("My own sentence".to_owned()));
+    choose(&mut desk.state, surveys::INDUCTION);
+    let builder = egui_kittest::Harness::builder().with_size((1440.0, 900.0));
+    let mut harness = testing::Window::build(builder, desk);
+    harness.state_mut().go(ViewId::Heads);
+    testing::Window::settle(&mut harness);
+    harness.get_by_label("Read it in Prompt").click();
+    testing::Window::settle(&mut harness);
+    let desk = &mut harness.state_mut().desk;
+    assert_eq!(desk.view(), ViewId::Prompt);
+    let shown = desk.state.prompt.tokens.as_ref().unwrap();
+    assert_eq!(shown.ids.as_ref(), [40, 50, 60, 40, 70].map(TokenId));
+    assert_eq!(desk.state.selection.token, Some(3));
+    assert_eq!(desk.state.prompt.side, Side::Attention);
+    desk.run(navigation::Command::Back);
+    assert_eq!(desk.state.prompt.text, "My own sentence");
+    assert_eq!(desk.view(), ViewId::Heads);
+}
+
+#[test]
+fn back_and_forward_walk_the_steps_with_their_heads() {
+    let mut desk = testing::Desk::new(surveyed());
+    desk.run(navigation::Command::Go(ViewId::Heads));
+    desk.run(heads::Command::Choose(Layer(1), Head(2)));
+    desk.run(heads::Command::Step(Step::Why));
+    desk.run(heads::Command::Choose(Layer(3), Head(0)));
+    let at = |desk: &testing::Desk| (desk.state.selection.shown.step, desk.state.head());
+    let first = Some((Layer(1), Head(2)));
+    desk.run(navigation::Command::Back);
+    assert_eq!(at(&desk), (Step::Why, first));
+    desk.run(navigation::Command::Back);
+    assert_eq!(at(&desk), (Step::Head, first));
+    desk.run(navigation::Command::Back);
+    assert_eq!(at(&desk).0, Step::Map);
+    assert_eq!(desk.view(), ViewId::Heads);
+    desk.run(navigation::Command::Forward);
+    assert_eq!(at(&desk), (Step::Head, first));
 }
 
 #[test]
 fn a_layer_without_a_dictionary_offers_to_train_one() {
-    let mut harness = testing::harness(ViewId::Heads, measured());
-    harness.get_by_label("Head 2.0, no dictionary");
+    let mut state = measured();
+    choose(&mut state, (Layer(2), Head(0)));
+    let mut harness = testing::harness(ViewId::Heads, state);
+    harness.get_by_label("No dictionary reads attn.hook_z of layer 2");
     harness.get_by_label("Train one on layer 2…").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
     let hook = HookPoint::block(2, Site::Z);
-    assert_eq!(sent, [training::Command::Preset(hook).into()]);
+    assert!(
+        sent.contains(&training::Command::Preset(hook).into()),
+        "{sent:?}"
+    );
 }
 
 #[test]
-fn the_colouring_is_toggled_and_asks_for_an_index_where_it_needs_one() {
-    let mut harness = testing::harness(ViewId::Heads, measured());
-    assert!(
-        harness
-            .query_by_label_contains("Top tokens of layer")
-            .is_none()
-    );
-    harness.get_by_label("Spread (heads)");
-    harness.get_by_label("Jaccard index").click();
+fn the_colouring_is_chosen_from_the_figures_that_were_measured() {
+    let mut harness = testing::harness(ViewId::Heads, surveyed());
+    harness.get_by_role(Role::ComboBox).click();
     harness.run();
-    // The button and the scale: without an index no head has this figure.
-    assert_eq!(harness.get_all_by_label("Jaccard index").count(), 2);
-    harness.get_by_label("Build the index of z0…");
+    let causal = harness.get_by_label("Rise of cross-entropy");
+    assert!(causal.accesskit_node().is_disabled(), "no head was ablated");
+    harness.get_by_label("Entropy").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let map = MapState {
+        figure: "entropy".to_owned(),
+        table: false,
+    };
+    assert_eq!(sent, [heads::Command::Map(map.clone()).into()]);
+    harness
+        .state_mut()
+        .state
+        .apply(Event::Heads(Heads::Map(map)));
+    harness.run();
+    harness.get_by_label_contains("Entropy (nats) from 0 to");
+}
+
+#[test]
+fn all_heads_stand_in_a_table_in_the_order_of_a_figure() {
+    let mut state = surveyed();
+    let map = MapState {
+        table: true,
+        ..MapState::default()
+    };
+    state.apply(Event::Heads(Heads::Map(map)));
+    let mut harness = testing::harness(ViewId::Heads, state);
+    harness.get_by_label("All heads, 32 rows");
+    harness.get_by_label("Row of head L0H0");
+    let head = harness.get_by_label("Row of head L0H1");
+    head.click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let select = navigation::Command::SelectHead(Layer(0), Head(1));
+    assert_eq!(sent, [select.into()]);
+}
+
+#[test]
+fn without_a_survey_the_screen_offers_one_and_says_why_another_was_refused() {
+    let mut harness = testing::harness(ViewId::Heads, measured());
+    harness.get_by_label("Survey the heads…").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert!(
+        sent.contains(&heads::survey::Command::Ask.into()),
+        "{sent:?}"
+    );
+    let state = &mut harness.state_mut().state;
+    let why = "The kept survey of heads was made with the model other";
+    let of = (std::path::PathBuf::new(), String::new());
+    for load in [Load::Loading, Load::Failed(why.to_owned())] {
+        let event = crate::state::heads::survey::Event::Kept(of.clone(), load);
+        state.apply(Event::Heads(Heads::Survey(event)));
+    }
+    harness.run();
+    harness.get_by_label(why);
+    assert!(harness.query_by_label("Heads with a clear role").is_none());
 }
 
 #[test]
 fn without_a_dictionary_the_grid_shows_where_heads_look() {
-    use crate::state::prompt::Side;
-    use crate::state::requests::{attention, prompt, steering};
+    use crate::state::requests::{attention, steering};
 
     let mut state = testing::with_demo_model(testing::empty());
     state.prompt.text = "The king saw the king".to_owned();
@@ -115,27 +286,25 @@ fn without_a_dictionary_the_grid_shows_where_heads_look() {
     let glance = &overview.heads[9];
     let weight = crate::widgets::number::number(f64::from(glance.previous));
     let name = format!(
-        "Head {}.{}, previous token {weight}",
+        "L{}H{} · previous token {weight}",
         glance.layer, glance.head
     );
     let mut harness = testing::harness(ViewId::Heads, desk.state);
-    harness.get_by_label("Weight on the token before");
+    harness.get_by_label_contains("Weight on the token before from 0 to");
     harness.get_by_label(&name).click();
     harness.run();
     let sent = harness.state_mut().commands.take();
-    let choose = heads::Command::Choose(glance.layer, glance.head);
-    assert_eq!(sent, [choose.into()]);
-    let state = &mut harness.state_mut().state;
-    let head = Selected::Head(glance.layer, glance.head);
-    state.apply(Event::Selection(head));
-    show(state, Step::Head);
+    let chosen = heads::Command::Choose(glance.layer, glance.head);
+    assert_eq!(sent, [chosen.into()]);
+    choose(&mut harness.state_mut().state, (glance.layer, glance.head));
     harness.run();
     harness.get_by_label("Show its attention pattern").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
+    let select = navigation::Command::SelectHead(glance.layer, glance.head);
     let go = navigation::Command::Go(ViewId::Prompt);
     let show = prompt::Command::Show(Side::Attention);
-    assert_eq!(sent, [show.into(), go.into()]);
+    assert_eq!(sent, [select.into(), show.into(), go.into()]);
     harness
         .get_by_label("Silence this head in Steering")
         .click();
@@ -155,7 +324,7 @@ fn a_dictionary_of_another_model_colours_nothing() {
 }
 
 #[test]
-fn it_opens_with_the_head_of_the_largest_figure_and_its_strongest_feature() {
+fn it_opens_with_the_clearest_induction_head_and_its_strongest_feature() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = testing::Window::build(
         egui_kittest::Harness::builder().with_size((1440.0, 900.0)),
@@ -172,19 +341,8 @@ fn it_opens_with_the_head_of_the_largest_figure_and_its_strongest_feature() {
     testing::Window::settle(&mut harness);
     let state = &harness.state().desk.state;
     assert_eq!(state.selection.head, None, "nobody chose one");
-    let mut spreads = vec![];
-    for layer in (0..4).map(Layer) {
-        let dictionary = state.z_dictionary(layer).unwrap().id;
-        let figures = state.heads.features.figures[&dictionary]
-            .load
-            .ready()
-            .unwrap();
-        spreads.extend(figures.iter().map(|one| (one.spread, layer, one.head)));
-    }
-    let most = spreads.iter().max_by(|a, b| a.0.total_cmp(&b.0));
-    let (_, layer, head) = most.unwrap();
-    harness.get_by_label(&format!("Head L{layer}H{head}"));
-    harness.get_by_label_contains("shown first for the largest spread");
+    harness.get_by_label_contains("Head L3H");
+    harness.get_by_label_contains("shown first: the strongest induction");
 }
 
 #[test]

@@ -8,11 +8,12 @@ use std::ops::Range;
 
 use egui::epaint::TextShape;
 use egui::{
-    EventFilter, FontId, Key, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind,
-    Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+    FontId, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, UiBuilder, Vec2,
+    WidgetInfo, pos2, vec2,
 };
 
 use super::meaning::{self, Meaning};
+use super::walk;
 use crate::theme::{Hue, Theme, size, space};
 
 /// Height of a row.
@@ -259,36 +260,9 @@ impl CellGrid<'_> {
 
     /// The cell that an arrow key goes to.
     fn walked(&self, ui: &Ui, response: &Response) -> Option<(usize, usize)> {
-        if !response.has_focus() || self.rows == 0 || self.columns.is_empty() {
-            return None;
-        }
-        let filter = EventFilter {
-            horizontal_arrows: true,
-            vertical_arrows: true,
-            ..EventFilter::default()
-        };
-        ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
-        let (rows, columns) = (self.rows - 1, self.columns.len() - 1);
-        let pressed = |key| ui.input_mut(|input| input.consume_key(egui::Modifiers::NONE, key));
-        let (row, column) = (
-            self.selected.0.unwrap_or(0).min(rows),
-            self.selected.1.unwrap_or(0).min(columns),
-        );
-        if pressed(Key::ArrowRight) {
-            Some((row, (column + 1).min(columns)))
-        } else if pressed(Key::ArrowLeft) {
-            Some((row, column.saturating_sub(1)))
-        } else if pressed(Key::ArrowDown) {
-            Some(((row + 1).min(rows), column))
-        } else if pressed(Key::ArrowUp) {
-            Some((row.saturating_sub(1), column))
-        } else if pressed(Key::Home) {
-            Some((row, 0))
-        } else if pressed(Key::End) {
-            Some((row, columns))
-        } else {
-            None
-        }
+        let (row, column) = self.selected;
+        let from = (row.unwrap_or(0), column.unwrap_or(0));
+        walk::walked(ui, response, from, (self.rows, self.columns.len()))
     }
 
     fn paint(

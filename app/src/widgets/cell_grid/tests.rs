@@ -1,5 +1,6 @@
 //! Points, clicks and walks in a grid; only what is in view exists.
 
+use egui::Key;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 

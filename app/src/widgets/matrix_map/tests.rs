@@ -1,5 +1,6 @@
 //! Pointing, zooming and walking by hand; CSV and SVG as text.
 
+use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 
 use super::*;

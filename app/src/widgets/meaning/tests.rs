@@ -9,7 +9,7 @@ use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::density_histogram::DensityHistogram;
 use crate::widgets::focus::Keyboard;
-use crate::widgets::heat_map::{Cell, HeatMap, Side};
+use crate::widgets::heat_map::{Cell, HeatMap, Scale, Side};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
@@ -82,9 +82,11 @@ const CASES: [Case; 10] = [
                 columns: side("Head"),
                 cells: &cells,
                 range: (0.0, 1.0),
-                hue: Hue::Activation,
+                scale: Scale::Sequential(Hue::Activation),
+                labels: &[],
                 selected: None,
                 pictures: None,
+                most: None,
                 definition: DEFINITION,
             }
             .ui(ui, &|row, column| format!("Head {row}.{column}"));

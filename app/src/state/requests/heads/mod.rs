@@ -5,9 +5,11 @@ pub(crate) mod circuit;
 pub(crate) mod features;
 pub(crate) mod induction;
 pub(crate) mod roles;
+pub(crate) mod survey;
 
 use umbra_core::ids::{Head, Layer};
 
+use crate::state::heads::map::MapState;
 use crate::state::heads::step::{Step, Tab};
 
 macro_rules! panels {
@@ -19,6 +21,8 @@ macro_rules! panels {
             Step(Step),
             /// Show a tab of the last step.
             Tab(Tab),
+            /// Change the map's appearance.
+            Map(MapState),
             /// Select a head and show it.
             Choose(Layer, Head),
             $($(#[$doc])* $name($module::Command),)*
@@ -43,4 +47,6 @@ panels! {
     Circuit circuit,
     /// The induction lab.
     Induction induction,
+    /// The survey of all heads.
+    Survey survey,
 }

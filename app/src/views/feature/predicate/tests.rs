@@ -90,9 +90,11 @@ fn an_answer_shows_figures_plots_and_the_tokens_that_were_missed() {
     harness.run();
     taken(&mut harness);
     // A missed token opens in Prompt, at its place.
-    let mut tokens = harness.get_all_by_label("Rabbit, token 2");
-    let first = tokens.next().expect("the first missed token");
-    first.click();
+    {
+        let mut tokens = harness.get_all_by_label("Rabbit, token 2");
+        let first = tokens.next().expect("the first missed token");
+        first.click();
+    }
     harness.run();
     let opens =
         |command: &Command| matches!(command, Command::Prompt(prompt::Command::Example { .. }));

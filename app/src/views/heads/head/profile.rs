@@ -1,50 +1,94 @@
-//! A head's figures, with the buttons that lead to its pattern and silence it.
+//! What a head does, in words, with the buttons that lead to its pattern and silence it.
 
-use egui::Ui;
+use egui::{Label, RichText, Ui};
+use umbra_core::heads::survey::{self, RULE};
 use umbra_core::ids::{Head, Layer};
 
 use crate::state::AppState;
+use crate::state::heads::name;
 use crate::state::prompt::Side;
 use crate::state::requests::{Commands, navigation, prompt, steering};
 use crate::state::view::ViewId;
-use crate::theme::{Theme, caption, mono};
+use crate::theme::{Theme, caption, mono, panel_title};
 use crate::views::heads::map::{self, Figure};
 use crate::widgets::{meaning, number};
 
-/// Draws the head's attention on the sentence in Prompt, with buttons to its pattern and to silence it.
-pub(super) fn profile_ui(
+/// Draws the head's name, its role and the attention behind it, and the buttons; `by` says why it is shown where no person chose it.
+pub(super) fn title_ui(
     ui: &mut Ui,
     state: &AppState,
-    (layer, head): (Layer, Head),
+    (head, by): ((Layer, Head), Option<&'static str>),
     commands: &mut Commands,
 ) {
     let secondary = Theme::from_ui(ui).ink.secondary;
-    if let Some(glance) = map::glance(state, layer, head) {
-        ui.horizontal_wrapped(|ui| {
-            for figure in [Figure::Previous, Figure::First, Figure::Entropy] {
-                let value = figure
-                    .of_glance(glance)
-                    .map_or_else(String::new, number::number);
-                let help = figure.definition();
-                ui.label(caption(figure.title()).color(secondary))
-                    .on_hover_text(help);
-                let number = ui.label(mono(&value));
-                meaning::figure(&number, figure.title(), help, &value);
-                number.on_hover_text(help);
-            }
-        });
-    }
+    let row = map::row(state, head);
+    let role = row.and_then(survey::role);
     ui.horizontal_wrapped(|ui| {
-        if ui.button("Show its attention pattern").clicked() {
+        ui.label(panel_title(format!("Head {}", name(head))));
+        if let Some(role) = role {
+            ui.label(panel_title(role.name())).on_hover_text(RULE);
+        }
+        if let Some(why) = by {
+            let words = format!("shown first: {why}; choose another on the map");
+            ui.label(caption(words).color(secondary));
+        }
+    });
+    if let Some(row) = row {
+        let mut words = map::profile(state, row);
+        if let Some(role) = role {
+            words = format!(
+                "{}: {}",
+                role.describe(),
+                words.split(" · ").skip(1).collect::<String>()
+            );
+        }
+        ui.add(Label::new(RichText::new(capital(&words)).color(secondary)).wrap());
+    } else {
+        sentence_ui(ui, state, head);
+    }
+    buttons_ui(ui, head, commands);
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+/// Draws the figures of the head's attention on the sentence in Prompt, where no survey tells more.
+fn sentence_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head)) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let Some(glance) = map::glance(state, layer, head) else {
+        return;
+    };
+    ui.horizontal_wrapped(|ui| {
+        for figure in Figure::OF_ATTENTION {
+            let value = figure
+                .of_glance(glance)
+                .map_or_else(String::new, number::number);
+            let help = figure.definition();
+            ui.label(caption(figure.title()).color(secondary))
+                .on_hover_text(help);
+            let number = ui.label(mono(&value));
+            meaning::figure(&number, figure.title(), help, &value);
+            number.on_hover_text(help);
+        }
+    });
+}
+
+fn buttons_ui(ui: &mut Ui, (layer, head): (Layer, Head), commands: &mut Commands) {
+    ui.horizontal_wrapped(|ui| {
+        let help = "Shows what this head attends to in the sentence in Prompt";
+        let button = ui.button("Show its attention pattern");
+        if button.on_hover_text(help).clicked() {
+            commands.send(navigation::Command::SelectHead(layer, head));
             commands.send(prompt::Command::Show(Side::Attention));
             commands.send(navigation::Command::Go(ViewId::Prompt));
         }
         let help = "Adds an edit in Steering that sets this head's output to zero";
-        if ui
-            .button("Silence this head in Steering")
-            .on_hover_text(help)
-            .clicked()
-        {
+        let button = ui.button("Silence this head in Steering");
+        if button.on_hover_text(help).clicked() {
             commands.send(steering::Command::Silence(layer, head));
         }
     });

@@ -1,140 +1,215 @@
-//! The map: every head by layer, coloured by one figure.
+//! The map: every head by layer, coloured by its behaviour or by one figure, or all of them as a table; with the heads whose role is clear by name.
 
+mod figure;
 mod model;
+mod survey;
+mod table;
 
-use egui::{Button, RichText, Ui};
-use umbra_core::ids::{Head, HookPoint, Layer, Site};
+use egui::{Button, ComboBox, Label, RichText, Ui};
+use umbra_core::heads::survey::{RULE, Role};
+use umbra_core::ids::{Head, Layer};
 
-pub(crate) use self::model::Figure;
-use self::model::Grid;
-use crate::state::requests::{Commands, attention, dictionary, heads, navigation, training};
+pub(crate) use self::figure::Figure;
+use self::model::{Colour, Grid};
+use crate::state::heads::map::MapState;
+use crate::state::heads::name;
+use crate::state::requests::{Commands, attention, heads, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
-use crate::theme::{Hue, Theme, caption, panel_title};
+use crate::theme::{Theme, body_strong, caption, space};
 use crate::widgets::anchor::Anchor;
-use crate::widgets::empty_state::failure_line;
 use crate::widgets::heat_map::{HeatMap, Side};
 
-pub(super) use self::model::{features_of, glance};
+pub(super) use self::model::{features_of, first_head, glance, short, survey as kept};
+pub(crate) use self::model::{profile, row};
 
-/// The map's own state.
-#[derive(Debug, Default)]
-pub(super) struct Map {
-    /// The figure chosen for the colours.
-    figure: Option<Figure>,
-}
-
-/// Returns the head that is shown until a person chooses one, and the figure by which it is the first.
-pub(super) fn first_head(state: &AppState) -> Option<((Layer, Head), Figure)> {
-    let figure = figure(None, state);
-    let grid = model::grid(state, figure)?;
-    Some((model::first_head(state, figure, &grid)?, figure))
-}
-
-/// Returns the figure that colours the grid: the chosen one, else features where a dictionary is available, else attention.
-fn figure(chosen: Option<Figure>, state: &AppState) -> Figure {
-    let Some(model) = state.model() else {
-        return Figure::default();
-    };
-    let mut layers = (0..model.model.config().layers).map(Layer::from);
-    let any = state.reader().is_none() || layers.any(|layer| state.z_dictionary(layer).is_some());
-    chosen.unwrap_or(if any {
-        Figure::Spread
-    } else {
-        Figure::Previous
-    })
-}
-
-/// Draws the map.
-pub(super) fn map_ui(ui: &mut Ui, state: &AppState, map: &mut Map, commands: &mut Commands) {
-    let figure = figure(map.figure, state);
-    let Some(grid) = model::grid(state, figure) else {
+/// Draws the step.
+pub(super) fn map_ui(ui: &mut Ui, state: &AppState, room: f32, commands: &mut Commands) {
+    let colour = Colour::new(state);
+    let Some(grid) = model::grid(state, colour) else {
         return;
     };
-    ask_attention(state, figure, commands);
-    map.grid_ui(ui, state, (figure, &grid, state.head()), commands);
-}
-
-/// Asks for the features of heads that are missing, or that a new index extends.
-pub(super) fn ask(state: &AppState, commands: &mut Commands) {
-    let layers = state
-        .model()
-        .map_or(0, |loaded| loaded.model.config().layers);
-    for layer in (0..layers).map(Layer::from) {
-        let Some(dictionary) = state.z_dictionary(layer) else {
-            continue;
-        };
-        let kept = state.heads.features.figures.get(&dictionary.id);
-        let indexed = state.index_of(dictionary.id).is_some();
-        let wanted = match kept {
-            None => !dictionary.awaits_index(),
-            Some(kept) => indexed && !kept.indexed && !kept.load.is_loading(),
-        };
-        if wanted {
-            commands.send(heads::features::Command::Measure(dictionary.id));
-        }
+    let top = ui.cursor().top();
+    let surveyed = kept(state).is_some();
+    if !surveyed {
+        survey::offer_ui(ui, state, commands);
+    }
+    let table = is_table(state);
+    bar_ui(ui, state, (colour, table), commands);
+    if table {
+        return table::table_ui(ui, state, commands);
+    }
+    if !surveyed {
+        sentence_ui(ui, state, commands);
+    }
+    ui.add_space(space::CHIP);
+    grid_ui(
+        ui,
+        state,
+        (colour, &grid, room - (ui.cursor().top() - top)),
+        commands,
+    );
+    if surveyed {
+        ui.add_space(space::CONTROL);
+        roles_ui(ui, state, commands);
     }
 }
 
-impl Map {
-    fn grid_ui(
-        &mut self,
-        ui: &mut Ui,
-        state: &AppState,
-        (figure, grid, selected): (Figure, &Grid, Option<(Layer, Head)>),
-        commands: &mut Commands,
-    ) {
-        ui.horizontal_wrapped(|ui| {
-            ui.label(panel_title("Colour by"));
-            for one in Figure::ALL {
-                let button = Button::selectable(figure == one, one.title());
-                let response = ui.add(button).on_hover_text(one.definition());
-                if response.clicked() {
-                    self.figure = Some(one);
+/// Whether the table of all heads stands in the map's place.
+pub(super) fn is_table(state: &AppState) -> bool {
+    state.heads.map.table && kept(state).is_some()
+}
+
+/// Asks for the attention patterns of the sentence where there is no survey to show.
+pub(super) fn ask(state: &AppState, commands: &mut Commands) {
+    let waits = state.heads.survey.load.is_loading() || kept(state).is_some();
+    let Some(sentence) = state.sentence().filter(|_| !waits) else {
+        return;
+    };
+    let asked = state.attention.overview_of.as_ref() == Some(&sentence);
+    if !asked && state.prompt.pause_left().is_none() {
+        commands.send(attention::Command::Overview);
+    }
+}
+
+/// Draws the choice of colours, of map or table, and the text of the survey.
+fn bar_ui(ui: &mut Ui, state: &AppState, (colour, table): (Colour, bool), commands: &mut Commands) {
+    let surveyed = kept(state).is_some();
+    ui.horizontal_wrapped(|ui| {
+        if !table {
+            picker_ui(ui, state, colour, commands);
+        }
+        if surveyed {
+            for (shows_table, title, help) in [
+                (false, "Map", "All heads by layer, as colours"),
+                (
+                    true,
+                    "Table",
+                    "All figures of all heads, to sort, copy and save",
+                ),
+            ] {
+                let button = Button::selectable(table == shows_table, title);
+                if ui.add(button).on_hover_text(help).clicked() {
+                    let map = state.heads.map.clone();
+                    show(
+                        commands,
+                        MapState {
+                            table: shows_table,
+                            ..map
+                        },
+                    );
                 }
             }
-        });
-        if figure.of_attention() {
-            sentence_ui(ui, state, commands);
+            survey::about_ui(ui, state, commands);
         }
-        let names = |many: usize| -> Vec<String> { (0..many).map(|i| i.to_string()).collect() };
-        let (rows, columns) = (names(grid.layers), names(grid.heads));
-        let map = HeatMap {
-            title: figure.scale(),
-            rows: Side {
-                title: "Layer",
-                names: &rows,
-            },
-            columns: Side {
-                title: "Head",
-                names: &columns,
-            },
-            cells: &grid.cells,
-            range: grid.range,
-            hue: if figure.of_attention() {
-                Hue::Model
-            } else {
-                Hue::Activation
-            },
-            selected: selected.map(|(layer, head)| (layer.index(), head.index())),
-            pictures: None,
-            definition: figure.definition(),
+    });
+}
+
+fn show(commands: &mut Commands, map: MapState) {
+    commands.send(heads::Command::Map(map));
+}
+
+/// Draws the choice of colours, in groups.
+fn picker_ui(ui: &mut Ui, state: &AppState, colour: Colour, commands: &mut Commands) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let label = ui.label(RichText::new("Colour by").color(secondary));
+    let mut chosen: Option<&'static str> = None;
+    let combo = ComboBox::from_id_salt("colour heads by").selected_text(colour.title());
+    let combo = combo.height(400.0).show_ui(ui, |ui| {
+        let Some(survey) = kept(state) else {
+            for one in Figure::OF_ATTENTION {
+                let is_it = matches!(colour, Colour::Sentence(figure) if figure == one);
+                let line = ui.selectable_label(is_it, one.title());
+                if line.on_hover_text(one.definition()).clicked() {
+                    chosen = Some(one.key());
+                }
+            }
+            return;
         };
-        let answer = map.ui(ui, &|row, column| {
-            model::describe(state, figure, Layer::from(row), Head::from(column))
-        });
-        if let Some(cell) = answer.entry {
-            Anchor::Head.mark_at(ui.ctx(), cell);
+        let is_behaviour = matches!(colour, Colour::Behaviour);
+        let line = ui.selectable_label(is_behaviour, Colour::Behaviour.title());
+        if line.on_hover_text(Colour::Behaviour.definition()).clicked() {
+            chosen = Some("");
         }
-        if let Some((row, column)) = answer.clicked {
-            let choose = heads::Command::Choose(Layer::from(row), Head::from(column));
-            commands.send(choose);
+        for (group, figures) in model::groups() {
+            ui.label(caption(group).color(secondary));
+            for figure in figures {
+                let measured = survey.heads.iter().any(|row| (figure.get)(row).is_some());
+                let is_it = matches!(colour, Colour::Survey(of) if of.key == figure.key);
+                let button = Button::selectable(is_it, figure.title);
+                let line = ui.add_enabled(measured, button);
+                let line = line
+                    .on_hover_text(figure.definition)
+                    .on_disabled_hover_text(format!("Not measured: {}", figure.definition));
+                if line.clicked() {
+                    chosen = Some(figure.key);
+                }
+            }
         }
-        lacks_ui(ui, state, grid, commands);
+    });
+    combo
+        .response
+        .labelled_by(label.id)
+        .on_hover_text(colour.definition());
+    if let Some(key) = chosen {
+        let map = state.heads.map.clone();
+        show(
+            commands,
+            MapState {
+                figure: key.to_owned(),
+                ..map
+            },
+        );
     }
 }
 
-/// Says which sentence the attention figures are for, or that there is none.
+fn grid_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (colour, grid, room): (Colour, &Grid, f32),
+    commands: &mut Commands,
+) {
+    let names = |many: usize| -> Vec<String> { (0..many).map(|i| i.to_string()).collect() };
+    let (rows, columns) = (names(grid.layers), names(grid.heads));
+    let title = colour.scale_title();
+    let map = HeatMap {
+        title: &title,
+        rows: Side {
+            title: "Layer",
+            names: &rows,
+        },
+        columns: Side {
+            title: "Head",
+            names: &columns,
+        },
+        cells: &grid.cells,
+        range: grid.range,
+        scale: grid.scale,
+        labels: &grid.labels,
+        selected: state
+            .head()
+            .map(|(layer, head)| (layer.index(), head.index())),
+        pictures: None,
+        most: Some(room),
+        definition: colour.definition(),
+    };
+    let answer = map.ui(ui, &|row, column| {
+        model::describe(state, colour, (Layer::from(row), Head::from(column)))
+    });
+    if let Some(cell) = answer.entry {
+        Anchor::Head.mark_at(ui.ctx(), cell);
+    }
+    if let Some((row, column)) = answer.walked {
+        let select = navigation::Command::SelectHead(Layer::from(row), Head::from(column));
+        commands.send(select);
+    }
+    if let Some((row, column)) = answer.clicked {
+        let choose = heads::Command::Choose(Layer::from(row), Head::from(column));
+        commands.send(choose);
+    }
+}
+
+/// Says which sentence the figures are of, or that there is none.
 fn sentence_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal_wrapped(|ui| {
@@ -150,76 +225,39 @@ fn sentence_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             Load::Loading => "Computing attention patterns…".to_owned(),
             Load::Absent | Load::Ready(_) => "Measured on the sentence in Prompt".to_owned(),
         };
-        ui.label(caption(words).color(secondary));
+        ui.add(Label::new(caption(words).color(secondary)).wrap());
     });
 }
 
-/// Asks for the attention patterns once the screen shows them.
-fn ask_attention(state: &AppState, figure: Figure, commands: &mut Commands) {
-    let Some(sentence) = state.sentence() else {
+/// Draws the heads with a clear role, by role.
+fn roles_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let Some(survey) = kept(state) else {
         return;
     };
-    let asked = state.attention.overview_of.as_ref() == Some(&sentence);
-    if figure.of_attention() && !asked && state.prompt.pause_left().is_none() {
-        commands.send(attention::Command::Overview);
-    }
-}
-
-/// Layers listed one by one; more are named in one line.
-const LISTED: usize = 4;
-
-/// Layers without a dictionary, with the button that trains one.
-fn untrained_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
-    let mut line = |words: String, layer: Layer| {
-        ui.horizontal_wrapped(|ui| {
-            ui.label(RichText::new(words).color(secondary));
-            if ui.button(format!("Train one on layer {layer}…")).clicked() {
-                let hook = HookPoint::Block(layer, Site::Z);
-                commands.send(training::Command::Preset(hook));
-            }
-        });
-    };
-    let untrained = &grid.untrained;
-    if untrained.len() <= LISTED {
-        for layer in untrained {
-            line(
-                format!("No dictionary reads attn.hook_z of layer {layer}"),
-                *layer,
-            );
-        }
-        return;
-    }
-    let chosen = state.selection.head.map(|(layer, _)| layer);
-    let chosen = chosen.filter(|layer| untrained.contains(layer));
-    if let Some(layer) = chosen.or(untrained.first().copied()) {
-        let words = format!(
-            "No dictionary reads attn.hook_z in {} of {} layers",
-            untrained.len(),
-            grid.layers
-        );
-        line(words, layer);
-    }
-}
-
-/// Says what the grid lacks, with the button that supplies it.
-fn lacks_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
-    untrained_ui(ui, state, grid, commands);
-    for layer in &grid.unindexed {
-        let Some(of) = state.z_dictionary(*layer) else {
+    ui.label(body_strong("Heads with a clear role"))
+        .on_hover_text(RULE);
+    let mut any = false;
+    for role in Role::ALL {
+        let heads: Vec<_> = survey.with_role(role).collect();
+        if heads.is_empty() {
             continue;
-        };
-        ui.horizontal(|ui| {
-            let words = format!("Top tokens of layer {layer} come from an index");
-            ui.label(RichText::new(words).color(Theme::from_ui(ui).ink.secondary));
-            let building = of.index.is_loading();
-            let button = Button::new(format!("Build the index of {}…", of.name));
-            if ui.add_enabled(!building, button).clicked() {
-                commands.send(dictionary::Command::BuildIndex(of.id));
+        }
+        any = true;
+        ui.horizontal_wrapped(|ui| {
+            let title = RichText::new(short(role)).color(secondary);
+            ui.label(title).on_hover_text(role.describe());
+            for row in heads {
+                let of = (row.layer, row.head);
+                let button = ui.button(name(of)).on_hover_text(profile(state, row));
+                if button.clicked() {
+                    commands.send(heads::Command::Choose(row.layer, row.head));
+                }
             }
         });
     }
-    for (layer, why) in &grid.failures {
-        failure_line(ui, &format!("Layer {layer} was not measured"), why);
+    if !any {
+        let words = "No head's score is clear enough for a name";
+        ui.label(RichText::new(words).color(secondary));
     }
 }

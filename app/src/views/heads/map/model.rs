@@ -1,109 +1,129 @@
-//! Content of the grid: one cell per layer and head, by the chosen figure. No drawing.
+//! Content of the map: what colours it, and one cell per layer and head. No drawing.
 
-use umbra_core::attention::{self, HeadGlance, Overview};
-use umbra_core::heads::{DEFINITIONS, HeadFigures};
+use umbra_core::attention::{HeadGlance, Overview};
+use umbra_core::heads::survey::{self, FIGURES, HeadRow, Role, Survey, Unit};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
+use super::figure::Figure;
+use crate::state::AppState;
 use crate::state::catalogue::DictionaryId;
-use crate::state::{AppState, Load};
-use crate::widgets::heat_map::Cell;
+use crate::state::heads::name;
+use crate::theme::Hue;
+use crate::widgets::heat_map::{Cell, Kind, Scale};
 use crate::widgets::number;
 
-/// A figure that colours the grid: of a head's features, or of its attention on the sentence in Prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Figure {
-    /// Mean 1/Σ share².
-    #[default]
-    Spread,
-    /// Mean pairwise cosine through `W_O`.
-    Cosine,
-    /// Mean Jaccard of top tokens.
-    Jaccard,
-    /// Mean weight on the token before.
-    Previous,
-    /// Mean weight on the first token.
-    First,
-    /// Mean entropy.
-    Entropy,
+/// What colours the map.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Colour {
+    /// The behaviour that leads, and its strength.
+    Behaviour,
+    /// A figure of the survey.
+    Survey(&'static survey::Figure),
+    /// A figure of the sentence in Prompt, while there is no survey.
+    Sentence(Figure),
 }
 
-impl Figure {
-    /// All, in the order of the toggle.
-    pub(super) const ALL: [Self; 6] = [
-        Self::Spread,
-        Self::Cosine,
-        Self::Jaccard,
-        Self::Previous,
-        Self::First,
-        Self::Entropy,
-    ];
+/// Definition of the colours by behaviour.
+const BEHAVIOUR: &str = "Hue: the kind of place that the head attends to most. Number: its mean attention there (for induction, on repeated random tokens). A head is named where the score is clear";
 
-    /// Whether it is of where heads look, which takes no dictionary.
-    pub(super) fn of_attention(self) -> bool {
-        matches!(self, Self::Previous | Self::First | Self::Entropy)
+/// Kinds of behaviour, in the order of the hues.
+pub(in crate::views::heads) const KINDS: [(Role, Kind<'static>); 5] = [
+    kind(Role::PreviousToken, "Previous token", "P"),
+    kind(Role::Induction, "Induction", "I"),
+    kind(Role::DuplicateToken, "Duplicate token", "D"),
+    kind(Role::SameToken, "Same token", "S"),
+    kind(Role::FirstToken, "First token", "F"),
+];
+
+const fn kind(role: Role, name: &'static str, letter: &'static str) -> (Role, Kind<'static>) {
+    let definition = role.describe();
+    let kind = Kind {
+        name,
+        letter,
+        definition,
+    };
+    (role, kind)
+}
+
+/// Groups of the survey's figures, by the beginnings of their keys.
+const GROUPS: [(&str, &[&str]); 5] = [
+    (
+        "Attention",
+        &["previous", "first", "same", "entropy", "distance"],
+    ),
+    ("Matching tokens", &["induction", "duplicate"]),
+    (
+        "Weights",
+        &["copying", "positional", "successor", "copy_suppression"],
+    ),
+    ("Output", &["output_norm"]),
+    ("Causal", &["ce_increase"]),
+];
+
+/// The group of a figure.
+fn group(figure: &survey::Figure) -> &'static str {
+    let in_group =
+        |(_, begins): &&(&str, &[&str])| begins.iter().any(|begin| figure.key.starts_with(begin));
+    GROUPS
+        .iter()
+        .find(in_group)
+        .map_or("Other", |(name, _)| name)
+}
+
+/// Figures of the survey by group, in the order of the picker.
+pub(super) fn groups() -> Vec<(&'static str, Vec<&'static survey::Figure>)> {
+    static ALL: &[survey::Figure] = &FIGURES;
+    let names = GROUPS.iter().map(|(name, _)| *name).chain(["Other"]);
+    names
+        .map(|name| (name, ALL.iter().filter(|of| group(of) == name).collect()))
+        .filter(|(_, of): &(_, Vec<_>)| !of.is_empty())
+        .collect()
+}
+
+impl Colour {
+    /// The one that is chosen by its key, if what it needs is there.
+    pub(super) fn new(state: &AppState) -> Self {
+        let key = state.heads.map.figure.as_str();
+        if survey(state).is_some() {
+            return survey::figure_of(key).map_or(Self::Behaviour, Self::Survey);
+        }
+        let mut all = Figure::OF_ATTENTION.into_iter();
+        Self::Sentence(all.find(|one| one.key() == key).unwrap_or(Figure::Previous))
     }
 
     /// Its name on screen.
-    pub(crate) fn title(self) -> &'static str {
+    pub(super) fn title(self) -> &'static str {
         match self {
-            Self::Spread => "Spread",
-            Self::Cosine => "Cosine",
-            Self::Jaccard => "Jaccard index",
-            Self::Previous => "Previous token",
-            Self::First => "First token",
-            Self::Entropy => "Entropy",
+            Self::Behaviour => "Behaviour",
+            Self::Survey(figure) => figure.title,
+            Self::Sentence(figure) => figure.title(),
         }
     }
 
     /// Name with the unit, at the scale.
-    pub(in crate::views::heads) fn scale(self) -> &'static str {
+    pub(super) fn scale_title(self) -> String {
         match self {
-            Self::Spread => "Spread (heads)",
-            Self::Cosine => "Cosine",
-            Self::Jaccard => "Jaccard index",
-            Self::Previous => "Weight on the token before",
-            Self::First => "Weight on the first token",
-            Self::Entropy => "Entropy (nats)",
+            Self::Behaviour => "Behaviour".to_owned(),
+            Self::Survey(figure) => match figure.unit.name() {
+                "" => figure.title.to_owned(),
+                unit => format!("{} ({unit})", figure.title),
+            },
+            Self::Sentence(figure) => figure.scale().to_owned(),
         }
     }
 
     /// Its definition.
-    pub(crate) fn definition(self) -> &'static str {
-        let key = match self {
-            Self::Spread => "spread",
-            Self::Cosine => "cosine",
-            Self::Jaccard => "jaccard",
-            Self::Previous => "previous",
-            Self::First => "first",
-            Self::Entropy => "entropy",
-        };
-        let mut all = DEFINITIONS.iter().chain(&attention::DEFINITIONS);
-        let found = all.find(|(name, _)| *name == key);
-        found.map_or("", |(_, definition)| definition)
-    }
-
-    fn of(self, figures: &HeadFigures) -> Option<f64> {
+    pub(super) fn definition(self) -> &'static str {
         match self {
-            Self::Spread => Some(figures.spread),
-            Self::Cosine => Some(figures.cosine),
-            Self::Jaccard => figures.jaccard,
-            Self::Previous | Self::First | Self::Entropy => None,
-        }
-    }
-
-    /// A figure of a head's attention.
-    pub(in crate::views::heads) fn of_glance(self, glance: &HeadGlance) -> Option<f64> {
-        match self {
-            Self::Previous => Some(glance.previous.into()),
-            Self::First => Some(glance.first.into()),
-            Self::Entropy => Some(glance.entropy.into()),
-            Self::Spread | Self::Cosine | Self::Jaccard => None,
+            Self::Behaviour => BEHAVIOUR,
+            Self::Survey(figure) => figure.definition,
+            Self::Sentence(figure) => figure.definition(),
         }
     }
 }
 
-/// The grid.
-#[derive(Debug, Clone, PartialEq)]
+/// The map.
+#[derive(Debug, Clone)]
 pub(super) struct Grid {
     /// Layers.
     pub(super) layers: usize,
@@ -111,60 +131,147 @@ pub(super) struct Grid {
     pub(super) heads: usize,
     /// Layer after layer.
     pub(super) cells: Vec<Cell>,
+    /// Names of roles that are clear, in the same order.
+    pub(super) labels: Vec<Option<&'static str>>,
     /// Ends of the scale.
     pub(super) range: (f32, f32),
-    /// Layers without a dictionary on their heads.
-    pub(super) untrained: Vec<Layer>,
-    /// Layers whose dictionary has no index, where the figure needs one.
-    pub(super) unindexed: Vec<Layer>,
-    /// Why a layer could not be measured.
-    pub(super) failures: Vec<(Layer, String)>,
+    /// Colours of the scale.
+    pub(super) scale: Scale<'static>,
 }
 
-/// The grid of a loaded model.
-pub(super) fn grid(state: &AppState, figure: Figure) -> Option<Grid> {
+/// The survey, if one is kept that belongs to the model.
+pub(in crate::views::heads) fn survey(state: &AppState) -> Option<&Survey> {
+    Some(&state.heads.survey.load.ready()?.survey)
+}
+
+/// The row of a head in the survey.
+pub(crate) fn row(state: &AppState, (layer, head): (Layer, Head)) -> Option<&HeadRow> {
+    let heads = state.model()?.model.config().heads;
+    let row = survey(state)?
+        .heads
+        .get(layer.index() * heads + head.index())?;
+    ((row.layer, row.head) == (layer, head)).then_some(row)
+}
+
+/// All rows of the survey, layer by layer.
+pub(super) fn kept_rows(state: &AppState) -> &[HeadRow] {
+    survey(state).map_or(&[], |survey| &survey.heads)
+}
+
+/// The map of a loaded model.
+pub(super) fn grid(state: &AppState, colour: Colour) -> Option<Grid> {
+    static HUES: [Kind<'static>; 5] = [KINDS[0].1, KINDS[1].1, KINDS[2].1, KINDS[3].1, KINDS[4].1];
     let config = state.model()?.model.config();
-    let mut grid = Grid {
-        layers: config.layers,
-        heads: config.heads,
-        cells: vec![],
-        range: (0.0, 1.0),
-        untrained: vec![],
-        unindexed: vec![],
-        failures: vec![],
+    let (layers, heads) = (config.layers, config.heads);
+    let all = (0..layers)
+        .flat_map(|layer| (0..heads).map(move |head| (Layer::from(layer), Head::from(head))));
+    let cells: Vec<Cell> = all.clone().map(|head| cell(state, colour, head)).collect();
+    let labels = all
+        .map(|head| row(state, head).and_then(survey::role).map(short))
+        .collect();
+    let values = cells.iter().filter_map(|cell| value(*cell));
+    let (low, high) = values.fold((0.0_f32, 0.0_f32), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    let (range, scale) = match colour {
+        Colour::Behaviour => ((0.0, 1.0), Scale::Kinds(&HUES)),
+        Colour::Survey(figure) if figure.unit == Unit::Signed || low < 0.0 => {
+            let most = high.max(-low).max(0.01);
+            ((-most, most), Scale::Diverging)
+        }
+        Colour::Survey(figure) if figure.unit == Unit::Share => {
+            ((0.0, high.max(0.1)), Scale::Sequential(Hue::Model))
+        }
+        Colour::Survey(_) => (
+            (0.0, high.max(f32::MIN_POSITIVE)),
+            Scale::Sequential(Hue::Model),
+        ),
+        Colour::Sentence(_) => ((0.0, high.max(1.0)), Scale::Sequential(Hue::Model)),
     };
-    for layer in (0..config.layers).map(Layer::from) {
-        let cells = if figure.of_attention() {
-            glance_cells(state, figure, layer, grid.heads)
-        } else {
-            layer_cells(state, figure, layer, &mut grid)
-        };
-        grid.cells.extend(cells);
-    }
-    grid.range = range(figure, &grid.cells);
-    Some(grid)
+    Some(Grid {
+        layers,
+        heads,
+        cells,
+        labels,
+        range,
+        scale,
+    })
 }
 
-/// The head that is shown until a person chooses one: the one with the largest figure, once all figures are measured.
-pub(super) fn first_head(state: &AppState, figure: Figure, grid: &Grid) -> Option<(Layer, Head)> {
-    let is_pending = |layer: Layer| {
-        let dictionary = state.z_dictionary(layer);
-        let kept = dictionary.map(|dictionary| state.heads.features.figures.get(&dictionary.id));
-        kept.is_some_and(|kept| {
-            kept.is_none_or(|kept| kept.load.is_loading() || kept.load.is_absent())
-        })
-    };
-    let mut layers = (0..grid.layers).map(Layer::from);
-    if !figure.of_attention() && (is_loading(state) || layers.any(is_pending)) {
-        return None;
+/// The number of a cell.
+fn value(cell: Cell) -> Option<f32> {
+    match cell {
+        Cell::Value(value) | Cell::Kind(_, value) => Some(value),
+        Cell::Unknown | Cell::Picture => None,
     }
-    let values = grid.cells.iter().enumerate();
-    let values = values.filter_map(|(at, cell)| match cell {
-        Cell::Value(value) => Some((at, *value)),
-        Cell::Unknown | Cell::Hatched | Cell::Picture => None,
-    });
-    let (at, _) = values.reduce(|most, one| if one.1 > most.1 { one } else { most })?;
-    Some((Layer::from(at / grid.heads), Head::from(at % grid.heads)))
+}
+
+fn cell(state: &AppState, colour: Colour, head: (Layer, Head)) -> Cell {
+    let number = |value: Option<f64>| value.map_or(Cell::Unknown, |v| Cell::Value(v as f32));
+    match colour {
+        Colour::Behaviour => {
+            let Some((role, strength)) = behaviour(state, head) else {
+                return Cell::Unknown;
+            };
+            let kind = KINDS.iter().position(|(of, _)| *of == role);
+            kind.map_or(Cell::Unknown, |kind| Cell::Kind(kind, strength as f32))
+        }
+        Colour::Survey(figure) => number(row(state, head).and_then(figure.get)),
+        Colour::Sentence(figure) => {
+            number(glance(state, head.0, head.1).and_then(|glance| figure.of_glance(glance)))
+        }
+    }
+}
+
+/// The behaviour that leads a head, and the attention behind it.
+fn behaviour(state: &AppState, head: (Layer, Head)) -> Option<(Role, f64)> {
+    let row = row(state, head)?;
+    let shown = || survey(state)?.examples_of(head.0, head.1)?.behaviour;
+    let role = survey::role(row).or_else(shown)?;
+    Some((role, weight(row, role)?))
+}
+
+/// Attention behind a behaviour: on repeated random tokens for induction, beyond uniform attention for duplicates.
+fn weight(row: &HeadRow, role: Role) -> Option<f64> {
+    let figure = survey::figure_of(role.figure())?;
+    let on_text = row.induction_excess.filter(|_| role == Role::Induction);
+    (figure.get)(row).or(on_text)
+}
+
+/// Short name of a role, for a cell.
+pub(in crate::views::heads) fn short(role: Role) -> &'static str {
+    let kind = KINDS.iter().find(|(of, _)| *of == role);
+    kind.map_or("", |(_, kind)| kind.name)
+}
+
+/// The head that is shown until a person chooses one, and why: the clearest induction head, else that with the largest attention on the token before.
+pub(in crate::views::heads) fn first_head(
+    state: &AppState,
+) -> Option<((Layer, Head), &'static str)> {
+    let largest = |values: Vec<((Layer, Head), f64)>| {
+        let most = values
+            .into_iter()
+            .reduce(|a, b| if b.1 > a.1 { b } else { a });
+        most.map(|(head, _)| head)
+    };
+    if let Some(survey) = survey(state) {
+        let of = |key: &str| {
+            let figure = survey::figure_of(key)?;
+            let rows = survey.heads.iter();
+            let values = rows.filter_map(|row| Some(((row.layer, row.head), (figure.get)(row)?)));
+            largest(values.collect())
+        };
+        let induction = of("induction_random").map(|head| (head, "the strongest induction"));
+        return induction
+            .or_else(|| Some((of("previous")?, "the most attention on the token before")));
+    }
+    let heads = overview(state)?.heads.iter();
+    let values = heads.map(|glance| ((glance.layer, glance.head), f64::from(glance.previous)));
+    let head = largest(values.collect())?;
+    Some((
+        head,
+        "the most attention on the token before, in the sentence",
+    ))
 }
 
 /// The features that a head shows, with their dictionary.
@@ -173,20 +280,15 @@ pub(in crate::views::heads) fn features_of(
     (layer, head): (Layer, Head),
 ) -> Option<(DictionaryId, Vec<FeatureId>)> {
     let dictionary = state.z_dictionary(layer)?;
-    let figures = state
-        .heads
-        .features
-        .figures
-        .get(&dictionary.id)?
-        .load
-        .ready()?;
-    let figures = figures.iter().find(|figures| figures.head == head)?;
+    let figures = state.heads.features.figures.get(&dictionary.id)?;
+    let mut all = figures.load.ready()?.iter();
+    let figures = all.find(|figures| figures.head == head)?;
     let features = figures.features.iter().map(|(feature, _)| *feature);
     Some((dictionary.id, features.collect()))
 }
 
 /// Attention patterns of all heads on the sentence in Prompt, or on the last one of the same model.
-pub(super) fn overview(state: &AppState) -> Option<&Overview> {
+fn overview(state: &AppState) -> Option<&Overview> {
     let sentence = state.sentence()?;
     let (of, overview) = state.attention.last_overview.as_ref()?;
     of.same_model(&sentence).then_some(&**overview)
@@ -202,95 +304,44 @@ pub(in crate::views::heads) fn glance(
     heads.find(|glance| (glance.layer, glance.head) == (layer, head))
 }
 
-fn glance_cells(state: &AppState, figure: Figure, layer: Layer, heads: usize) -> Vec<Cell> {
-    let value = |head: usize| figure.of_glance(glance(state, layer, Head::from(head))?);
-    let cell = |value: Option<f64>| value.map_or(Cell::Unknown, |v| Cell::Value(v as f32));
-    (0..heads).map(|head| cell(value(head))).collect()
-}
-
-fn layer_cells(state: &AppState, figure: Figure, layer: Layer, grid: &mut Grid) -> Vec<Cell> {
-    let all = |cell| vec![cell; grid.heads];
-    let Some(dictionary) = state.z_dictionary(layer) else {
-        let cells = all(Cell::Hatched);
-        if !is_loading(state) {
-            grid.untrained.push(layer);
+/// A head in one line: its name, its role, the figure that colours the map, and what else tells most.
+pub(super) fn describe(state: &AppState, colour: Colour, head: (Layer, Head)) -> String {
+    let mut parts = vec![name(head)];
+    if let Some(row) = row(state, head) {
+        parts.push(profile(state, row));
+        if let Colour::Survey(figure) = colour {
+            let value = (figure.get)(row).map_or_else(|| "not measured".to_owned(), number::number);
+            parts.push(format!("{} {value}", figure.title.to_lowercase()));
         }
-        return cells;
-    };
-    match state
-        .heads
-        .features
-        .figures
-        .get(&dictionary.id)
-        .map(|f| &f.load)
-    {
-        Some(Load::Ready(figures)) => {
-            let value = |head: usize| {
-                let figures = figures.iter().find(|f| f.head == Head::from(head));
-                figures.and_then(|figures| figure.of(figures))
-            };
-            let values: Vec<_> = (0..grid.heads).map(value).collect();
-            if values.iter().all(Option::is_none) {
-                grid.unindexed.push(layer);
-            }
-            let cell = |value: Option<f64>| value.map_or(Cell::Unknown, |v| Cell::Value(v as f32));
-            values.into_iter().map(cell).collect()
-        }
-        Some(Load::Failed(why)) => {
-            let cells = all(Cell::Unknown);
-            grid.failures.push((layer, why.clone()));
-            cells
-        }
-        Some(Load::Loading | Load::Absent) | None => all(Cell::Unknown),
-    }
-}
-
-/// Whether a dictionary is still being loaded: what it reads is not known yet.
-fn is_loading(state: &AppState) -> bool {
-    let mut dictionaries = state.catalogue.dictionaries.iter();
-    dictionaries.any(|d| d.load.is_loading() || d.load.is_absent())
-}
-
-/// Spread begins at one head; cosine and Jaccard at 0, or below where a value is.
-fn range(figure: Figure, cells: &[Cell]) -> (f32, f32) {
-    let values = cells.iter().filter_map(|cell| match cell {
-        Cell::Value(value) => Some(*value),
-        Cell::Unknown | Cell::Hatched | Cell::Picture => None,
-    });
-    let (low, least_high) = match figure {
-        Figure::Spread => (1.0, 2.0),
-        Figure::Cosine | Figure::Jaccard => (0.0, 0.1),
-        Figure::Previous | Figure::First | Figure::Entropy => (0.0, 1.0),
-    };
-    values.fold((low, least_high), |(low, high), value| {
-        (low.min(value), high.max(value))
-    })
-}
-
-/// A head in words, with its figures.
-pub(super) fn describe(state: &AppState, figure: Figure, layer: Layer, head: Head) -> String {
-    let name = format!("Head {layer}.{head}");
-    if figure.of_attention() {
-        let value = glance(state, layer, head).and_then(|glance| figure.of_glance(glance));
+    } else if let Colour::Sentence(figure) = colour {
+        let value = glance(state, head.0, head.1).and_then(|glance| figure.of_glance(glance));
         let value = value.map_or_else(|| "not computed yet".to_owned(), number::number);
-        return format!("{name}, {} {value}", figure.title().to_lowercase());
+        parts.push(format!("{} {value}", figure.title().to_lowercase()));
     }
-    let Some(dictionary) = state.z_dictionary(layer) else {
-        return format!("{name}, no dictionary");
+    parts.join(" · ")
+}
+
+/// The role of a head and the attention behind it, in words.
+pub(crate) fn profile(state: &AppState, row: &HeadRow) -> String {
+    let head = (row.layer, row.head);
+    let Some((role, share)) = behaviour(state, head) else {
+        return "no leading behaviour".to_owned();
     };
-    let kept = state.heads.features.figures.get(&dictionary.id);
-    let figures = kept.and_then(|kept| kept.load.ready());
-    let Some(figures) = figures.and_then(|all| all.iter().find(|f| f.head == head)) else {
-        return name;
+    let share = number::percent(share);
+    let place = match role {
+        Role::Induction if row.induction_random.is_some() => {
+            "of its attention on the token after an earlier copy, on random tokens"
+        }
+        Role::Induction => "of its attention beyond chance on tokens after an earlier copy",
+        Role::DuplicateToken => "of its attention beyond chance on earlier copies of the token",
+        Role::PreviousToken => "of its attention on the token before",
+        Role::SameToken => "of its attention on the token itself",
+        Role::FirstToken => "of its attention on the first token",
     };
-    let jaccard = figures.jaccard.map_or(String::new(), |jaccard| {
-        format!(", Jaccard index {}", number::number(jaccard))
-    });
-    format!(
-        "{name}, spread {}, cosine {}{jaccard}",
-        number::number(figures.spread),
-        number::number(figures.cosine),
-    )
+    match survey::role(row) {
+        Some(role) => format!("{} · {share} {place}", role.name().to_lowercase()),
+        None => format!("no clear role · {share} {place}"),
+    }
 }
 
 #[cfg(test)]
@@ -298,18 +349,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_begin_where_the_figure_does_and_hold_every_value() {
-        let cells = [Cell::Value(1.5), Cell::Hatched, Cell::Value(3.25)];
-        assert_eq!(range(Figure::Spread, &cells), (1.0, 3.25));
-        assert_eq!(range(Figure::Spread, &[Cell::Unknown]), (1.0, 2.0));
-        let cells = [Cell::Value(-0.25), Cell::Value(0.5)];
-        assert_eq!(range(Figure::Cosine, &cells), (-0.25, 0.5));
+    fn every_figure_of_the_survey_is_in_one_group_of_the_picker() {
+        let groups = groups();
+        let all: usize = groups.iter().map(|(_, figures)| figures.len()).sum();
+        assert_eq!(all, FIGURES.len());
+        assert!(
+            groups.iter().all(|(name, _)| *name != "Other"),
+            "{groups:?}"
+        );
     }
 
     #[test]
-    fn every_figure_has_a_definition() {
-        for figure in Figure::ALL {
-            assert!(!figure.definition().is_empty(), "{}", figure.title());
+    fn every_role_has_a_hue_and_a_letter_of_its_own() {
+        for role in Role::ALL {
+            let of = KINDS.iter().filter(|(kind, _)| *kind == role);
+            assert_eq!(of.count(), 1, "{role:?}");
+        }
+        for (i, (_, kind)) in KINDS.iter().enumerate() {
+            let same = |(_, other): &&(Role, Kind<'_>)| other.letter == kind.letter;
+            assert_eq!(KINDS.iter().position(|other| same(&other)), Some(i));
         }
     }
 }

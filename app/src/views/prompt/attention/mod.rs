@@ -16,7 +16,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, body_strong, caption, icons, mono_caption, panel_title, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::empty_state::{empty_state, failure_line};
-use crate::widgets::heat_map::{Cell, HeatMap, Side};
+use crate::widgets::heat_map::{Cell, HeatMap, Scale, Side};
 use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::token_strip::{Tint, TokenStrip};
 use crate::widgets::{legend, number, picture};
@@ -285,13 +285,15 @@ fn heads_ui(ui: &mut Ui, overview: &Arc<Overview>, shown: Shown<'_>, commands: &
         },
         cells: &vec![Cell::Picture; overview.heads.len()],
         range: (0.0, 1.0),
-        hue: Hue::Model,
+        scale: Scale::Sequential(Hue::Model),
+        labels: &[],
         selected: Some((shown.patterns.layer.index(), shown.head.index())),
         pictures: Some(pictures(ui, overview).id()),
+        most: None,
         definition: WEIGHT,
     };
     let answer = map.ui(ui, &|row, column| model::describe(overview, row, column));
-    if let Some((row, column)) = answer.clicked {
+    if let Some((row, column)) = answer.clicked.or(answer.walked) {
         let select = navigation::Command::SelectHead(Layer::from(row), Head::from(column));
         commands.send(select);
     }

@@ -1,15 +1,16 @@
 //! The ten features with the largest share in a head, from weights alone.
 
-use egui::{RichText, Role, Ui, WidgetInfo};
+use egui::{Button, RichText, Role, Ui, WidgetInfo};
 use umbra_core::heads::HeadFigures;
 use umbra_core::ids::{FeatureId, Head};
 
-use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
 use crate::state::heads::step::Step;
-use crate::state::requests::{Commands, heads, navigation};
+use crate::state::requests::{Commands, dictionary as dictionaries, heads, navigation};
+use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, mono};
 use crate::views::heads::map::Figure;
+use crate::widgets::empty_state::failure_line;
 use crate::widgets::feature_chip::FeatureChip;
 use crate::widgets::{meaning, number};
 
@@ -25,6 +26,10 @@ pub(super) fn list_ui(
 ) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let kept = state.heads.features.figures.get(&dictionary.id);
+    if let Some(Load::Failed(why)) = kept.map(|kept| &kept.load) {
+        failure_line(ui, "The heads could not be measured", why);
+        return;
+    }
     let figures = kept.and_then(|kept| kept.load.ready());
     let Some(figures) = figures.and_then(|all| all.iter().find(|f| f.head == head)) else {
         ui.label(RichText::new("Measuring…").color(secondary));
@@ -37,6 +42,13 @@ pub(super) fn list_ui(
     );
     ui.label(caption(words).color(secondary));
     ui.label(caption(figures.among.describe()).color(secondary));
+    if kept.is_some_and(|kept| !kept.indexed) {
+        let building = dictionary.index.is_loading();
+        let button = Button::new(format!("Build the index of {}…", dictionary.name));
+        if ui.add_enabled(!building, button).clicked() {
+            commands.send(dictionaries::Command::BuildIndex(dictionary.id));
+        }
+    }
     rows_ui(ui, state, (dictionary, head), figures, commands);
 }
 
@@ -104,7 +116,7 @@ pub(super) fn attribute_ui(
     (feature, selected): (FeatureId, bool),
     commands: &mut Commands,
 ) {
-    let button = egui::Button::new("Attribute").selected(selected);
+    let button = Button::new("Attribute").selected(selected);
     let response = ui.add(button);
     let name = format!("Attribute feature {feature}");
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &name));

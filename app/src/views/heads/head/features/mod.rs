@@ -6,12 +6,12 @@ mod table;
 
 use egui::{RichText, Ui};
 use umbra_core::heads::roles::TOKENS;
-use umbra_core::ids::{Head, Layer};
+use umbra_core::ids::{Head, HookPoint, Layer, Site};
 
 use crate::state::catalogue::Dictionary;
 use crate::state::heads::roles::Studied;
-use crate::state::requests::Commands;
 use crate::state::requests::heads::roles;
+use crate::state::requests::{Commands, training};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, panel_title, space};
 use crate::widgets::empty_state::failure_line;
@@ -44,8 +44,7 @@ pub(super) fn features_ui(
     let secondary = Theme::from_ui(ui).ink.secondary;
     ui.label(panel_title("Features"));
     let Some(dictionary) = state.z_dictionary(layer) else {
-        let words = format!("No dictionary reads attn.hook_z of layer {layer}");
-        ui.label(RichText::new(words).color(secondary));
+        without_ui(ui, state, layer, commands);
         return;
     };
     let Some(studied) = state.heads.roles.study(dictionary.id) else {
@@ -88,6 +87,24 @@ pub(super) fn features_ui(
 pub(super) fn tall_ui(ui: &mut Ui, (width, rows): (f32, usize), table: impl FnOnce(&mut Ui)) {
     let size = egui::vec2(width, (rows as f32 + 2.0) * ROW);
     ui.allocate_ui(size, |ui| ui.vertical(table));
+}
+
+/// Says that no dictionary reads the layer's heads, with the button that trains one.
+fn without_ui(ui: &mut Ui, state: &AppState, layer: Layer, commands: &mut Commands) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let mut all = state.catalogue.dictionaries.iter();
+    if all.any(|one| one.load.is_loading() || one.load.is_absent()) {
+        ui.label(RichText::new("Loading the dictionaries…").color(secondary));
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        let words = format!("No dictionary reads attn.hook_z of layer {layer}");
+        ui.label(RichText::new(words).color(secondary));
+        if ui.button(format!("Train one on layer {layer}…")).clicked() {
+            let hook = HookPoint::Block(layer, Site::Z);
+            commands.send(training::Command::Preset(hook));
+        }
+    });
 }
 
 /// Offers to study the layer, or says how that goes.

@@ -5,7 +5,7 @@ use umbra_core::heads::roles::{Criterion, HeadRoles, Judged};
 
 use super::definition;
 use crate::theme::Hue;
-use crate::widgets::heat_map::{Cell, HeatMap, Side};
+use crate::widgets::heat_map::{Cell, HeatMap, Scale, Side};
 use crate::widgets::number;
 
 /// Draws it.
@@ -39,9 +39,11 @@ pub(super) fn matrix_ui(ui: &mut Ui, (roles, judged): (&HeadRoles, &Judged)) {
         },
         cells: &cells,
         range: (0.0, 1.0),
-        hue: Hue::Activation,
+        scale: Scale::Sequential(Hue::Activation),
+        labels: &[],
         selected: None,
         pictures: None,
+        most: None,
         definition,
     };
     let describe = |row: usize, column: usize| {
