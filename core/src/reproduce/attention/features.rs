@@ -1,10 +1,71 @@
-//! What heads are: those whose ten features have several roles.
+//! What features and heads are: induction features found without being told, and heads whose ten features have several roles.
 
 use super::{Attention, AttentionOptions, Figure, Section, Study};
 use crate::error::Result;
+use crate::features::families::{InductionFeature, induction_features};
 use crate::heads::roles::{self as of_heads, HeadRoles, Settings};
 use crate::progress::Ended;
 use crate::project::Verdict as Roles;
+
+/// Least specificity in the top half of a feature's activation.
+const SPECIFIC: f64 = 0.8;
+
+/// Induction features, found by the predicate that their target is next by induction.
+pub(super) fn induction(
+    of: &Attention,
+    _: &AttentionOptions,
+    to: &mut Section<'_, '_>,
+) -> Result<()> {
+    let mut found: Vec<(&str, InductionFeature)> = Vec::new();
+    for study in &of.studies {
+        let (watch, name) = (&mut *to.watch, study.sae.name.as_str());
+        let subject = (&of.model, study.sae.autoencoder()?);
+        let ended = induction_features(subject, &of.held_out, &mut |at| {
+            watch.at(format!(
+                "induction features of {name}, {} of {} rows",
+                at.done, at.total
+            ))
+        })?;
+        let Ended::Done(features) = ended else {
+            return Ok(());
+        };
+        found.extend(features.into_iter().map(|feature| (name, feature)));
+    }
+    found.sort_by(|(_, a), (_, b)| {
+        b.induction
+            .specificity()
+            .total_cmp(&a.induction.specificity())
+    });
+    let values: Vec<f64> = found
+        .iter()
+        .map(|(_, one)| one.induction.specificity())
+        .collect();
+    let clear = values
+        .iter()
+        .filter(|specificity| **specificity > SPECIFIC)
+        .count();
+    let text = found.first().map_or_else(
+        || "none was found".to_owned(),
+        |(name, one)| {
+            let most = &one.induction;
+            format!(
+                "{clear} found, such as {name} #{} for {:?}: {:.2} of its {} strongest tokens, {:.2} by chance; this model has {} layers, that of the paper's example 2",
+                one.feature,
+                most.text,
+                most.specificity(),
+                most.top,
+                most.by_chance,
+                of.model.config().layers
+            )
+        },
+    );
+    to.report.soft(
+        "an induction feature is found by itself, with a specificity above 0.8 in its top activation half",
+        Figure::new(text, values),
+        clear > 0,
+    );
+    Ok(())
+}
 
 /// Verdicts on the ten features of every head.
 pub(super) fn roles(

@@ -140,12 +140,13 @@ pub fn attention(
 ) -> Result<Ended<Report>> {
     let mut report = Report::default();
     of.describe(&mut report);
-    let parts: [Part; 8] = [
+    let parts: [Part; 9] = [
         identities::shares,
         identities::attribution,
         identities::recursion,
         identities::splice,
         behaviour::reconstruction,
+        features::induction,
         behaviour::induction,
         behaviour::names,
         features::roles,
