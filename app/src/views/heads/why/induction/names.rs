@@ -29,7 +29,7 @@ fn definition(key: &str) -> &'static str {
     found.map_or("", |(_, words)| words)
 }
 
-/// Draws the panel, with the dictionary in use or the one of the head's layer.
+/// Draws the panel for the dictionary that was measured last, else for that of the head's layer, else for the one in use.
 pub(in crate::views::heads::why) fn names_ui(
     ui: &mut Ui,
     state: &AppState,
@@ -37,15 +37,17 @@ pub(in crate::views::heads::why) fn names_ui(
     commands: &mut Commands,
 ) {
     let secondary = Theme::from_ui(ui).ink.secondary;
-    let of_head = head.and_then(|(layer, _)| state.z_dictionary(layer));
-    let used = of_head.or_else(|| state.dictionary());
+    let lab = &state.heads.induction;
+    let measured = lab.ioi_of.filter(|_| !matches!(lab.ioi, Load::Absent));
+    let measured = measured.and_then(|id| state.catalogue.get(id));
+    let of_head = || head.and_then(|(layer, _)| state.z_dictionary(layer));
+    let used = measured.or_else(of_head).or_else(|| state.dictionary());
     let Some(dictionary) = used.filter(|used| state.pair(used.id).is_some()) else {
         let words =
             "Sentences with two names need a dictionary of this model. Open one in Library.";
         ui.label(RichText::new(words).color(secondary));
         return;
     };
-    let lab = &state.heads.induction;
     let known = lab.ioi_of == Some(dictionary.id);
     let measure = format!("Measure with {}", dictionary.name);
     match &lab.ioi {
@@ -92,6 +94,15 @@ fn found_ui(
         }
         if ui.button("Measure templates again").clicked() {
             commands.send(heads::induction::Command::Names(dictionary.id, None));
+        }
+        let others = state.fitting().filter(|other| {
+            let reads_z = other.hook().is_some_and(|hook| hook.is_z());
+            reads_z && other.id != dictionary.id && state.pair(other.id).is_some()
+        });
+        for other in others {
+            if ui.button(format!("Measure with {}", other.name)).clicked() {
+                commands.send(heads::induction::Command::Names(other.id, None));
+            }
         }
     });
     ui.add_space(space::CONTROL);
