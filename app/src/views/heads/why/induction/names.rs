@@ -76,7 +76,7 @@ fn found_ui(
 ) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let words = format!(
-        "{} sentences: the logit of the right name is {} above that of the repeated one on average, and above it in {}.",
+        "{} sentences: the logit of the right name is {} above that of the repeated one on average, and higher in {} of them.",
         found.prompts[0] + found.prompts[1],
         number::number(found.ld),
         number::percent(found.positive)
@@ -142,19 +142,15 @@ fn table_ui(
             .width(72.0, 120.0)
             .fills(),
         Column::number("change", "Change")
-            .unit("logit")
             .definition(definition("change"))
             .width(64.0, 76.0),
         Column::number("abba", "ABBA")
-            .unit("logit")
             .definition(definition("abba"))
             .width(64.0, 76.0),
         Column::number("baba", "BABA")
-            .unit("logit")
             .definition(definition("baba"))
             .width(64.0, 76.0),
         Column::number("alive", "Active in")
-            .unit("sentences")
             .definition("Number of sentences in which the feature is active at the repeated name")
             .width(64.0, 84.0),
     ];
