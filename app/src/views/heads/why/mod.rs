@@ -34,7 +34,7 @@ pub(super) fn why_ui(
     match shown {
         Tab::Attribution => attribution::attribution_ui(ui, state, head, commands),
         Tab::Circuit => circuit::circuit_ui(ui, state, head, commands),
-        Tab::Induction => induction::induction_ui(ui, state, head, commands),
+        Tab::Induction => induction::induction_ui(ui, state, commands),
         Tab::Names => induction::names_ui(ui, state, head, commands),
     }
 }

@@ -8,7 +8,6 @@ mod text;
 
 use egui::{Button, Label, RichText, Ui};
 use umbra_core::heads::induction::{Curve, DEFINITIONS, PREFIXES, Synthetic};
-use umbra_core::ids::{Head, Layer};
 
 pub(super) use self::names::names_ui;
 use crate::state::heads::name;
@@ -35,13 +34,8 @@ fn definition(key: &str) -> &'static str {
     found.map_or("", |(_, words)| words)
 }
 
-/// Draws the lab for `head`, else for the head with the most induction.
-pub(super) fn induction_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    head: Option<(Layer, Head)>,
-    commands: &mut Commands,
-) {
+/// Draws the lab for the head that a person chose, else for the one with the most induction.
+pub(super) fn induction_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     match &state.heads.induction.synthetic {
         Load::Absent => {
@@ -62,19 +56,14 @@ pub(super) fn induction_ui(
                 commands.send(heads::induction::Command::Measure);
             }
         }
-        Load::Ready(found) => measured_ui(ui, state, (found, head), commands),
+        Load::Ready(found) => measured_ui(ui, state, found, commands),
     }
 }
 
-fn measured_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    (found, head): (&Synthetic, Option<(Layer, Head)>),
-    commands: &mut Commands,
-) {
+fn measured_ui(ui: &mut Ui, state: &AppState, found: &Synthetic, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let strongest = found.strongest();
-    let chosen = state.selection.head.or(head);
+    let chosen = state.head();
     let chosen = chosen.and_then(|(layer, head)| found.of(layer, head));
     let Some(chosen) = chosen.or_else(|| strongest.first().copied()) else {
         return;
