@@ -2,7 +2,7 @@
 
 use egui::{Label, RichText, Ui};
 use umbra_core::heads::ioi::{Corruption, DEFINITIONS, Effect, FORMAT, Ioi, Noising};
-use umbra_core::ids::{FeatureId, Head, Layer};
+use umbra_core::ids::{FeatureId, Head, HookPoint, Layer};
 
 use super::BESIDE;
 use crate::state::catalogue::{Dictionary, DictionaryId};
@@ -96,7 +96,7 @@ fn found_ui(
             commands.send(heads::induction::Command::Names(dictionary.id, None));
         }
         let others = state.fitting().filter(|other| {
-            let reads_z = other.hook().is_some_and(|hook| hook.is_z());
+            let reads_z = other.hook().is_some_and(HookPoint::is_z);
             reads_z && other.id != dictionary.id && state.pair(other.id).is_some()
         });
         for other in others {
