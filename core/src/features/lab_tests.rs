@@ -7,6 +7,7 @@ use super::predicate::Predicate;
 use super::predicate::lab::{Asked, LEVELS, MISSES, OTHERS, Tested, test};
 use super::tests::{CONTEXT_OF_ROWS, Z, brute_force, counts, model, rows, sae, signed};
 use crate::Flow;
+use crate::corpus::Rows;
 use crate::ids::FeatureId;
 use crate::sae::Sae;
 
@@ -32,8 +33,7 @@ fn tested(sae: &Sae, features: &[FeatureId], predicate: &str, seed: u64) -> Vec<
 }
 
 /// Whether an earlier token of the row folds to the text of this one and `next` accepts the token after it: loops over all earlier positions.
-fn repeats(row: usize, t: usize, next: impl Fn(&str) -> bool) -> bool {
-    let rows = rows();
+fn repeats(rows: &Rows, (row, t): Place, next: impl Fn(&str) -> bool) -> bool {
     let text = |t: usize| model().codec().display(rows.row(row)[t]);
     let fold = |t: usize| {
         let (text, token) = (text(t), rows.row(row)[t]);
@@ -51,9 +51,11 @@ fn every_count_equals_brute_force() {
         .filter(|(row, t)| counts(&all, *row, *t))
         .collect();
     let cases: [(&str, Holds<'_>); 2] = [
-        ("repeats(fuzzy)", &|row, t| repeats(row, t, |_| true)),
+        ("repeats(fuzzy)", &|row, t| {
+            repeats(&all, (row, t), |_| true)
+        }),
         ("repeats(fuzzy) and next_is(\",\")", &|row, t| {
-            repeats(row, t, |next| next == ",")
+            repeats(&all, (row, t), |next| next == ",")
         }),
     ];
     for sae in [sae(Z), signed(Z)] {

@@ -119,7 +119,7 @@ fn a_refusal_says_where_and_what_is_allowed() {
     refused("  kind", 2, &["character 3", "`kind`", "starts_word"]);
     refused("repeats(fuzy)", 8, &["character 9", "exact", "fuzzy"]);
     refused("repeats", 7, &["`(`"]);
-    refused("repeats(fuzzy and digit", 13, &["`)`"]);
+    refused("repeats(fuzzy and digit", 14, &["`)`"]);
     refused("token(king)", 6, &["quotes", "/regex/"]);
     refused("token(\"king", 6, &["closing `\"`"]);
     refused("token(\"\")", 6, &["empty"]);
