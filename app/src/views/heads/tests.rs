@@ -420,6 +420,7 @@ fn an_unstudied_head_offers_to_study_its_layer_and_all() {
     state.apply(Event::Selection(Selected::Head(Layer(0), Head(1))));
     show(&mut state, Step::Head);
     let mut harness = testing::harness(ViewId::Heads, state);
+    harness.set_size(egui::vec2(1000.0, 2400.0));
     harness.run();
     harness.state_mut().commands.take();
     let study = Command::from(heads::roles::Command::Study(vec![ID]));
@@ -437,6 +438,7 @@ fn an_unstudied_head_offers_to_study_its_layer_and_all() {
 #[test]
 fn a_studied_head_shows_its_ranks_its_verdict_and_takes_ones_own() {
     let mut harness = testing::harness(ViewId::Heads, testing::studied_head());
+    harness.set_size(egui::vec2(1000.0, 2400.0)); // the whole step without scrolling
     harness.run();
     harness.get_by_label_contains("On ten random live features of the layer");
     harness.get_by_label_contains("Weights against text: Pearson");

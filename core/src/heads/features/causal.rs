@@ -15,6 +15,7 @@ use crate::ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
 use crate::latents::Latents;
 use crate::models::{Capture, HookFn, Model, Start, token_tensor};
 use crate::progress::{Ended, Flow, Progress};
+use crate::prompt::log_sum_exp;
 use crate::sae::Autoencoder;
 
 /// Causal effect of a feature.
@@ -278,16 +279,10 @@ fn losses(logits: Option<Tensor>, tokens: &[TokenId], charged: &[bool]) -> Resul
     Ok(positions
         .map(|((logits, target), charged)| {
             if *charged {
-                cross_entropy(logits, *target)
+                log_sum_exp(logits) - f64::from(logits[target.index()])
             } else {
                 0.0
             }
         })
         .collect())
-}
-
-fn cross_entropy(logits: &[f32], target: TokenId) -> f64 {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|l| f64::from(l - largest).exp()).sum();
-    sum.ln() + f64::from(largest) - f64::from(logits[target.index()])
 }

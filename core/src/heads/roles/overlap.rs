@@ -16,8 +16,9 @@ pub const NAMED: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Folded {
     /// Number of each token's folded form, `[v]`.
-    of_token: Vec<u32>,
-    forms: Vec<String>,
+    pub(super) of_token: Vec<u32>,
+    /// Folded forms by number.
+    pub(super) forms: Vec<String>,
 }
 
 /// Places at which tokens are compared.
@@ -32,14 +33,14 @@ pub(super) enum At {
 impl Folded {
     /// Folds the tokens of the model's vocabulary.
     pub(super) fn new(model: &Model) -> Self {
-        let vocabulary =
-            (0..model.config().vocab).map(|id| model.codec().display(TokenId::from(id)));
-        let mut number: BTreeMap<String, u32> = BTreeMap::new();
+        let codec = model.codec();
+        let mut number: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
         let mut forms = Vec::new();
-        let of_token = vocabulary.map(|text| {
-            let form = fold(&text);
-            *number.entry(form.clone()).or_insert_with(|| {
-                forms.push(form);
+        let of_token = (0..model.config().vocab).map(TokenId::from).map(|token| {
+            let folded = codec.folded(token);
+            let form = String::from_utf8(folded.clone());
+            *number.entry(folded).or_insert_with(|| {
+                forms.push(form.unwrap_or_else(|_| codec.display(token)));
                 forms.len() as u32 - 1
             })
         });
@@ -85,16 +86,6 @@ impl Folded {
             .into_iter()
             .map(|(form, _)| self.forms[form as usize].clone());
         named.collect()
-    }
-}
-
-/// Returns `text` in lower case without leading white space; white space alone stays as it is.
-pub(super) fn fold(text: &str) -> String {
-    let word = text.trim_start();
-    if word.is_empty() {
-        text.to_owned()
-    } else {
-        word.to_lowercase()
     }
 }
 
