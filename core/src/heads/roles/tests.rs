@@ -220,11 +220,27 @@ fn planted_heads_come_out_right_and_random_features_do_not() {
         .iter()
         .filter(|draw| draw[4][0] == Verdict::Several);
     assert!(kept.count() > 30);
-    let again = studied(
-        &model,
-        &planted(&model, 1, (4, &[0, 1, 0, 1, 0, 1, 0, 1, 0, 1])),
-    );
-    assert_eq!(again, two);
+}
+
+#[test]
+fn a_seed_decides_every_draw() {
+    let model = demo();
+    let sae = random_sae(&model, 1, 40);
+    let rows = rows(&model, 900);
+    let studied = |seed| {
+        let settings = Settings {
+            sampled_rows: 2,
+            draws: 8,
+            seed,
+        };
+        let of = sae.autoencoder().unwrap();
+        let go = &mut |_| Flow::Continue(());
+        let study = study(&model, of, (&rows, None), &settings, go).unwrap();
+        study.done().unwrap()
+    };
+    let first = studied(1);
+    assert_eq!(studied(1), first);
+    assert_eq!(studied(2).text, first.text);
 }
 
 #[test]
