@@ -1,5 +1,6 @@
 //! Figures against transformers, against their definitions in f64, and on the demo.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -89,11 +90,7 @@ fn figures_equal_those_of_transformers() {
 }
 
 /// Sums in f64 over `hook_pattern` as the definitions say: by key, the sum and the number of queries.
-fn defined(
-    pattern: &[f64],
-    tokens: &[String],
-    sums: &mut std::collections::BTreeMap<&str, (f64, f64)>,
-) {
+fn defined(pattern: &[f64], tokens: &[String], sums: &mut BTreeMap<&str, (f64, f64)>) {
     let t = tokens.len();
     for q in 1..t {
         let a = |k: usize| pattern[q * t + k];
@@ -128,43 +125,52 @@ fn defined(
     }
 }
 
-/// Entropies are f32 sums of up to 256 terms: 1e-5. Distances are up to 256 and their squares up to 65,536: 1e-3 and 0.1 of 6,000.
-#[test]
-fn figures_equal_their_definitions_in_f64() {
-    let model = model("assets/demo/model");
-    let rows = held_out(&model, 3);
-    let survey = surveyed(&model, &rows);
+/// Compares the figures of some layers with their definitions. Entropies are f32 sums of up to 256 terms: 1e-5. Distances are up to 256 and their squares up to
+/// 65,536: 1e-3 and 0.01. Norms are of f32 products: 1e-4 of their size.
+fn check_definitions(model: &Model, rows: &Rows, layers: &[usize]) -> Survey {
+    let survey = surveyed(model, rows);
     let codec = model.codec();
     let folded = |token: &TokenId| codec.display(*token).trim_start_matches(' ').to_lowercase();
-    for layer in [0, 3] {
-        let hook = HookPoint::block(layer, Site::Pattern);
-        let mut sums = vec![[(); 2].map(|()| std::collections::BTreeMap::new()); 8];
+    for layer in layers {
+        let hooks = [Site::Pattern, Site::Result].map(|site| HookPoint::block(*layer, site));
+        let heads = model.config().heads;
+        let mut sums = vec![[(); 2].map(|()| BTreeMap::new()); heads];
         for row in 0..rows.len() {
             let input = token_tensor(&[rows.row(row)]).unwrap();
-            let pattern = &model.capture(&input, &[hook]).unwrap()[&hook];
+            let captured = model.capture(&input, &hooks).unwrap();
+            let written = captured[&hooks[1]].get(0).unwrap(); // [t, h, d]
+            let norms = written.sqr().unwrap().sum(2).unwrap().sqrt().unwrap();
+            let norms: Vec<Vec<f32>> = norms.to_vec2().unwrap();
             let exact: Vec<String> = rows.row(row).iter().map(ToString::to_string).collect();
             let fuzzy: Vec<String> = rows.row(row).iter().map(folded).collect();
             for (head, sums) in sums.iter_mut().enumerate() {
-                let own = pattern.get(0).unwrap().get(head).unwrap();
+                let own = captured[&hooks[0]].get(0).unwrap().get(head).unwrap();
                 let own: Vec<f32> = own.flatten_all().unwrap().to_vec1().unwrap();
                 let own: Vec<f64> = own.into_iter().map(f64::from).collect();
                 defined(&own, &exact, &mut sums[0]);
                 defined(&own, &fuzzy, &mut sums[1]);
+                let (sum, count) = sums[0].entry("output_norm").or_default();
+                for norms in &norms[1..] {
+                    *sum += f64::from(norms[head]);
+                    *count += 1.0;
+                }
             }
         }
         for (head, [exact, fuzzy]) in sums.iter().enumerate() {
-            let row = survey.head(Layer::from(layer), Head::from(head)).unwrap();
+            let row = survey.head(Layer::from(*layer), Head::from(head)).unwrap();
             let check = |key: &str, (sum, count): (f64, f64)| {
                 let got = (figure_of(key).unwrap().get)(row).unwrap();
+                let want = sum / count;
                 let tolerance = match key {
                     "distance" => 1e-3,
-                    "distance_variance" => 0.1,
+                    "distance_variance" => 0.01,
+                    "output_norm" => 1e-4 * want,
                     _ => 1e-5,
                 };
-                let want = sum / count;
                 assert!(
                     (got - want).abs() < tolerance,
-                    "{key}: {got} {want} in {row:?}"
+                    "{} {key}: {got} {want} in {row:?}",
+                    model.name()
                 );
             };
             for (key, value) in exact {
@@ -179,9 +185,26 @@ fn figures_equal_their_definitions_in_f64() {
             }
         }
     }
+    survey
+}
+
+#[test]
+fn figures_equal_their_definitions_in_f64() {
+    let demo = model("assets/demo/model");
+    let survey = check_definitions(&demo, &held_out(&demo, 3), &[0, 3]);
     // The excess of fuzzy matches is over fuzzy matches.
     let row = &survey.heads[0];
     assert_ne!(row.duplicate_fuzzy, row.duplicate);
+    let tokens = [vec![3, 9, 4, 9, 4, 3, 9, 5, 5, 9, 4, 6, 3, 9]];
+    for family in [
+        "gpt2", "gpt-neo", "gpt-neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3",
+        "phi3",
+    ] {
+        let model = model(&format!("tests/golden/tiny-{family}"));
+        let layers: Vec<usize> = (0..model.config().layers).collect();
+        let survey = check_definitions(&model, &rows_of(&tokens), &layers);
+        assert!(survey.heads.iter().all(|row| row.copying.is_some()));
+    }
 }
 
 #[test]
