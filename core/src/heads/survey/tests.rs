@@ -38,6 +38,14 @@ fn held_out(model: &Model, rows: usize) -> Rows {
     request.read(model, None).unwrap().rows
 }
 
+/// Rows of 48 tokens, for what runs a pass for each head.
+fn short(model: &Model, rows: usize) -> Rows {
+    let request = TextRequest::new([repository().join("assets/demo/text/held-out/alice.txt")]);
+    let mut request = request.at_most(Most::Rows(rows));
+    request.reading.context = Some(48);
+    request.read(model, None).unwrap().rows
+}
+
 fn ablated(model: &Model, rows: &Rows, survey: &mut Survey) {
     let ended = ablate(model, rows, Causal::default(), survey, &mut |_| {
         Flow::Continue(())
@@ -232,7 +240,7 @@ fn the_demo_names_its_heads_and_they_carry_the_repetition() {
 #[test]
 fn cross_entropy_is_that_of_an_evaluation() {
     let model = model("assets/demo/model");
-    let rows = held_out(&model, 3);
+    let rows = short(&model, 3);
     let (sae, _) = crate::formats::open(&repository().join("assets/demo/saes/attn-0")).unwrap();
     let figures = crate::eval::run(&model, &sae, &rows, &mut |_| Flow::Continue(())).unwrap();
     let mut survey = surveyed(&model, &rows);
@@ -280,7 +288,7 @@ fn contexts_show_what_the_head_does() {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let model = model("assets/demo/model");
-    let rows = held_out(&model, 9);
+    let rows = short(&model, 9);
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build().unwrap().install(|| {
