@@ -5,6 +5,7 @@
 )]
 
 mod architecture;
+mod circuits;
 mod devices;
 mod dictionaries;
 mod documents;

@@ -89,13 +89,14 @@ impl Graph<'_> {
         let (top, foot) = (min.y, min.y + layout.foot);
         for column in &layout.columns {
             let left = min.x + column.left;
-            let line = Stroke::new(1.0, theme.line.hair);
-            painter.vline(left, top..=foot, line);
             let middle = pos2(left + column.width / 2.0, foot + space::CHIP);
             if !column.used {
                 let dot = middle + vec2(0.0, size::BODY / 2.0);
                 painter.circle_filled(dot, 1.0, theme.ink.secondary);
                 continue;
+            }
+            for edge in [left, left + column.width] {
+                painter.vline(edge, top..=foot, Stroke::new(1.0, theme.line.hair));
             }
             let ink = if column.at == self.circuit.root().at {
                 theme.ink.primary

@@ -13,7 +13,10 @@ pub(super) const GUTTER: f32 = 92.0;
 pub(super) const BOX: f32 = 20.0;
 
 /// Narrowest and widest box.
-const WIDTHS: (f32, f32) = (60.0, 148.0);
+const WIDTHS: (f32, f32) = (76.0, 192.0);
+
+/// Room left of a box, in which lines within a column run.
+const INSET: f32 = 14.0;
 
 /// Width of a token without nodes.
 const EMPTY: f32 = 14.0;
@@ -134,12 +137,19 @@ impl Layout {
         }
     }
 
-    /// Points of a line from the box of a child to that of its parent: from its upper edge to the lower one, or sideways where they share a row.
+    /// Points of a line from the box of a child to that of its parent: from the side that faces a later token to the lower edge there; around the left side within a
+    /// column, where other boxes may lie between.
     pub(super) fn line(&self, child: usize, parent: usize) -> [Pos2; 4] {
         let (from, to) = (self.boxes[child], self.boxes[parent]);
-        let (start, end) = (from.center_top(), to.center_bottom());
-        let reach = ((start.y - end.y) / 2.0).max(BETWEEN / 2.0);
-        [start, start - vec2(0.0, reach), end + vec2(0.0, reach), end]
+        if to.left() < from.right() {
+            let (start, end) = (from.left_center(), to.left_center());
+            let aside = vec2(INSET, 0.0);
+            return [start, start - aside, end - aside, end];
+        }
+        let (start, end) = (from.right_center(), to.center_bottom());
+        let across = vec2((end.x - start.x) / 2.0, 0.0);
+        let down = vec2(0.0, ((start.y - end.y) / 2.0).max(BETWEEN / 2.0));
+        [start, start + across, end + down, end]
     }
 
     /// Returns the node whose box holds `at`.
@@ -203,8 +213,8 @@ fn rows(circuit: &Circuit) -> (Vec<Row>, Vec<f32>, f32) {
 fn boxes(circuit: &Circuit, columns: &[Column], tops: &[f32]) -> Vec<Rect> {
     let of_node = |(node, top): (&Node, &f32)| {
         let column = columns[node.at];
-        let min = pos2(column.left + space::CHIP, *top);
-        Rect::from_min_size(min, vec2(column.width - 2.0 * space::CHIP, BOX))
+        let min = pos2(column.left + INSET, *top);
+        Rect::from_min_size(min, vec2(column.width - INSET - space::CHIP, BOX))
     };
     circuit.nodes.iter().zip(tops).map(of_node).collect()
 }

@@ -28,6 +28,9 @@ use crate::widgets::{legend, meaning, number};
 /// Definition of the slider.
 const THRESHOLD: &str = "Smallest share of the explained feature that a line must carry: the product of |contribution| / Σ |contributions| along its path. Smaller ones are summed as discarded";
 
+/// Says what the panel shows.
+const INTRODUCTION: &str = "The parts of a feature at one token, and their parts in turn, back to the tokens: each node is the sum of the lines into it, its biases and what is discarded. Attention patterns and norm scales are held fixed.";
+
 /// Largest share on the slider.
 const MOST: f64 = 0.3;
 
@@ -40,6 +43,8 @@ pub(super) fn circuit_ui(
 ) {
     ui.label(panel_title("Circuit on the sentence in Prompt"));
     let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.add(Label::new(caption(INTRODUCTION).color(secondary)).wrap());
+    ui.add_space(space::CHIP);
     match subject(state, head) {
         Wanted::Missing(words) => {
             ui.add(Label::new(RichText::new(words).color(secondary)).wrap());

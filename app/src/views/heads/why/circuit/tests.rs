@@ -123,7 +123,7 @@ fn a_feature_is_traced_and_its_nodes_lead_to_pages() {
 }
 
 #[test]
-fn a_double_click_opens_the_page_and_the_menu_of_the_graph_copies_it() {
+fn the_menu_of_a_node_opens_its_page() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = opened(folder.path());
     let shown = harness
