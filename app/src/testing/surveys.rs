@@ -44,7 +44,7 @@ fn row(layer: usize, head: usize) -> HeadRow {
         row.induction_excess = Some(0.5);
     } else if (layer, head) == PREVIOUS {
         row.previous = 0.75;
-    } else if i % 13 == 0 {
+    } else if i.is_multiple_of(13) {
         row.first = 0.5 + 0.5 * noise(5);
     }
     row

@@ -66,13 +66,13 @@ pub(super) const SAMPLES: [Sample; 25] = [
     sample("feature_chip", (420.0, 300.0), names::feature_chips),
     sample("heat_map", (420.0, 300.0), heat_map).pointed(190.0, 100.0),
     sample("heads_of_4_layers", (1000.0, 420.0), |ui| {
-        head_map(ui, (4, 8))
+        head_map(ui, (4, 8));
     }),
     sample("heads_of_12_layers", (1000.0, 560.0), |ui| {
-        head_map(ui, (12, 12))
+        head_map(ui, (12, 12));
     }),
     sample("heads_of_32_layers", (560.0, 420.0), |ui| {
-        head_map(ui, (32, 32))
+        head_map(ui, (32, 32));
     }),
     sample("histogram", (360.0, 380.0), histograms),
     sample("legend", (300.0, 190.0), legends),
