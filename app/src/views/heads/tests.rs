@@ -24,6 +24,12 @@ use crate::testing::{self, surveys};
 
 const ID: DictionaryId = DictionaryId(0);
 
+/// Draws all of a step in a high window.
+fn whole(harness: &mut egui_kittest::Harness<'_, testing::Stage>) {
+    harness.set_size(egui::vec2(1000.0, 3000.0));
+    harness.run();
+}
+
 /// Shows a step.
 fn show(state: &mut AppState, step: Step) {
     let tab = Tab::default();
@@ -71,7 +77,7 @@ fn a_head_is_chosen_and_lists_its_features() {
     let sent = harness.state_mut().commands.take();
     assert_eq!(sent, [heads::Command::Choose(Layer(0), Head(1)).into()]);
     choose(&mut harness.state_mut().state, (Layer(0), Head(1)));
-    harness.run();
+    whole(&mut harness);
     harness.get_by_label("Previous-token head");
     harness.get_by_label_contains("chosen among all 256 features");
     harness.get_by_label("Attribute feature 5").click();
@@ -319,7 +325,7 @@ fn a_dictionary_of_another_model_colours_nothing() {
     let state = testing::with_demo_model(testing::typical());
     let harness = testing::harness(ViewId::Heads, state);
     harness.get_by_label_contains("choose the model it was trained on");
-    harness.get_by_label("Weight on the token before");
+    harness.get_by_label_contains("Weight on the token before from 0 to");
     assert!(harness.state().commands.is_empty(), "nothing is measured");
 }
 
@@ -341,7 +347,7 @@ fn it_opens_with_the_clearest_induction_head_and_its_strongest_feature() {
     testing::Window::settle(&mut harness);
     let state = &harness.state().desk.state;
     assert_eq!(state.selection.head, None, "nobody chose one");
-    harness.get_by_label_contains("Head L3H");
+    harness.get_by_label("Head L3H3");
     harness.get_by_label_contains("shown first: the strongest induction");
 }
 
@@ -438,8 +444,7 @@ fn an_unstudied_head_offers_to_study_its_layer_and_all() {
 #[test]
 fn a_studied_head_shows_its_ranks_its_verdict_and_takes_ones_own() {
     let mut harness = testing::harness(ViewId::Heads, testing::studied_head());
-    harness.set_size(egui::vec2(1000.0, 2400.0)); // the whole step without scrolling
-    harness.run();
+    whole(&mut harness);
     harness.get_by_label_contains("On ten random live features of the layer");
     harness.get_by_label_contains("Weights against text: Pearson");
     harness.get_by_label_contains("By directions written: ");

@@ -68,7 +68,7 @@ pub(super) fn about_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.add(Label::new(caption(words).color(secondary)).wrap());
     if state.heads.survey.making.is_loading() {
         ui.label(caption("surveying anew…").color(secondary));
-    } else if ui.small_button("Survey again…").clicked() {
+    } else if ui.button("Survey again…").clicked() {
         commands.send(Command::Ask);
     }
     if let Load::Failed(why) = &state.heads.survey.making {
