@@ -173,7 +173,8 @@ fn nothing_is_cut_or_overlaps_in_the_steps_of_heads() {
 #[test]
 fn nothing_is_cut_or_overlaps_in_maps_of_many_heads() {
     for (layers, many) in [(12, 12), (32, 32)] {
-        for text in TEXTS {
+        // In larger text, the screen around the map scrolls.
+        for text in TEXTS.into_iter().filter(|text| *text <= 100) {
             for size in SIZES {
                 let scale = f32::from(text) / 100.0;
                 let builder = Harness::builder().with_size(vec2(size[0], size[1]) / scale);

@@ -1,6 +1,6 @@
 //! The menu of every plot by kittest: what it copies, what it saves, what it says, by pointer and by keyboard.
 
-use egui::{Key, Modifiers, vec2};
+use egui::{Key, Modifiers, Role, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
@@ -84,7 +84,7 @@ const CASES: [Case; 10] = [
                 range: (0.0, 1.0),
                 scale: Scale::Sequential(Hue::Activation),
                 labels: &[],
-                selected: None,
+                selected: Some((1, 0)),
                 pictures: None,
                 most: None,
                 definition: DEFINITION,
@@ -377,7 +377,8 @@ fn the_menu_key_of_the_window_opens_the_same_menu_on_a_piece_of_a_plot() {
     let mut harness = staged(|ui, draw: &mut Draw| draw(ui), grid.draw);
     harness.ctx.add_plugin(Keyboard::default());
     harness.run();
-    harness.get_by_label(grid.on).focus();
+    let whole = harness.get_by_role_and_label(Role::Image, "Spread (heads)");
+    whole.focus();
     harness.run();
     harness.key_press(Key::Menu);
     harness.run();
