@@ -5,6 +5,7 @@ use egui_kittest::kittest::Queryable as _;
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::{Subject, subject};
+use crate::state::heads::step::{Shown, Step};
 use crate::state::prompt::{self, Side};
 use crate::state::selection;
 use crate::state::settings;
@@ -37,6 +38,13 @@ fn it_follows_the_selection_where_the_screen_does_not_say_the_same() {
     let mut state = read();
     let feature = FeatureId(3);
     select(&mut state, selection::Event::Feature(Some(feature)));
+    let but_the_map = [ViewId::Features, ViewId::Prompt, ViewId::Steering];
+    assert_eq!(shown_on(&state), but_the_map);
+    let head = Shown {
+        step: Step::Head,
+        ..Shown::default()
+    };
+    select(&mut state, selection::Event::Shown(head));
     let want = [
         ViewId::Features,
         ViewId::Prompt,
