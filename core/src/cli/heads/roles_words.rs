@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::heads::roles::{
-    Agreement, Cluster, FalsePositives, HeadRoles, JOINED, Judged, LayerRoles, RULE, ShareOfHeads,
+    Agreement, Cluster, EXPLAINED, FalsePositives, HeadRoles, JOINED, Judged, LayerRoles, RULE,
+    ShareOfHeads,
 };
 use crate::project::Verdict;
 
@@ -18,7 +19,7 @@ pub(super) fn layer(roles: &LayerRoles) -> Value {
         })
         .collect();
     json!({
-        "tokens": roles.tokens, "blocks": roles.blocks, "sampled_rows": roles.sampled_rows, "cuts": cuts, "rule": RULE, "joined": JOINED,
+        "tokens": roles.tokens, "blocks": roles.blocks, "sampled_rows": roles.sampled_rows, "cuts": cuts, "rule": RULE, "joined": JOINED, "least_explained": EXPLAINED,
     })
 }
 
@@ -114,6 +115,12 @@ pub(super) fn lines(roles: &HeadRoles) -> String {
             parts.listed, parts.others, parts.bias, parts.error
         ),
     ];
+    if parts.is_little() {
+        lines.push(format!(
+            "the ten features explain less than {:.0} % of what the head writes: they say little about it",
+            100.0 * EXPLAINED
+        ));
+    }
     for judged in &roles.by {
         for group in judged.groups() {
             let members: Vec<String> = group

@@ -4,7 +4,7 @@ use super::calibrate::shape_at;
 use super::clusters::clusters;
 use super::evidence::Evidence;
 use super::overlap::At;
-use super::verdict::{Shape, decide, join};
+use super::verdict::{Counted, Shape, decide, join};
 use super::{Cluster, Criterion, FalsePositives, HeadRoles, Judged, Parts, Verdict};
 use crate::dims::Matrix;
 use crate::ids::{FeatureId, Head};
@@ -52,17 +52,40 @@ impl Judge<'_> {
             .evidence
             .distances(Criterion::ALL[at], of, drawn.weights, self.w_dec);
         let shape = shape_at(&distances, cut);
-        if shape != Shape::Several {
-            return decide(shape, std::iter::empty());
+        let groups: Vec<Cluster> = if shape == Shape::Several {
+            let found = clusters(features.len(), |a, b| distances[a][b], cut).into_iter();
+            found
+                .filter(|members| members.len() >= super::GROUP)
+                .map(|members| self.cluster(of, members, drawn))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let counted = Counted::new(Criterion::ALL[at], groups.iter());
+        decide(shape, self.explained(head, features), counted)
+    }
+
+    /// Share of the head's output on the whole text that some features explain.
+    fn explained(&self, head: Head, features: &[FeatureId]) -> f64 {
+        let each = features.iter();
+        each.map(|feature| self.evidence.text.explained(*feature, head))
+            .sum()
+    }
+
+    fn cluster(
+        &self,
+        (head, features): (Head, &[FeatureId]),
+        members: Vec<usize>,
+        drawn: Drawn<'_>,
+    ) -> Cluster {
+        let Evidence { text, folded, .. } = self.evidence;
+        let ids: Vec<FeatureId> = members.iter().map(|at| features[*at]).collect();
+        Cluster {
+            tokens: folded.names(text, &ids, drawn.weights),
+            explained: self.explained(head, &ids),
+            rise: self.evidence.rise((head, &ids), drawn.weights, drawn.draws),
+            members,
         }
-        let found = clusters(features.len(), |a, b| distances[a][b], cut);
-        let groups = found.iter().filter(|members| members.len() >= super::GROUP);
-        let rises = groups.map(|members| {
-            let members: Vec<FeatureId> = members.iter().map(|at| features[*at]).collect();
-            self.evidence
-                .rise((head, &members), drawn.weights, drawn.draws)
-        });
-        decide(shape, rises)
     }
 
     /// Judges the head's own features, with everything that is shown of them.
@@ -70,10 +93,7 @@ impl Judge<'_> {
         let text = self.evidence.text;
         let rows: Vec<&[f32]> = features.iter().map(|f| self.w_dec.row(f.index())).collect();
         let by = [0, 1].map(|at| self.judged(at, (head, &features), drawn));
-        let listed = features
-            .iter()
-            .map(|feature| text.explained(*feature, head))
-            .sum();
+        let listed = self.explained(head, &features);
         HeadRoles {
             head,
             cosines: text.written.cosines(head, &rows),
@@ -105,19 +125,7 @@ impl Judge<'_> {
         // Without a cut every feature stands alone.
         let cut = self.cuts[at].unwrap_or(-1.0);
         let found = clusters(features.len(), |a, b| distances[a][b], cut);
-        let text = self.evidence.text;
-        let cluster = |members: Vec<usize>| {
-            let ids: Vec<FeatureId> = members.iter().map(|at| features[*at]).collect();
-            Cluster {
-                tokens: self.evidence.folded.names(text, &ids),
-                explained: ids
-                    .iter()
-                    .map(|feature| text.explained(*feature, head))
-                    .sum(),
-                rise: self.evidence.rise((head, &ids), None, drawn.draws),
-                members,
-            }
-        };
+        let cluster = |members| self.cluster((head, features), members, drawn);
         Judged {
             criterion,
             cut: self.cuts[at],

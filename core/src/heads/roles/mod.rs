@@ -3,7 +3,8 @@
 //!
 //! The rule is [`RULE`] for each criterion and [`JOINED`] for both. Clusters are of average linkage; each criterion's cut is the loosest of its list at which at
 //! most 5 % of draws of ten random live features of the layer have clusters of the shape of a verdict. The whole rule is then tried on fresh draws: how often it
-//! gives a verdict there is its rate of false positives.
+//! gives a verdict there is its rate of false positives. The share of the head's output that a verdict needs ([`EXPLAINED`]) is no part of the shape: random
+//! features explain little, so with it a looser cut would pass. On draws of the text the shares are those of the whole text.
 
 mod agreement;
 mod calibrate;
@@ -27,7 +28,8 @@ pub use clusters::clusters;
 pub use overlap::{NAMED, PEAKS};
 pub use share::{ShareOfHeads, share_of_heads};
 pub use study::{Settings, Study, study};
-pub use verdict::{GROUP, JOINED, LEAST, ONE, RULE};
+use verdict::because;
+pub use verdict::{EXPLAINED, GROUP, JOINED, LEAST, ONE, RULE};
 
 /// Tokens of text that a study reads unless a person asks for another amount.
 pub const TOKENS: u64 = 100_000;
@@ -226,33 +228,6 @@ pub struct LayerRoles {
 impl HeadRoles {
     /// Says why the verdict is as it is, one sentence.
     pub fn why(&self) -> String {
-        let of = |judged: &Judged| {
-            let groups: Vec<&Cluster> = judged.groups().collect();
-            let phrase = judged.criterion.phrase();
-            let Some(first) = judged.clusters.first() else {
-                return format!("there are no features to compare by {phrase}");
-            };
-            if judged.cut.is_none() {
-                return format!("random features cluster as well by {phrase}");
-            }
-            let n = self.features.len();
-            match groups.len() {
-                0 => format!("by {phrase} all {n} features stand alone"),
-                1 => format!(
-                    "by {phrase} one cluster holds {} of {n}",
-                    first.members.len()
-                ),
-                many => {
-                    let cost = groups
-                        .iter()
-                        .filter(|group| group.rise.is_some_and(Rise::is_above));
-                    format!(
-                        "by {phrase} there are {many} groups, and ablation raises cross-entropy on the tokens of {}",
-                        cost.count()
-                    )
-                }
-            }
-        };
         let [a, b] = &self.by;
         let name = self.verdict.name();
         let mut name = name.chars();
@@ -261,7 +236,19 @@ impl HeadRoles {
             .into_iter()
             .flat_map(char::to_uppercase)
             .collect();
-        format!("{first}{}: {}; {}", name.as_str(), of(a), of(b))
+        format!(
+            "{first}{}: {}; {}",
+            name.as_str(),
+            because(self, a),
+            because(self, b)
+        )
+    }
+}
+
+impl Parts {
+    /// Whether the ten features explain too little of the head's output for a verdict of one role.
+    pub fn is_little(self) -> bool {
+        self.listed < EXPLAINED
     }
 }
 

@@ -68,12 +68,18 @@ impl Folded {
             .collect()
     }
 
-    /// Returns the folded tokens at which some features peak most often, most often first.
-    pub(super) fn names(&self, text: &OnText, features: &[FeatureId]) -> Vec<String> {
+    /// Returns the [`NAMED`] folded tokens at which some features peak most often in the blocks that `weights` has, most often first.
+    pub(super) fn names(
+        &self,
+        text: &OnText,
+        features: &[FeatureId],
+        weights: Option<&[u32]>,
+    ) -> Vec<String> {
+        let drawn = |peak: &&Peak| weights.is_none_or(|weights| weights[peak.block as usize] > 0);
         let mut counts: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
         let peaks = features
             .iter()
-            .flat_map(|feature| text.peaks(*feature).iter().take(PEAKS));
+            .flat_map(|feature| text.peaks(*feature).iter().filter(drawn).take(PEAKS));
         for (order, peak) in peaks.enumerate() {
             if let Some(form) = self.of_token.get(peak.token.index()) {
                 counts.entry(*form).or_insert((0, order)).0 += 1;

@@ -79,6 +79,7 @@ pub(super) fn roles(
         ..Settings::default()
     };
     let (mut words, mut values) = (Vec::new(), Vec::new());
+    let (mut little, mut judged) = (0, 0);
     for study in &of.studies {
         let (watch, name) = (&mut *to.watch, study.sae.name.as_str());
         let live = live(study)?;
@@ -105,6 +106,8 @@ pub(super) fn roles(
                 .filter(|head: &&HeadRoles| head.verdict == verdict)
                 .count()
         };
+        judged += heads.len();
+        little += heads.iter().filter(|head| head.parts.is_little()).count();
         let several = count(Roles::Several);
         words.push(format!(
             "layer {} {several} of {} ({} one, {} unsure)",
@@ -115,6 +118,10 @@ pub(super) fn roles(
         ));
         values.push(several as f64);
     }
+    words.push(format!(
+        "the ten features explain less than {:.0} % of what {little} of {judged} heads write",
+        100.0 * of_heads::EXPLAINED
+    ));
     let everywhere = values.iter().all(|several| *several > 0.0);
     to.report.soft(
         "every layer has heads whose ten features have several roles",
