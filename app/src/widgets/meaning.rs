@@ -10,6 +10,8 @@
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::cell::Cell;
+
 use egui::{Id, LayerId, Rect, Response, Ui};
 
 use super::menu;
@@ -27,6 +29,7 @@ pub(crate) struct Meaning<'a> {
     csv: Option<&'a dyn Fn() -> String>,
     picture: Option<Rect>,
     svg: Option<&'a dyn Fn() -> String>,
+    entry: Option<(&'a str, &'a Cell<bool>)>,
 }
 
 impl<'a> Meaning<'a> {
@@ -40,6 +43,7 @@ impl<'a> Meaning<'a> {
             csv: None,
             picture: None,
             svg: None,
+            entry: None,
         }
     }
 
@@ -68,6 +72,13 @@ impl<'a> Meaning<'a> {
     #[must_use]
     pub(crate) fn picture(mut self, place: Rect) -> Self {
         self.picture = Some(place);
+        self
+    }
+
+    /// A first entry of its own, which sets `chosen`.
+    #[must_use]
+    pub(crate) fn entry(mut self, title: &'a str, chosen: &'a Cell<bool>) -> Self {
+        self.entry = Some((title, chosen));
         self
     }
 
@@ -124,6 +135,12 @@ pub(crate) fn menu_within(response: &Response, focused: Option<Id>, meaning: &Me
 fn entries_ui(ui: &mut Ui, (asked, layer): (Id, LayerId), meaning: &Meaning<'_>) {
     let value = ui.data(|data| data.get_temp::<Option<Asked>>(asked));
     let value = value.flatten();
+    if let Some((title, chosen)) = meaning.entry
+        && ui.button(title).clicked()
+    {
+        chosen.set(true);
+        ui.close();
+    }
     if let Some(Asked { value, .. }) = &value
         && ui.button("Copy value").clicked()
     {

@@ -241,6 +241,7 @@ fn heat_map(ui: &mut Ui) {
         pictures: None,
         most: None,
         definition: "Heads that a feature spreads over",
+        open: None,
     }
     .ui(ui, &|row, column| format!("Head {row}.{column}"));
 }
@@ -258,6 +259,7 @@ pub(in crate::testing) fn head_map(ui: &mut Ui, (layers, heads): (usize, usize))
         name,
         letter,
         definition: "",
+        from: 0.6,
     });
     let names = |many: usize| -> Vec<String> { (0..many).map(|i| i.to_string()).collect() };
     let (rows, columns) = (names(layers), names(heads));
@@ -272,12 +274,13 @@ pub(in crate::testing) fn head_map(ui: &mut Ui, (layers, heads): (usize, usize))
         columns: side("Head", &columns),
         cells: &cells.collect::<Vec<_>>(),
         range: (0.0, 1.0),
-        scale: Scale::Kinds(&kinds),
+        scale: Scale::Kinds(&kinds, "share of attention, strongest behaviour"),
         labels: &labels,
         selected: Some((3, 6)),
         pictures: None,
         most: Some(ui.available_height()),
         definition: "What a head attends to",
+        open: Some("Open this head"),
     }
     .ui(ui, &|row, column| format!("L{row}H{column}"));
 }

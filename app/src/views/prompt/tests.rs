@@ -466,9 +466,9 @@ fn heads_are_chosen_by_their_pictures_and_tell_where_a_token_looks() {
     let patterns = Arc::clone(desk.state.attention.patterns.ready().unwrap());
     let mut harness = shown(desk.state, area::Side::Attention);
     assert_eq!(taken(&mut harness), [], "everything is there");
-    harness.get_by_label("Head 2.5");
+    harness.get_by_label("Head L2H5");
     let image = egui::accesskit::Role::Image;
-    harness.get_by_role_and_label(image, "Pattern of head 2.5");
+    harness.get_by_role_and_label(image, "Pattern of head L2H5");
     // The last token is described while none is selected.
     let (source, weight) = umbra_core::attention::strongest(patterns.sources(Head(5), 2), 1)[0];
     let words = format!(
@@ -478,7 +478,7 @@ fn heads_are_chosen_by_their_pictures_and_tell_where_a_token_looks() {
     );
     harness.get_all_by_label(&words).next().unwrap();
     harness
-        .get_by_label_contains("Head 1.3: previous token")
+        .get_by_label_contains("L1H3: previous token")
         .click();
     harness.run();
     let select = navigation::Command::SelectHead(Layer(1), Head(3));

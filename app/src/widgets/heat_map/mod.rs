@@ -3,11 +3,11 @@
 
 mod paint;
 
-use egui::{Pos2, Rect, Response, Role, Sense, TextureId, Ui, WidgetInfo, vec2};
+use egui::{Pos2, Rect, Response, RichText, Role, Sense, TextureId, Ui, WidgetInfo, vec2};
 
 use super::csv::{self, Value};
 use super::meaning::{self, Meaning};
-use super::{legend, walk};
+use super::{legend, number, walk};
 use crate::theme::{Hue, Theme, caption, size, space};
 use crate::widgets::focus;
 
@@ -25,7 +25,7 @@ pub(crate) enum Cell {
 }
 
 /// A kind of cell with a colour of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Kind<'a> {
     /// Its name.
     pub(crate) name: &'a str,
@@ -33,6 +33,8 @@ pub(crate) struct Kind<'a> {
     pub(crate) letter: &'a str,
     /// Its definition.
     pub(crate) definition: &'a str,
+    /// Value from which a cell bears the name.
+    pub(crate) from: f64,
 }
 
 /// Meaning of the colours.
@@ -42,8 +44,8 @@ pub(crate) enum Scale<'a> {
     Sequential(Hue),
     /// Suppressed below 0 and promoted above, over a range that is the same on both sides.
     Diverging,
-    /// A colour for each kind, full at the upper end of the range.
-    Kinds(&'a [Kind<'a>]),
+    /// A colour for each kind, full at the upper end of the range, and the meaning of the numbers.
+    Kinds(&'a [Kind<'a>], &'a str),
 }
 
 /// Names along one side.
@@ -80,6 +82,8 @@ pub(crate) struct HeatMap<'a> {
     pub(crate) most: Option<f32>,
     /// Definition of the numbers.
     pub(crate) definition: &'a str,
+    /// Entry of the menu that does what a click on the cell does.
+    pub(crate) open: Option<&'a str>,
 }
 
 /// The user's action on the grid.
@@ -103,6 +107,9 @@ const HEADER: f32 = 36.0;
 
 /// Height of scale and read-out below the cells.
 const FOOT: f32 = 64.0;
+
+/// Words in the place of the read-out while no cell is pointed at or chosen.
+const HINT: &str = "Point at a cell to read it";
 
 /// Widest cell, and widest one that has room for words.
 const WIDEST: [f32; 2] = [52.0, 120.0];
@@ -180,7 +187,7 @@ impl HeatMap<'_> {
         let at = entry.unwrap_or((0, 0));
         let pointed = whole.hover_pos().and_then(|pos| layout.cell_at(pos));
         let by_key = whole.clicked() && pointed.is_none();
-        let answer = Answer {
+        let mut answer = Answer {
             clicked: pointed.filter(|_| whole.clicked()).or(by_key.then_some(at)),
             walked: walk::walked(ui, &whole, at, (rows, columns)),
             pointed,
@@ -190,9 +197,11 @@ impl HeatMap<'_> {
             whole.request_focus();
         }
         let painter = ui.painter().clone();
+        let mut letters = false;
         for row in 0..rows {
             for column in 0..columns {
-                self.paint_cell(&painter, &layout, (row, column), Theme::from_ui(ui));
+                let theme = Theme::from_ui(ui);
+                letters |= self.paint_cell(&painter, &layout, (row, column), theme);
                 self.name_cell(ui, &layout, (row, column), describe);
             }
         }
@@ -203,15 +212,16 @@ impl HeatMap<'_> {
             info.current_text_value.clone_from(&words);
             info
         });
-        self.foot_ui(ui, words);
-        self.menu(ui, &whole, (rect, pointed.or(entry)));
+        self.foot_ui(ui, words, letters);
+        let opened = self.menu(ui, &whole, (rect, pointed.or(entry)));
+        answer.clicked = answer.clicked.or(opened);
         answer
     }
 
     /// Width and height of a cell in the place that there is.
     fn cell_size(&self, ui: &Ui) -> (f32, f32) {
         let (rows, columns) = (self.rows.names.len(), self.columns.names.len());
-        let has_words = !self.labels.is_empty() || matches!(self.scale, Scale::Kinds(_));
+        let has_words = !self.labels.is_empty() || matches!(self.scale, Scale::Kinds(..));
         let room = ui.available_width() - GUTTER;
         let cell = (room / columns.max(1) as f32).floor();
         let cell = cell.clamp(LEAST, WIDEST[usize::from(has_words)]);
@@ -229,8 +239,13 @@ impl HeatMap<'_> {
         (cell, fits.clamp(least, height))
     }
 
-    /// The menu of the whole grid.
-    fn menu(&self, ui: &Ui, whole: &Response, (rect, at): (Rect, Option<(usize, usize)>)) {
+    /// The menu of the whole grid; returns the cell that was opened by it.
+    fn menu(
+        &self,
+        ui: &Ui,
+        whole: &Response,
+        (rect, at): (Rect, Option<(usize, usize)>),
+    ) -> Option<(usize, usize)> {
         let value = at.and_then(|(row, column)| match self.cell(row, column) {
             Cell::Value(value) | Cell::Kind(_, value) => Some(value.to_string()),
             Cell::Unknown | Cell::Picture => None,
@@ -244,7 +259,19 @@ impl HeatMap<'_> {
         // With the scale below, without the read-out under it.
         let below = ui.cursor().top() - ui.text_style_height(&egui::TextStyle::Body);
         let place = rect.with_max_y(below - ui.spacing().item_spacing.y);
+        let asked = whole.id.with("asked cell");
+        // The cell on which the menu opened: later the pointer is on the menu.
+        if !egui::Popup::is_id_open(ui.ctx(), egui::Popup::default_response_id(whole)) {
+            ui.data_mut(|data| data.insert_temp(asked, at));
+        }
+        let at = ui.data(|data| data.get_temp::<Option<(usize, usize)>>(asked));
+        let at = at.flatten();
+        let opens = std::cell::Cell::new(false);
+        if let Some(title) = self.open.filter(|_| at.is_some()) {
+            meaning = meaning.entry(title, &opens);
+        }
         meaning::menu(whole, &meaning.picture(place));
+        at.filter(|_| opens.get())
     }
 
     fn cell(&self, row: usize, column: usize) -> Cell {
@@ -277,8 +304,8 @@ impl HeatMap<'_> {
         });
     }
 
-    /// The scale with its numbers, and the read-out of the pointed or the chosen cell below it (its place is kept free).
-    fn foot_ui(&self, ui: &mut Ui, read_out: Option<String>) {
+    /// The scale with its numbers, and the read-out of the pointed or the chosen cell below it. The grid says it to a screen reader; here it is only drawn.
+    fn foot_ui(&self, ui: &mut Ui, read_out: Option<String>, letters: bool) {
         ui.add_space(space::CHIP);
         let inset = legend::inset(ui, GUTTER);
         let indented = |ui: &mut Ui, content: &mut dyn FnMut(&mut Ui)| {
@@ -294,24 +321,39 @@ impl HeatMap<'_> {
             Scale::Diverging => indented(ui, &mut |ui| {
                 legend::diverging(ui, self.title, f64::from(self.range.1));
             }),
-            Scale::Kinds(kinds) => indented(ui, &mut |ui| self.kinds_ui(ui, kinds)),
+            Scale::Kinds(kinds, note) => indented(ui, &mut |ui| {
+                self.kinds_ui(ui, (kinds, note), letters);
+            }),
         }
-        let text = read_out.unwrap_or_else(|| " ".to_owned());
+        let theme = Theme::from_ui(ui);
+        let (text, ink) = match read_out {
+            Some(text) => (text, theme.ink.primary),
+            None => (HINT.to_owned(), theme.ink.secondary),
+        };
         ui.horizontal(|ui| {
             ui.add_space(inset);
-            ui.add(egui::Label::new(text).wrap());
+            let label = egui::Label::new(RichText::new(text).color(ink));
+            let (at, galley, _) = label.wrap().selectable(false).layout_in_ui(ui);
+            ui.painter().galley(at, galley, ink);
         });
     }
 
     /// What each colour means.
-    fn kinds_ui(&self, ui: &mut Ui, kinds: &[Kind<'_>]) {
+    fn kinds_ui(&self, ui: &mut Ui, (kinds, note): (&[Kind<'_>], &str), letters: bool) {
         let theme = Theme::from_ui(ui);
-        ui.label(caption(self.title).color(theme.ink.secondary))
+        let words = format!("{}: {note}", self.title);
+        ui.label(caption(words).color(theme.ink.secondary))
             .on_hover_text(self.definition);
         for (i, kind) in kinds.iter().enumerate() {
-            let words = format!("{} {}", kind.letter, kind.name);
+            let words = if letters {
+                format!("{} {}", kind.letter, kind.name)
+            } else {
+                kind.name.to_owned()
+            };
             let colour = theme.kind_tint(i, 1.0).fill;
-            mark_ui(ui, colour, &words).on_hover_text(kind.definition);
+            let from = number::number(kind.from);
+            let help = format!("{}. A cell is named so from {from}", kind.definition);
+            mark_ui(ui, colour, &words).on_hover_text(help);
         }
     }
 
@@ -321,7 +363,7 @@ impl HeatMap<'_> {
             self.rows,
             self.columns,
             &|row, column| match (self.cell(row, column), self.scale) {
-                (Cell::Kind(kind, _), Scale::Kinds(kinds)) => kinds
+                (Cell::Kind(kind, _), Scale::Kinds(kinds, _)) => kinds
                     .get(kind)
                     .map_or(Value::Nothing, |kind| kind.name.into()),
                 (Cell::Value(value) | Cell::Kind(_, value), _) => value.into(),
@@ -407,6 +449,7 @@ mod tests {
                     pictures: None,
                     most: None,
                     definition: "Heads that a feature spreads over",
+                    open: Some("Open this head"),
                 };
                 let answer = map.ui(ui, &|row, column| format!("Head {row}.{column}"));
                 *clicked = answer.clicked.or(*clicked);
@@ -417,5 +460,12 @@ mod tests {
         harness.get_by_label("Head 1.2").click();
         harness.run();
         assert_eq!(*harness.state(), Some((1, 2)));
+        // The chosen cell, which the read-out shows too, has one name.
+        harness.get_by_label("Head 1.2");
+        harness.get_by_label("Head 0.1").click_secondary();
+        harness.run();
+        harness.get_by_label("Open this head").click();
+        harness.run();
+        assert_eq!(*harness.state(), Some((0, 1)));
     }
 }

@@ -19,40 +19,42 @@ const WITH_LETTER: egui::Vec2 = vec2(11.0, 13.0);
 const NAME: f32 = 13.0;
 
 impl HeatMap<'_> {
+    /// Paints a cell; returns whether a letter stands for its kind.
     pub(super) fn paint_cell(
         &self,
         painter: &Painter,
         layout: &Layout,
         (row, column): (usize, usize),
         theme: &Theme,
-    ) {
+    ) -> bool {
         let rect = layout.rect(row, column);
         match self.cell(row, column) {
             Cell::Value(value) => {
                 let tinted = match self.scale {
                     Scale::Diverging => theme.diverging_tint(value / self.range.1),
                     Scale::Sequential(hue) => theme.tint(hue, 0.08 + 0.92 * self.share(value)),
-                    Scale::Kinds(_) => theme.tint(Hue::Model, 0.0),
+                    Scale::Kinds(..) => theme.tint(Hue::Model, 0.0),
                 };
                 let at = row * layout.columns + column;
                 let label = self.labels.get(at).copied().flatten();
                 let text = number::number(f64::from(value));
-                paint_words(painter, rect, (label, None, text), tinted);
+                paint_words(painter, rect, (label, None, text), tinted)
             }
             Cell::Kind(kind, value) => {
                 let tinted = theme.kind_tint(kind, 0.08 + 0.92 * self.share(value));
                 let kind = match self.scale {
-                    Scale::Kinds(kinds) => kinds.get(kind),
+                    Scale::Kinds(kinds, _) => kinds.get(kind),
                     Scale::Sequential(_) | Scale::Diverging => None,
                 };
                 let label = self.labels.get(row * layout.columns + column);
                 let label = label.copied().flatten();
                 let words = (label, label.and(kind).map(|kind| kind.letter));
                 let text = number::number(f64::from(value));
-                paint_words(painter, rect, (words.0, words.1, text), tinted);
+                paint_words(painter, rect, (words.0, words.1, text), tinted)
             }
             Cell::Unknown => {
                 painter.rect_filled(rect, 2.0, theme.surface.hover);
+                false
             }
             Cell::Picture => {
                 let part = vec2(1.0 / layout.columns as f32, 1.0 / layout.rows as f32);
@@ -63,6 +65,7 @@ impl HeatMap<'_> {
                 }
                 let stroke = Stroke::new(1.0, theme.line.hair);
                 painter.rect_stroke(rect, 0.0, stroke, StrokeKind::Inside);
+                false
             }
         }
     }
@@ -151,13 +154,13 @@ impl HeatMap<'_> {
     }
 }
 
-/// Paints the ground of a cell and, as far as there is room, words above a number, the number alone, or a letter.
+/// Paints the ground of a cell and, as far as there is room, words above a number, the number alone, or a letter; returns whether it is the letter.
 fn paint_words(
     painter: &Painter,
     rect: Rect,
     (words, letter, number): (Option<&str>, Option<&str>, String),
     tinted: Tinted,
-) {
+) -> bool {
     painter.rect_filled(rect, 2.0, tinted.fill);
     let line = |text: &str, mono: bool| {
         let font = if mono {
@@ -177,7 +180,8 @@ fn paint_words(
         let above = words.map(|words| line(words, false));
         if let Some(above) = above.filter(|above| above.size().x <= room) {
             put(above, 0.32);
-            return put(line(&number, true), 0.70);
+            put(line(&number, true), 0.70);
+            return false;
         }
     }
     if let Some(letter) =
@@ -187,9 +191,12 @@ fn paint_words(
         let both = line(&both, true);
         let fits = has_number && both.size().x <= room;
         put(if fits { both } else { line(letter, true) }, 0.5);
-    } else if has_number {
+        return true;
+    }
+    if has_number {
         put(line(&number, true), 0.5);
     }
+    false
 }
 
 /// Every how many columns a name fits.

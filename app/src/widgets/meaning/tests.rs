@@ -88,6 +88,7 @@ const CASES: [Case; 10] = [
                 pictures: None,
                 most: None,
                 definition: DEFINITION,
+                open: None,
             }
             .ui(ui, &|row, column| format!("Head {row}.{column}"));
         },

@@ -91,18 +91,28 @@ impl Role {
         }
     }
 
+    /// Smallest value of that figure with which a head has the role.
+    pub const fn least(self) -> f64 {
+        match self {
+            Self::Induction => INDUCTION,
+            Self::DuplicateToken => DUPLICATE,
+            Self::PreviousToken | Self::SameToken => PLACE,
+            Self::FirstToken => FIRST,
+        }
+    }
+
     fn holds(self, row: &HeadRow) -> bool {
-        let most = |figure: Option<f64>, least: f64| figure.is_some_and(|value| value >= least);
+        let clear = |figure: Option<f64>| figure.is_some_and(|value| value >= self.least());
         match self {
             // Text without a repeated token says nothing against it.
             Self::Induction => {
-                most(row.induction_random, INDUCTION)
+                clear(row.induction_random)
                     && row.induction_excess.is_none_or(|excess| excess > 0.0)
             }
-            Self::DuplicateToken => most(row.duplicate_excess, DUPLICATE),
-            Self::PreviousToken => row.previous >= PLACE,
-            Self::SameToken => row.same >= PLACE,
-            Self::FirstToken => row.first >= FIRST,
+            Self::DuplicateToken => clear(row.duplicate_excess),
+            Self::PreviousToken => clear(Some(row.previous)),
+            Self::SameToken => clear(Some(row.same)),
+            Self::FirstToken => clear(Some(row.first)),
         }
     }
 }

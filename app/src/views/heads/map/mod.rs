@@ -22,6 +22,7 @@ use crate::widgets::heat_map::{HeatMap, Side};
 
 pub(super) use self::model::{features_of, first_head, glance, short, survey as kept};
 pub(crate) use self::model::{profile, row};
+pub(super) use self::table::short as figure_text;
 
 /// Draws the step.
 pub(super) fn map_ui(ui: &mut Ui, state: &AppState, room: f32, commands: &mut Commands) {
@@ -76,9 +77,6 @@ pub(super) fn ask(state: &AppState, commands: &mut Commands) {
 fn bar_ui(ui: &mut Ui, state: &AppState, (colour, table): (Colour, bool), commands: &mut Commands) {
     let surveyed = kept(state).is_some();
     ui.horizontal_wrapped(|ui| {
-        if !table {
-            picker_ui(ui, state, colour, commands);
-        }
         if surveyed {
             for (shows_table, title, help) in [
                 (false, "Map", "All heads by layer, as colours"),
@@ -100,6 +98,11 @@ fn bar_ui(ui: &mut Ui, state: &AppState, (colour, table): (Colour, bool), comman
                     );
                 }
             }
+        }
+        if !table {
+            picker_ui(ui, state, colour, commands);
+        }
+        if surveyed {
             survey::about_ui(ui, state, commands);
         }
     });
@@ -192,6 +195,7 @@ fn grid_ui(
         pictures: None,
         most: Some(room),
         definition: colour.definition(),
+        open: Some("Open this head"),
     };
     let answer = map.ui(ui, &|row, column| {
         model::describe(state, colour, (Layer::from(row), Head::from(column)))

@@ -24,7 +24,10 @@ pub(super) enum Colour {
 }
 
 /// Definition of the colours by behaviour.
-const BEHAVIOUR: &str = "Hue: the kind of place that the head attends to most. Number: its mean attention there (for induction, on repeated random tokens). A head is named where the score is clear";
+const BEHAVIOUR: &str = "Hue: the kind of place that the head attends to most. Number: its mean attention there (for induction, on repeated random tokens). A head is named where that is clear";
+
+/// Meaning of a cell's number in the colours by behaviour, at the legend.
+const NUMBER: &str = "share of attention, strongest behaviour";
 
 /// Kinds of behaviour, in the order of the hues.
 pub(in crate::views::heads) const KINDS: [(Role, Kind<'static>); 5] = [
@@ -41,6 +44,7 @@ const fn kind(role: Role, name: &'static str, letter: &'static str) -> (Role, Ki
         name,
         letter,
         definition,
+        from: role.least(),
     };
     (role, kind)
 }
@@ -174,7 +178,7 @@ pub(super) fn grid(state: &AppState, colour: Colour) -> Option<Grid> {
         (low.min(value), high.max(value))
     });
     let (range, scale) = match colour {
-        Colour::Behaviour => ((0.0, 1.0), Scale::Kinds(&HUES)),
+        Colour::Behaviour => ((0.0, 1.0), Scale::Kinds(&HUES, NUMBER)),
         Colour::Survey(figure) if figure.unit == Unit::Signed || low < 0.0 => {
             let most = high.max(-low).max(0.01);
             ((-most, most), Scale::Diverging)

@@ -11,6 +11,7 @@ use umbra_core::attention::{Overview, Patterns};
 use umbra_core::ids::{Head, Layer};
 
 use super::lens::cut_ui;
+use crate::state::heads::name;
 use crate::state::requests::{Commands, attention, navigation};
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, body_strong, caption, icons, mono_caption, panel_title, space};
@@ -163,7 +164,10 @@ impl AttentionSide {
             .token
             .filter(|at| *at < patterns.texts.len());
         ui.horizontal_wrapped(|ui| {
-            ui.label(panel_title(format!("Head {}.{head}", patterns.layer)));
+            ui.label(panel_title(format!(
+                "Head {}",
+                name((patterns.layer, head))
+            )));
             ui.label(caption("at").color(Theme::from_ui(ui).ink.secondary));
             ui.label(mono_caption(token).background_color(Theme::from_ui(ui).surface.hover));
             let place = caption(format!("position {at}"));
@@ -207,7 +211,7 @@ impl AttentionSide {
         commands: &mut Commands,
     ) {
         let Shown { patterns, head, .. } = shown;
-        let name = format!("Pattern of head {}.{head}", patterns.layer);
+        let name = format!("Pattern of head {}", name((patterns.layer, head)));
         ui.horizontal_wrapped(|ui| {
             let help = "Attention weights after softmax (hook_pattern). Each row is a destination token; its weights over the tokens up to it sum to 1. Scroll to zoom, drag to move, right-click to copy or save";
             ui.label(panel_title(name.as_str())).on_hover_text(help);
@@ -291,6 +295,7 @@ fn heads_ui(ui: &mut Ui, overview: &Arc<Overview>, shown: Shown<'_>, commands: &
         pictures: Some(pictures(ui, overview).id()),
         most: None,
         definition: WEIGHT,
+        open: None,
     };
     let answer = map.ui(ui, &|row, column| model::describe(overview, row, column));
     if let Some((row, column)) = answer.clicked.or(answer.walked) {

@@ -1,7 +1,9 @@
 //! The heads' thumbnails as one picture, and a head in words. No drawing.
 
 use umbra_core::attention::Overview;
+use umbra_core::ids::{Head, Layer};
 
+use crate::state::heads::name;
 use crate::widgets::number;
 
 /// Longest side of the picture, which every graphics driver takes.
@@ -49,7 +51,7 @@ pub(super) fn picture(overview: &Overview) -> ([usize; 2], Vec<f32>) {
 
 /// A head in words, with its figures.
 pub(super) fn describe(overview: &Overview, layer: usize, head: usize) -> String {
-    let name = format!("Head {layer}.{head}");
+    let name = name((Layer::from(layer), Head::from(head)));
     let found = overview
         .heads
         .iter()
@@ -68,7 +70,6 @@ pub(super) fn describe(overview: &Overview, layer: usize, head: usize) -> String
 #[cfg(test)]
 mod tests {
     use umbra_core::attention::HeadGlance;
-    use umbra_core::ids::{Head, Layer};
 
     use super::*;
 
@@ -119,7 +120,7 @@ mod tests {
         let words = describe(&overview(2, 3, 2), 1, 2);
         assert_eq!(
             words,
-            "Head 1.2: previous token 0.500, first token 0.250, entropy 1.00 nats"
+            "L1H2: previous token 0.500, first token 0.250, entropy 1.00 nats"
         );
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn matrix_ui(ui: &mut Ui, (roles, judged): (&HeadRoles, &Judged)) {
         pictures: None,
         most: None,
         definition,
+        open: None,
     };
     let describe = |row: usize, column: usize| {
         let (a, b) = (&names[row], &names[column]);
