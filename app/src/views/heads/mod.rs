@@ -19,6 +19,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{Theme, icons, space};
 use crate::views::missing::misfit_ui;
 use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::widgets::focus;
 use crate::widgets::scroll::scroll_ui;
 
 /// The heads lab.
@@ -66,8 +67,8 @@ impl View for HeadsView {
             misfit_ui(ui, state, &format!("{why}. {still}."), commands);
         }
         let step = state.selection.shown.step;
-        let area = ScrollArea::vertical().auto_shrink(false);
         let name = ["heads map", "heads head", "heads why"][step as usize];
+        let area = ScrollArea::vertical().id_salt(name).auto_shrink(false);
         let room = ui.available_height();
         if step == Step::Map && map::is_table(state) {
             return map::map_ui(ui, state, room, commands); // it scrolls by itself
@@ -135,8 +136,13 @@ fn steps_ui(ui: &mut Ui, state: &AppState, shown: Shown, commands: &mut Commands
                     "Sources of a feature's activation at one token",
                 ),
             };
-            let button = Button::selectable(state.selection.shown.step == step, title);
-            if ui.add(button).on_hover_text(help).clicked() {
+            let selected = state.selection.shown.step == step;
+            let button = ui.add(Button::selectable(selected, title));
+            // The map is a main thing of its own.
+            if selected && step != Step::Map {
+                focus::main(&button);
+            }
+            if button.on_hover_text(help).clicked() {
                 commands.send(heads::Command::Step(step));
             }
         }

@@ -6,32 +6,32 @@ use umbra_core::ids::{Head, Layer};
 
 use super::features::tall_ui;
 use crate::state::AppState;
-use crate::theme::{Theme, caption, panel_title, space};
+use crate::theme::{Theme, caption, panel_title};
 use crate::views::heads::map;
 use crate::widgets::csv::Value;
 use crate::widgets::grid::{self, Column, Grid, Rows, Selection};
 use crate::widgets::number;
 
-/// Rows that are seen; the others scroll.
-const SEEN: usize = 8;
+/// Rows that are shown until a person asks for all.
+const FIRST: usize = 8;
 
 /// Name of the table in the settings.
 const NAME: &str = "head figures";
 
-const COLUMNS: [Column<'static>; 4] = [
+const COLUMNS: [Column<'static>; 3] = [
     Column::text("figure", "Figure").width(120.0, 190.0).fills().always(),
     Column::number("value", "Value").width(56.0, 76.0),
-    Column::text("unit", "Unit").width(48.0, 64.0),
     Column::number("rank", "Rank")
         .definition("Place of this head among all heads of the model that have the figure, the largest first; equals share the first place of theirs")
         .width(56.0, 84.0),
 ];
 
-struct Measured {
-    figure: &'static Figure,
-    value: f64,
-    rank: usize,
-    of: usize,
+/// A figure of a head, and its place among the `of` heads that have it.
+pub(super) struct Measured {
+    pub(super) figure: &'static Figure,
+    pub(super) value: f64,
+    pub(super) rank: usize,
+    pub(super) of: usize,
 }
 
 struct Shown {
@@ -39,7 +39,7 @@ struct Shown {
 }
 
 /// The figures that this head has, with its places among `rows`.
-fn measured(rows: &[HeadRow], row: &HeadRow) -> Vec<Measured> {
+pub(super) fn measured(rows: &[HeadRow], row: &HeadRow) -> Vec<Measured> {
     static ALL: &[Figure] = &FIGURES;
     let one = |figure: &'static Figure| {
         let value = (figure.get)(row)?;
@@ -57,11 +57,18 @@ fn measured(rows: &[HeadRow], row: &HeadRow) -> Vec<Measured> {
     ALL.iter().filter_map(one).collect()
 }
 
+/// Title with the unit, where there is one.
+fn title(figure: &Figure) -> String {
+    match figure.unit.name() {
+        "" => figure.title.to_owned(),
+        unit => format!("{} ({unit})", figure.title),
+    }
+}
+
 fn value(of: &Measured, column: &str) -> Value {
     match column {
-        "figure" => of.figure.title.into(),
+        "figure" => Value::Text(title(of.figure)),
         "value" => of.value.into(),
-        "unit" => of.figure.unit.name().into(),
         _ => of.rank.into(),
     }
 }
@@ -87,7 +94,7 @@ impl Rows for Shown {
     fn text(&self, row: usize, column: &str) -> String {
         match column {
             "rank" => format!("{} of {}", self.figures[row].rank, self.figures[row].of),
-            _ => grid::short(&self.value(row, column)),
+            _ => map::figure_text(&self.value(row, column)),
         }
     }
 
@@ -115,20 +122,38 @@ pub(super) fn figures_ui(ui: &mut Ui, state: &AppState, head: (Layer, Head)) {
         value(&figures[at], column)
     });
     let mut figures: Vec<Option<Measured>> = figures.into_iter().map(Some).collect();
+    let id = ui.scope_id().with("all figures");
+    let all = ui
+        .data(|data| data.get_temp::<bool>(id))
+        .unwrap_or_default();
+    let rows = if all {
+        figures.len()
+    } else {
+        figures.len().min(FIRST)
+    };
     let mut shown = Shown {
         figures: order
             .into_iter()
+            .take(rows)
             .filter_map(|at| figures[at].take())
             .collect(),
     };
     let mut selection = Selection::default();
-    let grid = Grid::new(NAME, &COLUMNS)
-        .title("Figures of the head")
-        .most(SEEN as f32 * space::TABLE_ROW);
+    let grid = Grid::new(NAME, &COLUMNS).title("Figures of the head");
     let width = ui.available_width();
-    tall_ui(ui, (width, SEEN), |ui| {
+    tall_ui(ui, (width, rows), |ui| {
         grid.show(ui, &mut shown, &mut selection);
     });
+    if figures.len() > FIRST {
+        let title = if all {
+            "Show fewer figures".to_owned()
+        } else {
+            format!("Show all {} figures", figures.len())
+        };
+        if ui.button(title).clicked() {
+            ui.data_mut(|data| data.insert_temp(id, !all));
+        }
+    }
 }
 
 #[cfg(test)]

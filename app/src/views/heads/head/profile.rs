@@ -1,9 +1,10 @@
 //! What a head does, in words, with the buttons that lead to its pattern and silence it.
 
 use egui::{Label, RichText, Ui};
-use umbra_core::heads::survey::{self, RULE};
+use umbra_core::heads::survey::{self, HeadRow, RULE, Role};
 use umbra_core::ids::{Head, Layer};
 
+use super::figures::measured;
 use crate::state::AppState;
 use crate::state::heads::name;
 use crate::state::prompt::Side;
@@ -12,6 +13,9 @@ use crate::state::view::ViewId;
 use crate::theme::{Theme, caption, mono, panel_title};
 use crate::views::heads::map::{self, Figure};
 use crate::widgets::{meaning, number};
+
+/// Share of the attention on the first token from which the headline says so.
+const RESTS: f64 = 0.25;
 
 /// Draws the head's name, its role and the attention behind it, and the buttons; `by` says why it is shown where no person chose it.
 pub(super) fn title_ui(
@@ -43,10 +47,30 @@ pub(super) fn title_ui(
             );
         }
         ui.add(Label::new(RichText::new(capital(&words)).color(secondary)).wrap());
+        if let Some(words) = map::kept(state).and_then(|survey| rests(&survey.heads, row)) {
+            let help = "Said of a head with a quarter or more of its attention on the first token, or the most of all heads";
+            let label = Label::new(RichText::new(words).color(secondary)).wrap();
+            ui.add(label).on_hover_text(help);
+        }
     } else {
         sentence_ui(ui, state, head);
     }
     buttons_ui(ui, head, commands);
+}
+
+/// Says that a head rests on the first token, unless its role does.
+fn rests(rows: &[HeadRow], row: &HeadRow) -> Option<String> {
+    let all = measured(rows, row);
+    let first = all.iter().find(|of| of.figure.key == "first")?;
+    let says = first.value >= RESTS || first.rank == 1;
+    let known = survey::role(row) == Some(Role::FirstToken);
+    (says && !known).then(|| {
+        let share = number::percent(first.value);
+        let (rank, of) = (first.rank, first.of);
+        format!(
+            "Rests on the first token with {share} of its attention (rank {rank} of {of} heads)"
+        )
+    })
 }
 
 fn capital(words: &str) -> String {
@@ -92,4 +116,26 @@ fn buttons_ui(ui: &mut Ui, (layer, head): (Layer, Head), commands: &mut Commands
             commands.send(steering::Command::Silence(layer, head));
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_that_a_head_rests_on_the_first_token_unless_that_is_its_role() {
+        let row = |first: f64| HeadRow {
+            first,
+            ..HeadRow::default()
+        };
+        let said = |rows: &[f64], at: usize| {
+            let rows: Vec<HeadRow> = rows.iter().map(|first| row(*first)).collect();
+            rests(&rows, &rows[at])
+        };
+        let words = said(&[0.5, 0.3, 0.1], 1).unwrap();
+        assert!(words.contains("rank 2 of 3 heads"), "{words}");
+        assert_eq!(said(&[0.5, 0.3, 0.1], 2), None);
+        assert!(said(&[0.1, 0.05], 0).is_some(), "the most of all");
+        assert_eq!(said(&[0.9, 0.3], 0), None, "its role says so");
+    }
 }
