@@ -428,6 +428,12 @@ fn an_unstudied_head_offers_to_study_its_layer_and_all() {
     let mut harness = testing::harness(ViewId::Heads, state);
     harness.set_size(egui::vec2(1000.0, 2400.0));
     harness.run();
+    harness.get_by_label_contains("once, and 9 passes over 32 rows of them");
+    let stopped = roles::Event::Study(ID, Load::Absent);
+    let state = &mut harness.state_mut().state;
+    state.apply(Event::Heads(Heads::Roles(stopped)));
+    harness.run();
+    harness.get_by_label("The study was stopped; nothing of it was kept");
     harness.state_mut().commands.take();
     let study = Command::from(heads::roles::Command::Study(vec![ID]));
     harness.get_by_label("Study this layer").click();
@@ -448,6 +454,11 @@ fn a_studied_head_shows_its_ranks_its_verdict_and_takes_ones_own() {
     harness.get_by_label_contains("On ten random live features of the layer");
     harness.get_by_label_contains("Weights against text: Pearson");
     harness.get_by_label_contains("By directions written: ");
+    harness.get_by_label("Output explained by the ten features");
+    let study = harness.state().state.heads.roles.study(ID);
+    let little = study.unwrap().roles().heads[1].parts.is_little();
+    let warning = harness.query_by_label_contains("That is less than 10");
+    assert_eq!(warning.is_some(), little);
     harness.state_mut().commands.take();
     harness.get_by_label("Measure causal effects").click();
     harness.get_by_label("Several roles").click();

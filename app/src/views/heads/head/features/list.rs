@@ -1,6 +1,6 @@
 //! The ten features with the largest share in a head, from weights alone.
 
-use egui::{Button, RichText, Role, Ui, WidgetInfo};
+use egui::{Button, Label, RichText, Role, Ui, WidgetInfo};
 use umbra_core::heads::HeadFigures;
 use umbra_core::ids::{FeatureId, Head};
 
@@ -9,13 +9,18 @@ use crate::state::heads::step::Step;
 use crate::state::requests::{Commands, dictionary as dictionaries, heads, navigation};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, mono};
-use crate::views::heads::map::Figure;
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::feature_chip::FeatureChip;
-use crate::widgets::{meaning, number};
+use crate::widgets::number;
 
 /// Room right of a chip: bar, share, button.
 const RIGHT: f32 = 230.0;
+
+/// Greatest width of the column of chips, so that bars stand near them.
+const CHIPS: f32 = 440.0;
+
+/// Size of a share in numbers.
+const PERCENT: egui::Vec2 = egui::vec2(58.0, 20.0);
 
 /// Draws the list.
 pub(super) fn list_ui(
@@ -35,7 +40,6 @@ pub(super) fn list_ui(
         ui.label(RichText::new("Measuring…").color(secondary));
         return;
     };
-    figures_ui(ui, figures);
     let words = format!(
         "Features of {} with the largest share of their decoder in this head",
         dictionary.name
@@ -52,26 +56,6 @@ pub(super) fn list_ui(
     rows_ui(ui, state, (dictionary, head), figures, commands);
 }
 
-fn figures_ui(ui: &mut Ui, figures: &HeadFigures) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let jaccard = figures.jaccard.map_or("–".to_owned(), number::number);
-    let values = [
-        (Figure::Spread, number::number(figures.spread)),
-        (Figure::Cosine, number::number(figures.cosine)),
-        (Figure::Jaccard, jaccard),
-    ];
-    ui.horizontal_wrapped(|ui| {
-        for (figure, value) in values {
-            let help = figure.definition();
-            ui.label(caption(figure.title()).color(secondary))
-                .on_hover_text(help);
-            let number = ui.label(mono(&value));
-            meaning::figure(&number, figure.title(), help, &value);
-            number.on_hover_text(help);
-        }
-    });
-}
-
 fn rows_ui(
     ui: &mut Ui,
     state: &AppState,
@@ -83,28 +67,29 @@ fn rows_ui(
     for (feature, share) in &figures.features {
         ui.horizontal(|ui| {
             let selected = here && state.selection.feature == Some(*feature);
-            let room = ui.available_width() - RIGHT;
+            let room = (ui.available_width() - RIGHT).clamp(80.0, CHIPS);
             let name = state.name_of(dictionary.id, *feature);
             let chip = FeatureChip::new(*feature, name)
                 .strength(*share)
                 .selected(selected)
-                .max_width(room.max(80.0));
+                .max_width(room);
             let percent = number::percent(f64::from(*share));
+            let left = ui.cursor().left();
             let reply = chip.show(ui, |ui| {
                 ui.label(format!(
                     "{percent} of the decoder row's norm is in head {head}"
                 ));
             });
+            let used = ui.min_rect().right() - left;
+            ui.add_space((room - used).max(0.0));
             if reply.open || reply.beside {
                 let (feature, beside) = (*feature, reply.beside);
                 commands.send(navigation::Command::FollowDictionary(dictionary.id));
                 commands.send(navigation::Command::Feature { feature, beside });
             }
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                attribute_ui(ui, dictionary, (*feature, selected), commands);
-                ui.label(mono(percent));
-                share_bar(ui, *share);
-            });
+            share_bar(ui, *share);
+            ui.add_sized(PERCENT, Label::new(mono(percent)));
+            attribute_ui(ui, dictionary, (*feature, selected), commands);
         });
     }
 }

@@ -5,8 +5,9 @@ mod scatter;
 mod table;
 
 use egui::{RichText, Ui};
-use umbra_core::heads::roles::TOKENS;
+use umbra_core::heads::roles::{Settings, TOKENS};
 use umbra_core::ids::{Head, HookPoint, Layer, Site};
+use umbra_core::workbench::passes::Pass;
 
 use crate::state::catalogue::Dictionary;
 use crate::state::heads::roles::Studied;
@@ -118,7 +119,11 @@ fn study_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
             return;
         }
         Some(Load::Failed(why)) => failure_line(ui, "The heads could not be studied", why),
-        Some(Load::Absent | Load::Ready(_)) | None => {}
+        Some(Load::Absent) => {
+            let words = "The study was stopped; nothing of it was kept";
+            ui.label(RichText::new(words).color(secondary));
+        }
+        Some(Load::Ready(_)) | None => {}
     }
     ui.horizontal_wrapped(|ui| {
         let help = "Reads the project's held-out text once, and a sample of it again with each head of the layer ablated";
@@ -131,6 +136,31 @@ fn study_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
         );
         ui.label(caption(words).color(secondary));
     });
+    if let Some(words) = cost(state, dictionary) {
+        ui.label(caption(words).color(secondary));
+    }
+}
+
+/// Says what a study runs, and about how long that takes if an evaluation told how fast this machine is.
+fn cost(state: &AppState, dictionary: &Dictionary) -> Option<String> {
+    let pair = state.pair(dictionary.id)?;
+    let config = pair.model.config();
+    let rows = Settings::default().sampled_rows;
+    let passes = config.heads + 1;
+    let words = format!(
+        "Cost: {} once, and {passes} passes over {} of them, one for each head ablated and one for none",
+        number::counted(TOKENS, "token"),
+        number::counted(rows as u64, "row")
+    );
+    let tokens = TOKENS + (rows * passes * config.context) as u64;
+    let speeds = &state.passes.speeds;
+    let expected = speeds.expected(Pass::Evaluation, pair, state.settings.device);
+    Some(match expected {
+        Some(ran) => format!("{words}; {}", ran.said(tokens)),
+        None => format!(
+            "{words}; the time is unknown until the first evaluation of a dictionary like this on this machine"
+        ),
+    })
 }
 
 /// Offers to measure the causal effects, or says how that goes.
@@ -151,7 +181,11 @@ fn effects_ui(
         }
         Some(Load::Failed(why)) => failure_line(ui, "The effects could not be measured", why),
         Some(Load::Ready(())) => return,
-        Some(Load::Absent) | None => {}
+        Some(Load::Absent) => {
+            let words = "Measuring was stopped; nothing of it was kept";
+            ui.label(RichText::new(words).color(secondary));
+        }
+        None => {}
     }
     if rows.is_empty() {
         return;

@@ -6,15 +6,19 @@ mod matrix;
 mod model;
 mod own;
 
-use egui::{Button, RichText, Ui};
-use umbra_core::heads::roles::{Criterion, DEFINITIONS, HeadRoles, JOINED, RULE, TOKENS};
+use egui::{Button, Label, RichText, Ui};
+use umbra_core::heads::roles::{
+    Criterion, DEFINITIONS, EXPLAINED, HeadRoles, JOINED, RULE, TOKENS,
+};
+use umbra_core::heads::survey;
 use umbra_core::ids::{Head, Layer};
 
 use super::features::tall_ui;
 use crate::state::heads::roles::Studied;
 use crate::state::requests::Commands;
 use crate::state::{AppState, heads};
-use crate::theme::{Theme, body_strong, caption, mono, panel_title, space};
+use crate::theme::{Theme, body_strong, caption, icon, icons, mono, panel_title, space};
+use crate::views::heads::map;
 use crate::widgets::{meaning, number};
 
 /// State of the panel.
@@ -66,7 +70,7 @@ pub(super) fn roles_ui(
             ui.label(RichText::new(words).color(secondary));
         }
         Some((studied, roles)) => {
-            verdict_ui(ui, (layer, head), roles);
+            verdict_ui(ui, state, (layer, head), roles);
             evidence_ui(ui, (studied, roles), panel);
         }
     }
@@ -76,22 +80,61 @@ pub(super) fn roles_ui(
     panel.model.ui(ui, state, commands);
 }
 
-/// Draws the verdict, its reasons and its false positives.
-fn verdict_ui(ui: &mut Ui, head: (Layer, Head), roles: &HeadRoles) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
+/// Draws the verdict with the share of the output that it rests on, its reasons and its false positives.
+fn verdict_ui(ui: &mut Ui, state: &AppState, head: (Layer, Head), roles: &HeadRoles) {
+    let theme = Theme::from_ui(ui);
+    let secondary = theme.ink.secondary;
     let rule = format!("{RULE}. {JOINED}.");
     let why = roles.why();
     let (verdict, reasons) = why.split_once(": ").unwrap_or((&why, ""));
-    ui.label(body_strong(verdict)).on_hover_text(&rule);
+    ui.horizontal_wrapped(|ui| {
+        ui.label(body_strong(verdict)).on_hover_text(&rule);
+        let label = "Output explained by the ten features";
+        let help = definition("explained");
+        let value = number::percent(roles.parts.listed);
+        ui.label(caption(label).color(secondary))
+            .on_hover_text(help);
+        let number = ui.label(mono(&value));
+        meaning::figure(&number, label, help, &value);
+        number.on_hover_text(help);
+    });
+    if roles.parts.is_little() {
+        let words = format!(
+            "That is less than {}: these features say little about what the head writes",
+            number::percent(EXPLAINED)
+        );
+        ui.horizontal_top(|ui| {
+            ui.label(icon(icons::WARNING).color(theme.warning));
+            ui.add(Label::new(words).wrap());
+        });
+    }
     let reasons = format!("In {}, {reasons}", heads::name(head));
     ui.label(reasons).on_hover_text(&rule);
+    if let Some(role) = map::row(state, head).and_then(survey::role) {
+        ui.label(surveyed(role));
+    }
     let found = roles.false_positives;
     let words = format!(
-        "On ten random live features of the layer, the rule says one role in {} and several roles in {} of {} draws",
+        "On ten random live features of the layer, the rule says one role in {} and several roles in {} of {} draws. The fewer these are, the more a verdict on the head's own features means",
         found.one, found.several, found.draws
     );
     ui.label(caption(words).color(secondary))
         .on_hover_text(definition("false_positives"));
+}
+
+/// Says how the verdict stands to the role that the survey names.
+fn surveyed(role: survey::Role) -> String {
+    let name = role.name().to_lowercase();
+    let (article, does) = match role {
+        survey::Role::Induction => ("an", "copy"),
+        survey::Role::DuplicateToken
+        | survey::Role::PreviousToken
+        | survey::Role::SameToken
+        | survey::Role::FirstToken => ("a", "act on"),
+    };
+    format!(
+        "The survey names it {article} {name}: one mechanism can {does} many tokens, so different tokens alone are no second role"
+    )
 }
 
 /// Draws the parts of the output, the matrix and the clusters.
@@ -101,8 +144,7 @@ fn evidence_ui(ui: &mut Ui, (studied, roles): (&Studied, &HeadRoles), panel: &mu
     let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal_wrapped(|ui| {
         for (label, share) in [
-            ("Output explained by the ten features", parts.listed),
-            ("by other features", parts.others),
+            ("Output explained by other features", parts.others),
             ("by the decoder's bias", parts.bias),
             ("left to the error", parts.error),
         ] {

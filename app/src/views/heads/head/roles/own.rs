@@ -48,7 +48,7 @@ impl Own {
             ui.label("Your verdict");
             for verdict in Verdict::ALL {
                 let chosen = kept.verdict == Some(verdict);
-                let button = ui.add(Button::selectable(chosen, sentence(verdict)));
+                let button = ui.add(Button::new(sentence(verdict)).selected(chosen));
                 let help = "Kept with the project and compared with the measured verdicts; a second click removes it";
                 if button.on_hover_text(help).clicked() {
                     let verdict = (!chosen).then_some(verdict);
