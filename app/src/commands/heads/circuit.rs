@@ -20,6 +20,7 @@ impl Command {
         match self {
             Self::Trace(key) => trace(context, key),
             Self::Threshold(threshold) => context.apply(event(Circuit::Threshold(threshold))),
+            Self::Own(own) => context.apply(event(Circuit::Own(own))),
             Self::Select(id) => context.apply(event(Circuit::Selected(id))),
         }
     }

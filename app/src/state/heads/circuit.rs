@@ -41,6 +41,8 @@ pub(crate) struct Traced {
 /// Facts of the panel.
 #[derive(Debug)]
 pub(crate) struct CircuitState {
+    /// Whether the selected feature is traced where the attribution explains another.
+    pub(crate) own: bool,
     /// The trace requested last.
     pub(crate) of: Option<Key>,
     /// The trace.
@@ -56,6 +58,7 @@ pub(crate) struct CircuitState {
 impl Default for CircuitState {
     fn default() -> Self {
         Self {
+            own: false,
             of: None,
             load: Load::default(),
             threshold: SHOWN,
@@ -74,6 +77,8 @@ pub(crate) enum Event {
     Threshold(f64),
     /// A node was selected.
     Selected(String),
+    /// Whether the selected feature is traced where the attribution explains another.
+    Own(bool),
 }
 
 impl CircuitState {
@@ -95,6 +100,7 @@ impl CircuitState {
                 self.prune();
             }
             Event::Selected(id) => self.selected = Some(id),
+            Event::Own(own) => self.own = own,
         }
     }
 

@@ -11,4 +11,6 @@ pub(crate) enum Command {
     Threshold(f64),
     /// Select the node with this id.
     Select(String),
+    /// Trace the selected feature where the attribution explains another, or the latter again.
+    Own(bool),
 }

@@ -1,15 +1,16 @@
 //! The graph itself: boxes for nodes, lines for contributions, tokens below and places in the model at the left.
 
-use egui::epaint::CubicBezierShape;
-use egui::text::{LayoutJob, TextWrapping};
+use std::sync::Arc;
+
+use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
-    Align2, Color32, CursorIcon, FontId, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke,
-    StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    Align2, Color32, CursorIcon, FontId, Galley, Pos2, Rect, Response, Role, ScrollArea, Sense,
+    Shape, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 use umbra_core::features::Name;
 use umbra_core::heads::circuit::{Child, Circuit, Kind, Node};
 
-use super::layout::{GUTTER, Layout};
+use super::layout::{Column, GUTTER, Layout};
 use crate::theme::{Theme, caption, mono, size, space};
 use crate::widgets::csv::{self, Value};
 use crate::widgets::meaning::{self, Meaning};
@@ -21,8 +22,8 @@ const DEFINITION: &str = "A line is the part of the upper node's value that come
 /// Width of a line that carries everything, and of one that carries nothing.
 const LINES: (f32, f32) = (5.0, 0.75);
 
-/// Room from which a feature's name stands behind its number.
-const NAMED: f32 = 34.0;
+/// Room from which a feature's number stands behind its name.
+const NUMBERED: f32 = 48.0;
 
 /// The user's action on the graph.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -89,31 +90,52 @@ impl Graph<'_> {
         let (top, foot) = (min.y, min.y + layout.foot);
         for column in &layout.columns {
             let left = min.x + column.left;
-            let middle = pos2(left + column.width / 2.0, foot + space::CHIP);
-            if !column.used {
-                let dot = middle + vec2(0.0, size::BODY / 2.0);
-                painter.circle_filled(dot, 1.0, theme.ink.secondary);
-                continue;
+            let is_used = column.lanes > 0;
+            if is_used {
+                for edge in [left, left + column.width] {
+                    painter.vline(edge, top..=foot, Stroke::new(1.0, theme.line.hair));
+                }
             }
-            for edge in [left, left + column.width] {
-                painter.vline(edge, top..=foot, Stroke::new(1.0, theme.line.hair));
+            let galley = self.token(ui, column);
+            let middle = left + (column.width - galley.size().x) / 2.0;
+            let at = pos2(middle, foot + space::CHIP);
+            let place = Rect::from_min_size(at, galley.size());
+            painter.galley(at, galley, theme.ink.secondary);
+            if !is_used {
+                let id = ui.scope_id().with(("left out", column.at));
+                let tokens = number::counted(column.count as u64, "token");
+                ui.interact(place, id, Sense::hover())
+                    .on_hover_text(format!("{tokens} without a node shown"));
             }
-            let ink = if column.at == self.circuit.root().at {
-                theme.ink.primary
-            } else {
-                theme.ink.secondary
-            };
-            let text = self.circuit.texts[column.at].replace('\n', "⏎");
-            let mut job = LayoutJob::simple_singleline(text, FontId::monospace(size::BODY), ink);
-            job.wrap = TextWrapping::truncate_at_width(column.width - space::CHIP);
-            let galley = painter.layout_job(job);
-            painter.galley(middle - vec2(galley.size().x / 2.0, 0.0), galley, ink);
         }
         painter.hline(
             min.x + GUTTER..=min.x + layout.size.x,
             foot,
             Stroke::new(1.0, theme.line.strong),
         );
+    }
+
+    /// Lays out the foot of a column: position and token, or how many tokens are left out.
+    fn token(&self, ui: &Ui, column: &Column) -> Arc<Galley> {
+        let theme = Theme::from_ui(ui);
+        let caption = FontId::monospace(size::CAPTION);
+        let plain = TextFormat::simple(caption, theme.ink.secondary);
+        let mut job = LayoutJob::default();
+        if column.lanes == 0 {
+            job.append(&format!("…{}", column.count), 0.0, plain);
+        } else {
+            let ink = if column.at == self.circuit.root().at {
+                theme.ink.primary
+            } else {
+                theme.ink.secondary
+            };
+            let text = self.circuit.texts[column.at].replace('\n', "⏎");
+            let token = TextFormat::simple(FontId::monospace(size::BODY), ink);
+            job.append(&column.at.to_string(), 0.0, plain);
+            job.append(&text, space::CHIP, token);
+        }
+        job.wrap = TextWrapping::truncate_at_width(column.width - space::CHIP);
+        ui.painter().layout_job(job)
     }
 
     /// Paints lines, thin ones first; those of the `lit` node stand out.
@@ -130,7 +152,7 @@ impl Graph<'_> {
         });
         for (share, parent, child) in lines {
             let points = layout.line(child.node, parent);
-            let points = points.map(|point| point + min.to_vec2());
+            let points = points.into_iter().map(|point| point + min.to_vec2());
             let width = LINES.1 + (LINES.0 - LINES.1) * (share.clamp(0.0, 1.0) as f32).sqrt();
             let colour = sign_colour(Theme::from_ui(ui), child.contribution);
             let colour = if is_lit(parent, child) {
@@ -138,12 +160,8 @@ impl Graph<'_> {
             } else {
                 colour.gamma_multiply(0.3)
             };
-            ui.painter().add(CubicBezierShape::from_points_stroke(
-                points,
-                false,
-                Color32::TRANSPARENT,
-                Stroke::new(width, colour),
-            ));
+            let stroke = Stroke::new(width, colour);
+            ui.painter().add(Shape::line(points.collect(), stroke));
         }
     }
 
@@ -215,25 +233,29 @@ impl Graph<'_> {
         painter.rect_filled(mark, 1.0, kind_colour(theme, node.kind));
         let left = rect.left() + 10.0;
         let room = rect.right() - left - space::CHIP;
-        let font = FontId::monospace(size::CAPTION);
-        let mut job = LayoutJob::simple_singleline(text(node), font, theme.ink.primary);
-        job.wrap = TextWrapping::truncate_at_width(room);
-        let number = painter.layout_job(job);
-        let middle = |height: f32| rect.center().y - height / 2.0;
-        let behind = left + number.size().x + space::CHIP;
-        painter.galley(
-            pos2(left, middle(number.size().y)),
-            number,
-            theme.ink.primary,
-        );
-        let room = rect.right() - behind - space::CHIP;
-        if node.activation.is_some()
-            && room >= NAMED
-            && let Some(name) = feature_name::layout(ui, (self.name)(node), room)
-        {
-            let at = pos2(behind, middle(name.size().y));
-            painter.galley(at, name, theme.ink.primary);
+        let caption = FontId::monospace(size::CAPTION);
+        let ink = theme.ink;
+        let number = painter.layout_no_wrap(text(node), caption, ink.secondary);
+        let beside = room - number.size().x - space::CHIP;
+        let has_both = beside >= NUMBERED;
+        let of_name = if has_both { beside } else { room };
+        let name = feature_name::layout(ui, (self.name)(node), of_name);
+        let Some(name) = name.filter(|_| node.activation.is_some()) else {
+            let font = FontId::monospace(size::CAPTION);
+            let mut job = LayoutJob::simple_singleline(text(node), font, ink.primary);
+            job.wrap = TextWrapping::truncate_at_width(room);
+            let galley = painter.layout_job(job);
+            let top = rect.center().y - galley.size().y / 2.0;
+            painter.galley(pos2(left, top), galley, ink.primary);
+            return;
+        };
+        let top = rect.center().y - name.size().y / 2.0;
+        if has_both {
+            let top = top + baseline(&name) - baseline(&number);
+            let at = pos2(rect.right() - space::CHIP - number.size().x, top);
+            painter.galley(at, number, ink.secondary);
         }
+        painter.galley(pos2(left, top), name, ink.primary);
     }
 
     /// Name of a node for a screen reader.
@@ -259,6 +281,9 @@ impl Graph<'_> {
             )));
         }
         ui.label(mono(sum_of(node)));
+        if let Some(words) = discarded(node) {
+            ui.label(caption(words).color(secondary));
+        }
         let share = number::percent(node.influence);
         let words = format!("{share} of the explained feature passes through it");
         ui.label(caption(words).color(secondary));
@@ -278,6 +303,13 @@ impl Graph<'_> {
         });
         csv::table(&columns, lines)
     }
+}
+
+/// Distance of the first line's baseline from the top of a text.
+fn baseline(galley: &Galley) -> f32 {
+    let first = galley.rows.first();
+    let glyph = first.and_then(|row| Some(row.pos.y + row.glyphs.first()?.pos.y));
+    glyph.unwrap_or(0.0)
 }
 
 /// Text of a box.
@@ -316,6 +348,21 @@ pub(super) fn sum_of(node: &Node) -> String {
         number::term(node.bias),
         number::term(node.discarded)
     )
+}
+
+/// Says how much of a node's value is discarded; nothing where all contributions are shown.
+pub(super) fn discarded(node: &Node) -> Option<String> {
+    if !node.expanded || node.discarded_terms == 0 || node.value == 0.0 {
+        return None;
+    }
+    let share = node.discarded / node.value;
+    let of = number::percent(share.abs());
+    let parts = number::counted(node.discarded_terms as u64, "contribution");
+    Some(if share < 0.0 {
+        format!("what is discarded below the threshold takes {of} away ({parts})")
+    } else {
+        format!("{of} of it is discarded below the threshold ({parts})")
+    })
 }
 
 /// Colour of a kind of node.

@@ -1,4 +1,5 @@
-//! Places of the graph's parts: a column for each token, a row for each place in the model, boxes stacked in their cell. Knows numbers only.
+//! Places of the graph's parts: a column for each token with nodes, a row for each place in the model, boxes side by side in their cell as
+//! far as there is room, and lines that run between boxes. Knows numbers only.
 
 use egui::{Pos2, Rect, Vec2, pos2, vec2};
 use umbra_core::heads::circuit::{Circuit, Kind, Node};
@@ -12,17 +13,26 @@ pub(super) const GUTTER: f32 = 92.0;
 /// Height of a box.
 pub(super) const BOX: f32 = 20.0;
 
-/// Narrowest and widest box.
-const WIDTHS: (f32, f32) = (76.0, 192.0);
+/// Narrowest and widest lane: a box with the room left of it.
+const WIDTHS: (f32, f32) = (100.0, 212.0);
 
-/// Room left of a box, in which lines within a column run.
+/// Width from which another lane is worth its room.
+const ROOMY: f32 = 148.0;
+
+/// Room left of a box, in which lines pass other boxes.
 const INSET: f32 = 14.0;
 
-/// Width of a token without nodes.
-const EMPTY: f32 = 14.0;
+/// Width of a run of tokens without nodes.
+const EMPTY: f32 = 34.0;
+
+/// Room between boxes of a row that lie above each other.
+const APART: f32 = 8.0;
 
 /// Room between rows, in which lines are seen.
 const BETWEEN: f32 = 22.0;
+
+/// Points of a bent piece of a line.
+const PIECES: usize = 12;
 
 /// Height of the tokens below.
 const FOOT: f32 = size::BODY + 2.0 * space::CHIP;
@@ -77,17 +87,19 @@ pub(super) struct Row {
     pub(super) middle: f32,
 }
 
-/// A column of the graph.
+/// A column of the graph: a token with nodes, or a run of tokens without.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Column {
-    /// Position of its token.
+    /// Position of its first token.
     pub(super) at: usize,
+    /// Number of its tokens.
+    pub(super) count: usize,
     /// Left edge.
     pub(super) left: f32,
     /// Width.
     pub(super) width: f32,
-    /// Whether it holds nodes.
-    pub(super) used: bool,
+    /// Number of boxes side by side; 0 for tokens without nodes.
+    pub(super) lanes: usize,
 }
 
 /// Places of everything, from the upper left corner.
@@ -101,6 +113,8 @@ pub(super) struct Layout {
     pub(super) columns: Vec<Column>,
     /// Box of each node.
     pub(super) boxes: Vec<Rect>,
+    /// Free height below each box.
+    below: Vec<f32>,
     /// Upper edge of the tokens.
     pub(super) foot: f32,
 }
@@ -108,48 +122,32 @@ pub(super) struct Layout {
 impl Layout {
     /// Lays `circuit` out, as wide as `room` if that is enough.
     pub(super) fn new(circuit: &Circuit, room: f32) -> Self {
-        let at = circuit.root().at;
-        let used = |token: &usize| circuit.nodes.iter().any(|node| node.at == *token);
-        let many = (0..=at).filter(used).count();
-        let free = room - GUTTER - EMPTY * (at + 1 - many) as f32;
-        let width = (free / many.max(1) as f32).clamp(WIDTHS.0, WIDTHS.1);
-        let mut left = GUTTER;
-        let mut columns = Vec::with_capacity(at + 1);
-        for token in 0..=at {
-            let used = used(&token);
-            let width = if used { width } else { EMPTY };
-            columns.push(Column {
-                at: token,
-                left,
-                width,
-                used,
-            });
-            left += width;
-        }
-        let (rows, tops, foot) = rows(circuit);
-        let boxes = boxes(circuit, &columns, &tops);
+        let columns = columns(circuit, room);
+        let (rows, boxes, below, foot) = rows(circuit, &columns);
+        let right = columns.last().map_or(GUTTER, |last| last.left + last.width);
         Self {
-            size: vec2(left, foot + FOOT),
+            size: vec2(right, foot + FOOT),
             rows,
             columns,
             boxes,
+            below,
             foot,
         }
     }
 
-    /// Points of a line from the box of a child to that of its parent: from the side that faces a later token to the lower edge there; around the left side within a
-    /// column, where other boxes may lie between.
-    pub(super) fn line(&self, child: usize, parent: usize) -> [Pos2; 4] {
+    /// Points of a line from the upper edge of a child to the lower edge of its parent: straight there if no box lies between, otherwise up beside the child's
+    /// lane, where no box is.
+    pub(super) fn line(&self, child: usize, parent: usize) -> Vec<Pos2> {
         let (from, to) = (self.boxes[child], self.boxes[parent]);
-        if to.left() < from.right() {
-            let (start, end) = (from.left_center(), to.left_center());
-            let aside = vec2(INSET, 0.0);
-            return [start, start - aside, end - aside, end];
+        let (start, end) = (from.center_top(), to.center_bottom());
+        let between = Rect::from_two_pos(start, end).shrink2(vec2(-1.0, 0.5));
+        if !self.boxes.iter().any(|other| other.intersects(between)) {
+            return bent(start, end).collect();
         }
-        let (start, end) = (from.right_center(), to.center_bottom());
-        let across = vec2((end.x - start.x) / 2.0, 0.0);
-        let down = vec2(0.0, ((start.y - end.y) / 2.0).max(BETWEEN / 2.0));
-        [start, start + across, end + down, end]
+        let aside = from.left() - INSET / 2.0;
+        let low = pos2(aside, start.y - APART);
+        let high = pos2(aside, end.y + self.below[parent]);
+        bent(start, low).chain(bent(high, end)).collect()
     }
 
     /// Returns the node whose box holds `at`.
@@ -178,43 +176,117 @@ fn members(circuit: &Circuit) -> Vec<(usize, Vec<usize>)> {
     levels.into_iter().map(members).collect()
 }
 
-/// Number of boxes in the fullest cell of a row.
-fn fullest(nodes: &[Node], row: &[usize]) -> usize {
-    let of_token = |at: usize| row.iter().filter(|i| nodes[**i].at == at).count();
-    row.iter()
-        .map(|i| of_token(nodes[*i].at))
+/// Points of a line between two places that leaves and arrives upright, and stays within the rectangle of both.
+fn bent(from: Pos2, to: Pos2) -> impl Iterator<Item = Pos2> {
+    (0..=PIECES).map(move |i| {
+        let t = i as f32 / PIECES as f32;
+        let eased = t * t * (3.0 - 2.0 * t);
+        pos2(
+            from.x + (to.x - from.x) * eased,
+            from.y + (to.y - from.y) * t,
+        )
+    })
+}
+
+/// Most nodes in one cell of a token's column.
+fn needed(members: &[(usize, Vec<usize>)], nodes: &[Node], at: usize) -> usize {
+    let of_row = |row: &[usize]| row.iter().filter(|i| nodes[**i].at == at).count();
+    members
+        .iter()
+        .map(|(_, row)| of_row(row))
         .max()
         .unwrap_or(0)
 }
 
-/// Returns the rows, the top of each node's row with its place in the cell, and the lower edge of all.
-fn rows(circuit: &Circuit) -> (Vec<Row>, Vec<f32>, f32) {
+/// Returns the columns up to the explained token; those with most nodes above each other get lanes while there is room.
+fn columns(circuit: &Circuit, room: f32) -> Vec<Column> {
+    let members = members(circuit);
+    let mut columns: Vec<Column> = Vec::new();
+    let mut needs = Vec::new();
+    for at in 0..=circuit.root().at {
+        let need = needed(&members, &circuit.nodes, at);
+        match columns.last_mut() {
+            Some(last) if need == 0 && last.lanes == 0 => last.count += 1,
+            _ => {
+                columns.push(Column {
+                    at,
+                    count: 1,
+                    left: 0.0,
+                    width: EMPTY,
+                    lanes: need.min(1),
+                });
+                needs.push(need);
+            }
+        }
+    }
+    let empty = columns.iter().filter(|column| column.lanes == 0).count();
+    let free = room - GUTTER - EMPTY * empty as f32;
+    let mut lanes = columns.len() - empty;
+    while (lanes + 1) as f32 * ROOMY <= free {
+        let high = |i: &usize| needs[*i].div_ceil(columns[*i].lanes.max(1));
+        let is_high = |i: &usize| high(i) > 1;
+        let Some(highest) = (0..columns.len()).filter(is_high).max_by_key(high) else {
+            break;
+        };
+        columns[highest].lanes += 1;
+        lanes += 1;
+    }
+    let lane = (free / lanes.max(1) as f32).clamp(WIDTHS.0, WIDTHS.1);
+    let mut left = GUTTER;
+    for column in &mut columns {
+        if column.lanes > 0 {
+            column.width = lane * column.lanes as f32;
+        }
+        column.left = left;
+        left += column.width;
+    }
+    columns
+}
+
+/// Returns a node with its line in its cell and its box: the `n`th of `many` nodes, side by side in the middle of each line, lines from 0 down.
+fn place(column: &Column, many: usize, n: usize, node: usize) -> (usize, usize, Rect) {
+    let lane = column.width / column.lanes as f32;
+    let (line, place) = (n / column.lanes, n % column.lanes);
+    let of_line = (many - line * column.lanes).min(column.lanes);
+    let first = (column.lanes - of_line) / 2;
+    let left = column.left + lane * (first + place) as f32 + INSET;
+    let size = vec2(lane - INSET - space::CHIP, BOX);
+    let top = (BOX + APART) * line as f32;
+    (node, line, Rect::from_min_size(pos2(left, top), size))
+}
+
+/// Returns the rows, the box of each node with the free height below it, and the lower edge of all.
+fn rows(circuit: &Circuit, columns: &[Column]) -> (Vec<Row>, Vec<Rect>, Vec<f32>, f32) {
     let mut rows = Vec::new();
-    let mut tops = vec![0.0; circuit.nodes.len()];
+    let mut boxes = vec![Rect::ZERO; circuit.nodes.len()];
+    let mut below = vec![BETWEEN; circuit.nodes.len()];
     let mut y = space::CHIP;
+    let step = BOX + APART;
     for (level, nodes) in members(circuit) {
-        let step = BOX + space::CHIP;
-        let height = fullest(&circuit.nodes, &nodes) as f32 * step - space::CHIP;
+        let cells = columns.iter().filter(|column| column.lanes > 0);
+        let cells = cells.map(|column| {
+            let is_here = |i: &usize| circuit.nodes[*i].at == column.at;
+            let cell: Vec<usize> = nodes.iter().copied().filter(is_here).collect();
+            (column, cell)
+        });
+        let cells: Vec<(&Column, Vec<usize>)> = cells.collect();
+        let highest = cells
+            .iter()
+            .map(|(column, cell)| cell.len().div_ceil(column.lanes));
+        let highest = highest.max().unwrap_or(1);
+        let height = highest as f32 * step - APART;
         rows.push(Row {
             name: level_name(level),
             middle: y + height / 2.0,
         });
-        let mut filled = std::collections::BTreeMap::new();
-        for i in nodes {
-            let place: &mut usize = filled.entry(circuit.nodes[i].at).or_default();
-            tops[i] = y + *place as f32 * step;
-            *place += 1;
+        for (column, cell) in cells {
+            let places = cell.iter().enumerate();
+            for (i, line, rect) in places.map(|(n, i)| place(column, cell.len(), n, *i)) {
+                boxes[i] = rect.translate(vec2(0.0, y));
+                below[i] = if line + 1 < highest { APART } else { BETWEEN };
+            }
         }
         y += height + BETWEEN;
     }
-    (rows, tops, y - BETWEEN + space::CONTROL)
-}
-
-fn boxes(circuit: &Circuit, columns: &[Column], tops: &[f32]) -> Vec<Rect> {
-    let of_node = |(node, top): (&Node, &f32)| {
-        let column = columns[node.at];
-        let min = pos2(column.left + INSET, *top);
-        Rect::from_min_size(min, vec2(column.width - INSET - space::CHIP, BOX))
-    };
-    circuit.nodes.iter().zip(tops).map(of_node).collect()
+    (rows, boxes, below, y - BETWEEN + space::CONTROL)
 }

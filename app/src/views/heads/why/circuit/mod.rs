@@ -2,16 +2,16 @@
 
 mod graph;
 mod layout;
+mod subject;
 mod sum;
 #[cfg(test)]
 mod tests;
 
-use egui::{Label, RichText, Slider, Ui};
+use egui::{Label, Rect, RichText, Sense, Slider, Ui, vec2};
 use umbra_core::heads::circuit::{self, Circuit, Kind, Node, viewer_graph};
 use umbra_core::ids::{FeatureId, Head, Layer};
-use umbra_core::prompt::Input;
 
-use self::graph::{Graph, kind_colour, sign_colour, sum_of};
+use self::graph::{Graph, discarded, kind_colour, sign_colour, sum_of};
 use super::attribution::subject::Subject;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::heads::attribution::Key as Target;
@@ -31,10 +31,13 @@ const THRESHOLD: &str = "Smallest share of the explained feature that a line mus
 /// Says what the panel shows.
 const INTRODUCTION: &str = "The parts of a feature at one token, and their parts in turn, back to the tokens: each node is the sum of the lines into it, its biases and what is discarded. Attention patterns and norm scales are held fixed.";
 
+/// Explains what is discarded.
+const DISCARDED: &str = "Discarded: contributions that carry less than the least share shown. They are summed, not drawn; lower the share to see them.";
+
 /// Largest share on the slider.
 const MOST: f64 = 0.3;
 
-/// Draws the circuit of the chosen feature at the chosen token; without them, of the feature that the attribution explains.
+/// Draws the circuit of the feature and token that the attribution explains, or of the selected feature where a person asked for that.
 pub(super) fn circuit_ui(
     ui: &mut Ui,
     state: &AppState,
@@ -45,11 +48,23 @@ pub(super) fn circuit_ui(
     let secondary = Theme::from_ui(ui).ink.secondary;
     ui.add(Label::new(caption(INTRODUCTION).color(secondary)).wrap());
     ui.add_space(space::CHIP);
-    match subject(state, head) {
-        Wanted::Missing(words) => {
+    let own = subject::selected(state);
+    let shared = Subject::new(state, head);
+    let asks_own = state.heads.circuit.own || matches!(shared, Subject::Missing(..));
+    if let Some(target) = own.as_ref().filter(|_| asks_own) {
+        let asked = match &shared {
+            Subject::Asked(asked) => Some(asked),
+            _ => None,
+        };
+        subject::traces_ui(ui, state, target, (asked, own.as_ref()), commands);
+        asked_ui(ui, state, target.clone(), commands);
+        return;
+    }
+    match shared {
+        Subject::Missing(words, _) => {
             ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
         }
-        Wanted::NoSentence => {
+        Subject::NoSentence => {
             ui.horizontal_wrapped(|ui| {
                 ui.label(RichText::new("Prompt has no sentence yet.").color(secondary));
                 if ui.button("Type a sentence").clicked() {
@@ -57,74 +72,19 @@ pub(super) fn circuit_ui(
                 }
             });
         }
-        Wanted::Read(dictionary, input) => {
+        Subject::Read(dictionary, input) => {
             ui.label(RichText::new("Reading the sentence…").color(secondary));
             let of = (dictionary, input);
             if state.heads.attribution.reading_of.as_ref() != Some(&of) {
                 commands.send(heads::attribution::Command::Read(of.0, of.1));
             }
         }
-        Wanted::Asked(target, why) => {
-            if let Some(why) = why {
-                ui.add(Label::new(caption(why).color(secondary)).wrap());
-            }
-            asked_ui(ui, state, target, commands);
+        Subject::Asked(asked) => {
+            let of = (Some(&asked), own.as_ref());
+            subject::traces_ui(ui, state, &asked.key, of, commands);
+            asked_ui(ui, state, asked.key.clone(), commands);
         }
     }
-}
-
-/// Subject of the panel, or the part that is missing for one.
-enum Wanted {
-    /// A feature at a token, and why it is this one where no person asked for it.
-    Asked(Target, Option<String>),
-    /// The sentence has to be read with a dictionary first.
-    Read(DictionaryId, Input),
-    /// A sentence that says what is missing.
-    Missing(String),
-    /// Prompt has no sentence.
-    NoSentence,
-}
-
-/// Returns the feature of the dictionary in use where that reads the residual stream or an output; otherwise the one that the attribution explains.
-fn subject(state: &AppState, head: Option<(Layer, Head)>) -> Wanted {
-    let used = state.dictionary().filter(|used| {
-        let model = state.pair(used.id).map(|pair| &pair.model);
-        let traced = model.zip(state.sae_of(used.id));
-        let traced = traced.is_some_and(|(model, sae)| circuit::check(model, sae).is_ok());
-        traced && used.hook().is_some_and(|hook| !hook.is_z())
-    });
-    let chosen = used.zip(state.selection.feature);
-    let Some((used, feature)) = chosen.filter(|_| state.selection.head.is_none()) else {
-        return match Subject::new(state, head) {
-            Subject::Asked(asked) => Wanted::Asked(asked.key, asked.why),
-            Subject::Read(dictionary, input) => Wanted::Read(dictionary, input),
-            Subject::Missing(words, _) => Wanted::Missing(words),
-            Subject::NoSentence => Wanted::NoSentence,
-        };
-    };
-    let Some(input) = state.prompt.input() else {
-        return Wanted::NoSentence;
-    };
-    let Some(at) = state.selection.token.or_else(|| strongest(state, feature)) else {
-        return Wanted::Missing(format!(
-            "#{feature} of {} is silent on this sentence. Click a token in Prompt to trace its pre-activation there",
-            used.name
-        ));
-    };
-    let target = Target {
-        dictionary: used.id,
-        feature,
-        input,
-        at,
-    };
-    Wanted::Asked(target, None)
-}
-
-/// Position at which a feature of the dictionary in use is strongest on the sentence.
-fn strongest(state: &AppState, feature: FeatureId) -> Option<usize> {
-    let reading = state.prompt.reading.ready()?;
-    let of = (&reading.latents, reading.counts.as_slice());
-    umbra_core::heads::strongest(of, &[feature], None).map(|(_, at)| at)
 }
 
 /// Returns the dictionaries that may take part beside that of the feature; none while one is loading.
@@ -247,8 +207,13 @@ fn controls_ui(
             .max_decimals(1)
             .suffix("\u{202F}%");
         let moved = ui.add(slider).labelled_by(label.id);
-        if moved.on_hover_text(THRESHOLD).changed() {
-            let share = percent / 100.0;
+        let rail = Rect::from_min_size(
+            moved.rect.min,
+            vec2(ui.spacing().slider_width, moved.rect.height()),
+        );
+        let clicked = clicked(ui, rail);
+        let share = clicked.unwrap_or(percent / 100.0);
+        if moved.on_hover_text(THRESHOLD).changed() || clicked.is_some() {
             commands.send(heads::circuit::Command::Threshold(share));
         }
         let words = format!(
@@ -258,13 +223,13 @@ fn controls_ui(
         );
         ui.label(caption(words).color(theme.ink.secondary));
         let (icon, words, colour) = if shown.sums_up() {
-            (icons::CHECK_CIRCLE, "every node adds up", theme.promoted)
+            (icons::CHECK_CIRCLE, "sums are exact", theme.promoted)
         } else {
-            (icons::WARNING, "a node does not add up", theme.warning)
+            (icons::WARNING, "a sum is not exact", theme.warning)
         };
         let residue = number::number(shown.largest_residue);
         let help = format!(
-            "Children + bias + discarded − value is {residue} at most: 0 except for rounding"
+            "At every node, children + bias + discarded − value is {residue} at most: 0 except for rounding. How much is discarded is another matter: it stands beside each sum"
         );
         ui.label(RichText::new(format!("{icon} {words}")).color(colour))
             .on_hover_text(help);
@@ -274,6 +239,17 @@ fn controls_ui(
             to_save::put(ui.ctx(), file(state, traced, shown));
         }
     });
+}
+
+/// Returns the share at which the slider's rail was clicked. A slider itself follows only a pointer that is held down for more than one frame.
+fn clicked(ui: &Ui, rail: Rect) -> Option<f64> {
+    let rail_id = ui.scope_id().with("rail of the least share");
+    let click = ui.interact(rail, rail_id, Sense::CLICK);
+    let at = click.clicked().then(|| click.interact_pointer_pos())??;
+    let inside = rail.shrink2(vec2(rail.height() / 2.5, 0.0));
+    let place = ((at.x - inside.left()) / inside.width()).clamp(0.0, 1.0);
+    let percent = 100.0 * TRACED.threshold * (MOST / TRACED.threshold).powf(f64::from(place));
+    Some((10.0 * percent).round() / 1000.0)
 }
 
 /// Returns the graph file of the nodes shown, with the labels of the project.
@@ -347,4 +323,12 @@ fn node_ui(
     let help = "Children, biases and what is not shown add up to the value; the table lists them";
     meaning::figure(&label, "Sum of the node", help, &node.value.to_string());
     label.on_hover_text(help);
+    if let Some(words) = discarded(node) {
+        let help = circuit::DEFINITIONS
+            .iter()
+            .find(|(key, _)| *key == "discarded");
+        ui.add(Label::new(words).wrap())
+            .on_hover_text(help.map_or("", |(_, help)| *help));
+        ui.add(Label::new(caption(DISCARDED).color(secondary)).wrap());
+    }
 }

@@ -45,21 +45,43 @@ fn boxes_lie_in_their_columns_and_do_not_overlap() {
         let layout = Layout::new(&circuit, room);
         assert_eq!(layout.boxes.len(), circuit.nodes.len());
         for (i, rect) in layout.boxes.iter().enumerate() {
-            let column = layout.columns[circuit.nodes[i].at];
-            assert!(column.used && rect.left() >= column.left);
+            let at = circuit.nodes[i].at;
+            let mut columns = layout.columns.iter();
+            let column = columns.find(|column| column.at == at).unwrap();
+            assert!(column.lanes > 0 && rect.left() >= column.left);
             assert!(rect.right() <= column.left + column.width && rect.bottom() < layout.foot);
             for other in &layout.boxes[i + 1..] {
                 assert!(!rect.intersects(*other), "{rect:?} {other:?}");
             }
         }
         for (parent, child) in circuit.links() {
-            let [start, _, _, end] = layout.line(child.node, parent);
-            assert!(start.y > end.y, "a child lies below its parent");
+            let points = layout.line(child.node, parent);
+            let mut pairs = points.windows(2);
+            assert!(pairs.all(|pair| pair[0].y >= pair[1].y), "a line goes up");
+            for rect in &layout.boxes {
+                let inside = rect.shrink(0.5);
+                let is_in = |t: f32| {
+                    let mut pairs = points.windows(2);
+                    pairs.any(|pair| inside.contains(pair[0].lerp(pair[1], t)))
+                };
+                assert!(
+                    ![0.0, 0.3, 0.7].into_iter().any(is_in),
+                    "{rect:?} {points:?}"
+                );
+            }
         }
         let top = layout.boxes[0].top();
         assert!(layout.boxes.iter().all(|rect| rect.top() >= top));
     }
-    let narrow = Layout::new(&circuit, 320.0);
+    // Skipped tokens are one thin column, and room makes the graph less high.
+    let counted: usize = Layout::new(&circuit, 600.0)
+        .columns
+        .iter()
+        .map(|c| c.count)
+        .sum();
+    assert_eq!(counted, circuit.root().at + 1);
+    let (wide, narrow) = (Layout::new(&circuit, 2400.0), Layout::new(&circuit, 320.0));
+    assert!(wide.foot < narrow.foot, "{} {}", wide.foot, narrow.foot);
     assert!(narrow.size.x > 320.0 && Layout::new(&circuit, 1400.0).size.x <= 1400.0);
 }
 
@@ -87,7 +109,7 @@ fn opened(folder: &std::path::Path) -> egui_kittest::Harness<'static, testing::W
 fn a_feature_is_traced_and_its_nodes_lead_to_pages() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = opened(folder.path());
-    harness.get_by_label_contains("every node adds up");
+    harness.get_by_label_contains("sums are exact");
     let desk = &harness.state().desk;
     let panel = &desk.state.heads.circuit;
     let shown = Arc::clone(panel.shown.as_ref().unwrap());
@@ -119,7 +141,7 @@ fn a_feature_is_traced_and_its_nodes_lead_to_pages() {
         .clone()
         .unwrap();
     assert!(fewer.nodes.len() < shown.nodes.len() && fewer.sums_up());
-    harness.get_by_label_contains("every node adds up");
+    harness.get_by_label_contains("sums are exact");
 }
 
 #[test]
@@ -165,4 +187,50 @@ fn without_a_sentence_or_a_dictionary_the_panel_says_what_to_do() {
     let harness = testing::harness(ViewId::Heads, state);
     harness.get_by_label_contains("Prompt has no sentence yet");
     harness.get_by_label("Type a sentence");
+}
+
+/// With a dictionary of the stream in use, the circuit still traces what the attribution explains, and the selected feature where that is asked for.
+#[test]
+fn the_circuit_follows_the_attribution_unless_asked_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(folder.path());
+    let stream = desk
+        .state
+        .fitting()
+        .find(|d| d.hook().is_some_and(|hook| !hook.is_z()));
+    let stream = stream.unwrap().id;
+    desk.run(navigation::Command::SelectDictionary(stream));
+    let reading = Arc::clone(desk.state.prompt.reading.ready().unwrap());
+    let (feature, _) = reading.strongest(6, 1)[0];
+    desk.run(navigation::Command::SelectFeature(Some(feature)));
+    desk.run(navigation::Command::SelectToken(Some(6)));
+    let builder = egui_kittest::Harness::builder().with_size((1440.0, 900.0));
+    let mut harness = testing::Window::build(builder, desk);
+    harness.state_mut().go(ViewId::Heads);
+    testing::Window::settle(&mut harness);
+    harness
+        .state_mut()
+        .desk
+        .run(heads::Command::Step(Step::Why));
+    testing::Window::settle(&mut harness);
+    let explained = harness.state().desk.state.heads.attribution.of.clone();
+    harness
+        .state_mut()
+        .desk
+        .run(heads::Command::Tab(Tab::Circuit));
+    testing::Window::settle(&mut harness);
+    let traced = |harness: &egui_kittest::Harness<'_, testing::Window>| {
+        let of = harness.state().desk.state.heads.circuit.of.as_ref();
+        of.map(|of| of.target.clone())
+    };
+    assert!(
+        explained.is_some() && explained != traced(&harness).filter(|of| of.dictionary == stream)
+    );
+    assert_eq!(traced(&harness), explained);
+    harness.get_by_label("Trace another").click();
+    testing::Window::settle(&mut harness);
+    harness.get_by_label_contains("which is selected").click();
+    testing::Window::settle(&mut harness);
+    let own = traced(&harness).unwrap();
+    assert_eq!((own.dictionary, own.feature, own.at), (stream, feature, 6));
 }
