@@ -234,6 +234,14 @@ fn sentences_with_two_names_come_from_templates_or_a_file() {
         &noising["corruption_a"]["recovered"],
         "zero_at_s2 zero_everywhere",
     );
+    assert_eq!(value["reaches_end"], true);
+    // In the last layer nothing at the repeated name matters, which is said.
+    let last = at("assets/demo/saes/attn-3");
+    let of_last = ["heads", "ioi", "--model", &model, "--sae", &last];
+    let of_last = [of_last.as_slice(), &["--count", "2", "--json"]].concat();
+    let of_last = umbra(room.path(), &of_last).done();
+    assert_eq!(of_last.json()["reaches_end"], false);
+    assert!(of_last.err.contains("an earlier layer"), "{of_last:?}");
     let line = "{\"prompt\": \"When Mary and John went to the garden, John gave a letter to\", \"io\": \"Mary\", \"s\": \"John\"}\n";
     std::fs::write(room.path().join("mine.jsonl"), line).unwrap();
     let table = run(&["--prompts", "mine.jsonl"]).done().out;

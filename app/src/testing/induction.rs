@@ -87,6 +87,7 @@ fn names() -> Ioi {
     Ioi {
         dictionary: "z0".to_owned(),
         hook: HookPoint::block(0, Site::Z),
+        reaches_end: true,
         prompts: [50, 50],
         ld: 7.25,
         positive: 0.94,

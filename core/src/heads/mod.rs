@@ -52,6 +52,19 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Splits `all` into waves: the first of `least` items, so that the first report comes early, each later one twice as large, up to `most`.
+pub(crate) fn growing<T>(
+    mut all: &[T],
+    (least, most): (usize, usize),
+) -> impl Iterator<Item = &[T]> {
+    let mut size = least.clamp(1, most);
+    std::iter::from_fn(move || {
+        let (wave, rest) = all.split_at(size.min(all.len()));
+        (all, size) = (rest, (2 * size).min(most));
+        (!wave.is_empty()).then_some(wave)
+    })
+}
+
 /// Computes the share of each feature's decoder norm by head, `[f, h]`; rows sum to 1. A feature whose decoder row is zero has equal shares.
 pub fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> {
     shares::head_shares(sae, heads)

@@ -275,3 +275,12 @@ fn the_strongest_of_some_features_is_found_on_a_text_and_at_a_token() {
     assert_eq!(strongest(reading, &few, Some(9)), None);
     assert_eq!(strongest(reading, &[FeatureId(7)], None), None);
 }
+
+#[test]
+fn waves_begin_small_and_lose_nothing() {
+    let all: Vec<usize> = (0..21).collect();
+    let waves: Vec<&[usize]> = growing(&all, (2, 8)).collect();
+    let sizes: Vec<usize> = waves.iter().map(|wave| wave.len()).collect();
+    assert_eq!(sizes, [2, 4, 8, 7]);
+    assert_eq!(waves.concat(), all);
+}

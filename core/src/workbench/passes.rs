@@ -7,7 +7,7 @@
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use super::user_file::{Layout, UserData};
 use crate::corpus::{Part, Rows};
 use crate::device::{DeviceWish, processor};
 use crate::error::Result;
+use crate::models::Model;
 use crate::progress::{Ended, span};
 use crate::project::Project;
 
@@ -268,6 +269,20 @@ impl Speeds {
         own.or_else(|| alike.next()).cloned()
     }
 
+    /// Returns the last pass that tells how fast `model` reads text on this machine with any dictionary: an index, which reads each row once, else an evaluation.
+    pub fn of_model(&self, model: &Model) -> Option<Ran> {
+        let machine = machine();
+        let mut file = self.file();
+        let passes = &file.get_or_insert_with(|| self.read()).content.passes;
+        let of = |pass: Pass| {
+            passes.iter().find(|ran| {
+                (ran.pass, ran.model.as_str()) == (pass, model.fingerprint())
+                    && ran.machine == machine
+            })
+        };
+        of(Pass::Index).or_else(|| of(Pass::Evaluation)).cloned()
+    }
+
     /// Runs `work`, a pass of `pair` over `rows` on the device of `choice`, and remembers how long it took if it came to its end.
     pub fn timed<T>(
         &self,
@@ -314,5 +329,6 @@ impl Speeds {
 
 /// Name of the machine on which a pass takes as long as before.
 fn machine() -> String {
-    format!("{} · {} threads", processor(), rayon::current_num_threads())
+    static PROCESSOR: LazyLock<String> = LazyLock::new(processor);
+    format!("{} · {} threads", *PROCESSOR, rayon::current_num_threads())
 }

@@ -9,6 +9,17 @@ use crate::models::Model;
 /// Largest file of sentences, in bytes.
 const MOST: u64 = 16 << 20;
 
+/// Tokens of a sentence from the templates, about.
+const LENGTH: f64 = 17.0;
+
+/// Passes over a sentence besides one for each feature that is active at the repeated name: to read it, unchanged, without the error, and those of the noising.
+pub const PASSES: usize = 10;
+
+/// Returns about how many tokens are read for `count` sentences from templates with a dictionary of which `active` features are active at a token.
+pub fn tokens(count: usize, active: f64) -> u64 {
+    (count as f64 * LENGTH * (active + PASSES as f64)) as u64
+}
+
 /// Returns the sentences of a file ([`ioi::FORMAT`]); without a file, `count` sentences from templates, whose names `seed` decides.
 pub fn prompts(
     model: &Model,

@@ -13,13 +13,12 @@ use crate::commands::context::Context;
 use crate::dialogs::Ask;
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::Event as Heads;
-use crate::state::heads::induction::{Event as Lab, Measured};
+use crate::state::heads::induction::{
+    Event as Lab, Measured, SYNTHETIC_JOB, TEXT_JOB, TEXT_TOKENS, names_job,
+};
 use crate::state::requests::heads::induction::Command;
 use crate::state::view::ViewId;
 use crate::state::{Event, Load, selection};
-
-/// Tokens of held-out text that are read.
-const TOKENS: u64 = 20_000;
 
 impl Command {
     /// Carries it out.
@@ -27,6 +26,9 @@ impl Command {
         match self {
             Self::Measure => measure(context),
             Self::OnText => on_text(context),
+            Self::Dictionary(id) => {
+                context.apply(Event::Heads(Heads::Induction(Lab::Dictionary(id))));
+            }
             Self::Names(id, file) => names(context, id, file),
             Self::NamesOfFile(id) => {
                 let ask = Ask::File("Open sentences with two names", &["jsonl", "json", "txt"]);
@@ -50,7 +52,7 @@ fn measure(context: &mut Context<'_>) {
     context.apply(event(of.clone(), Load::Loading));
     let failed = of.clone();
     context.jobs.start_or(
-        "Measure induction",
+        SYNTHETIC_JOB,
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
             let observe = &mut |at| worker.progress(at);
@@ -73,10 +75,10 @@ fn on_text(context: &mut Context<'_>) {
     context.apply(event(of.clone(), Load::Loading));
     let failed = of.clone();
     context.jobs.start_or(
-        "Measure induction on held-out text",
+        TEXT_JOB,
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let request = TextRequest::held_out_of(&project)?.at_most(Most::Tokens(TOKENS));
+            let request = TextRequest::held_out_of(&project)?.at_most(Most::Tokens(TEXT_TOKENS));
             let text = request.read(&model, None)?;
             worker.notes(&text.said());
             let observe = &mut |at| worker.progress(at);
@@ -96,9 +98,10 @@ fn names(context: &mut Context<'_>, id: DictionaryId, file: Option<PathBuf>) {
         return;
     };
     let event = move |load| Event::Heads(Heads::Induction(Lab::Ioi(id, load)));
+    context.apply(Event::Heads(Heads::Induction(Lab::Dictionary(id))));
     context.apply(event(Load::Loading));
     context.jobs.start_or(
-        format!("Sentences with two names by {}", sae.name),
+        names_job(&sae.name),
         move |why| event(Load::Failed(why)),
         move |worker| {
             let prompts = two_names::prompts(&model, file.as_deref(), (ioi::PROMPTS, 0))?;

@@ -54,6 +54,14 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Ended::Done(found) = found else {
         return Ok(Exit::Stopped);
     };
+    if !found.reaches_end {
+        console.note(&format!(
+            "{} reads {}: {}",
+            found.dictionary,
+            found.hook,
+            ioi::OUT_OF_REACH
+        ));
+    }
     console.answer(&object(&found), || table(&found))?;
     Ok(Exit::Done)
 }
@@ -74,6 +82,7 @@ fn object(found: &Ioi) -> Value {
     json!({
         "sae": found.dictionary,
         "hook": found.hook.to_string(),
+        "reaches_end": found.reaches_end,
         "prompts": { "abba": found.prompts[0], "baba": found.prompts[1] },
         "ld": found.ld,
         "positive": found.positive,

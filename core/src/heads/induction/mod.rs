@@ -86,6 +86,27 @@ impl Options {
     }
 }
 
+/// Amount that [`synthetic`] reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Sequences, each read in one pass.
+    pub sequences: usize,
+    /// Tokens of all sequences, at most.
+    pub tokens: u64,
+}
+
+impl Options {
+    /// Returns what is read of a model of `context` positions.
+    pub fn cost(&self, context: usize) -> Cost {
+        let sequences = self.sequences * PREFIXES;
+        let length = protocol::LENGTH.min(context);
+        Cost {
+            sequences,
+            tokens: (sequences * length) as u64,
+        }
+    }
+}
+
 /// Attention and direct effect of one head by length of the prefix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {

@@ -14,7 +14,7 @@ use crate::ids::TokenId;
 use crate::models::Model;
 
 /// Tokens of a sequence, unless the model's context or vocabulary is smaller.
-const LENGTH: usize = 128;
+pub(super) const LENGTH: usize = 128;
 /// Tokens that follow the first copy at least, in a sequence that is long enough.
 const BEHIND: usize = 30;
 /// Shortest sequence that holds the longest prefix twice.

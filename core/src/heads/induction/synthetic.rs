@@ -9,13 +9,14 @@ use super::direct::effects;
 use super::{Curve, Options, PREFIXES, Protocol, Sequence, Synthetic};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
+use crate::heads::growing;
 use crate::ids::{Head, HookPoint, Layer, Site, TokenId};
 use crate::models::{Hooks, Model, Start, token_tensor};
 use crate::progress::{Ended, Flow, Progress};
 
 /// Sequences of one pass. Fixed, so that the number of threads does not change results.
 const CHUNK: usize = 4;
-/// Chunks between two reports. Fixed, since the products with W_O are over all of them.
+/// Chunks between two reports, at most. Fixed, since the products with W_O are over all of them.
 const WAVE: usize = 16;
 
 /// Number and prefix length of a sequence.
@@ -34,6 +35,10 @@ pub(super) fn synthetic(
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Synthetic>> {
     options.check()?;
+    let whole = options.sequences * PREFIXES;
+    if observe(Progress::new(0, whole, "sequences")).is_break() {
+        return Ok(Ended::STOPPED);
+    }
     let protocol = Protocol::new(model)?;
     let places = places(&protocol, options);
     let answers: BTreeSet<TokenId> = places.iter().map(|place| place.answer).collect();
@@ -44,7 +49,7 @@ pub(super) fn synthetic(
     // Sums of attention, direct effect and squared attention, layer by layer, head by head.
     let mut sums = vec![[[0.0_f64; PREFIXES]; 3]; layers * heads];
     let mut done = 0;
-    for wave in places.chunks(CHUNK * WAVE) {
+    for wave in growing(&places, (CHUNK, CHUNK * WAVE)) {
         let sequences: Vec<Sequence> = wave
             .par_iter()
             .map(|place| protocol.sequence(options.seed, place.number, place.prefix))

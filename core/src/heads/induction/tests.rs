@@ -224,6 +224,16 @@ fn work_stops_where_its_observer_says_so() {
     };
     let mut stop = |_: Progress| Flow::Break(());
     assert!(synthetic(&model, &options, &mut stop).unwrap().is_stopped());
+    // The first report comes before any sequence, the second after one chunk.
+    let mut seen = Vec::new();
+    let mut look = |at: Progress| {
+        seen.push((at.done, at.total));
+        Flow::Continue(())
+    };
+    assert!(!synthetic(&model, &options, &mut look).unwrap().is_stopped());
+    assert_eq!(seen[..2], [(0, 180), (4, 180)]);
+    assert_eq!(seen.last(), Some(&(180, 180)));
+    assert_eq!(options.cost(64).tokens, 180 * 64);
     let none = Options {
         sequences: 0,
         ..options

@@ -9,6 +9,7 @@ use super::{Folded, PREFIXES, Protocol};
 use crate::capture;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
+use crate::heads::growing;
 use crate::ids::{Head, HookPoint, Layer, Site, TokenId};
 use crate::models::{Hooks, Model, Start, token_tensor};
 use crate::progress::{Ended, Flow, Progress};
@@ -201,7 +202,7 @@ impl Lab<'_> {
         let mut found = Found::new(self.heads());
         let all: Vec<usize> = (0..self.rows.len()).collect();
         let mut done = 0;
-        for wave in all.chunks(CHUNK * WAVE) {
+        for wave in growing(&all, (CHUNK, CHUNK * WAVE)) {
             let parts: Vec<Found> = wave
                 .par_chunks(CHUNK)
                 .map(|rows| self.find_in(rows))
@@ -270,7 +271,7 @@ impl Lab<'_> {
         let passes: Vec<Vec<(usize, Pair)>> = passes.into_values().collect();
         let mut sums = vec![(0, 0.0, 0.0); self.heads()];
         let mut done = 0;
-        for wave in passes.chunks(CHUNK * WAVE) {
+        for wave in growing(&passes, (CHUNK, CHUNK * WAVE)) {
             let parts: Vec<Vec<f64>> = wave
                 .par_iter()
                 .map(|pairs| self.after(pairs))

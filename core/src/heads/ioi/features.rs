@@ -8,13 +8,14 @@ use super::pass::{Change, Changes, differences};
 use super::{Effect, Order, Prompt};
 use crate::dims::Matrix;
 use crate::error::Result;
+use crate::heads::growing;
 use crate::ids::FeatureId;
 use crate::latents::Latents;
 use crate::models::{Model, token_tensor};
 use crate::progress::{Ended, Flow};
 use crate::sae::Autoencoder;
 
-/// Prompts between two reports.
+/// Prompts between two reports, at most.
 const WAVE: usize = 8;
 
 /// Figures over all prompts.
@@ -40,7 +41,7 @@ pub(super) fn effects(
     observe: &mut dyn FnMut(usize) -> Flow,
 ) -> Result<Ended<Found>> {
     let mut all = Vec::with_capacity(prompts.len());
-    for wave in prompts.chunks(WAVE) {
+    for wave in growing(prompts, (2, WAVE)) {
         let ones: Vec<One> = wave
             .par_iter()
             .map(|prompt| one(model, sae, prompt))

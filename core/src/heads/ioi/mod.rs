@@ -17,7 +17,7 @@ pub use noising::{Noised, Noising};
 pub use prompts::{FORMAT, Order, Prompt, from_lines, from_templates};
 
 use crate::error::{Error, Result};
-use crate::ids::{FeatureId, HookPoint, Layer};
+use crate::ids::{FeatureId, HookPoint, Layer, Site};
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Autoencoder;
@@ -73,6 +73,28 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Says what figures of the last layer are worth, as a sentence.
+pub const OUT_OF_REACH: &str = "nothing set at the repeated name in the last layer reaches the answer, since no later attention reads it: every change is 0, choose a dictionary of an earlier layer";
+
+/// Whether a change at `hook` in an earlier position can reach the logits of the last position of a model of `layers` layers: attention alone moves it there.
+pub fn reaches_end(hook: HookPoint, layers: usize) -> bool {
+    match hook {
+        HookPoint::Embed | HookPoint::PosEmbed => true,
+        HookPoint::FinalScale | HookPoint::FinalNormalized => false,
+        HookPoint::Block(layer, site) => {
+            let read = [
+                Site::ResidPre,
+                Site::Ln1Scale,
+                Site::Ln1Normalized,
+                Site::K,
+                Site::V,
+                Site::RotK,
+            ];
+            layer.index() + 1 < layers || read.contains(&site)
+        }
+    }
+}
+
 /// Result of [`run`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ioi {
@@ -80,6 +102,8 @@ pub struct Ioi {
     pub dictionary: String,
     /// Its hook.
     pub hook: HookPoint,
+    /// Whether what is set at S2 can reach the answer; where it cannot, all changes are 0 ([`OUT_OF_REACH`]).
+    pub reaches_end: bool,
     /// Number of prompts that name IO first, and that name S first.
     pub prompts: [usize; 2],
     /// Mean of logit(IO) − logit(S) at the end.
@@ -127,9 +151,12 @@ pub fn run(
         layers.to_vec()
     };
     for layer in &layers {
-        model.check_hook(HookPoint::Block(*layer, crate::ids::Site::AttnOut))?;
+        model.check_hook(HookPoint::Block(*layer, Site::AttnOut))?;
     }
     let twice = 2 * prompts.len();
+    if observe(Progress::new(0, twice, "prompts")).is_break() {
+        return Ok(Ended::STOPPED);
+    }
     let watched = &mut |done| observe(Progress::new(done, twice, "prompts"));
     let Ended::Done(found) = features::effects(model, sae, prompts, watched)? else {
         return Ok(Ended::STOPPED);
@@ -141,6 +168,8 @@ pub fn run(
     Ok(Ended::Done(Ioi {
         dictionary: sae.name.clone(),
         hook,
+        reaches_end: reaches_end(hook, model.config().layers)
+            || prompts.iter().any(|one| one.s2 + 1 == one.tokens.len()),
         prompts: [Order::Abba, Order::Baba]
             .map(|order| prompts.iter().filter(|one| one.order == order).count()),
         ld: found.ld,

@@ -201,6 +201,23 @@ fn a_feature_at_zero_changes_ld_as_by_its_definition() {
 }
 
 #[test]
+fn nothing_at_s2_of_the_last_layer_reaches_the_end() {
+    let (model, _) = demo();
+    let prompts = [Prompt::new(&model, ABBA, "Mary", "John").unwrap()];
+    for (name, reaches) in [("attn-2", true), ("attn-3", false)] {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/saes"));
+        let sae = formats::open(&path.join(name)).unwrap().0;
+        let found = run(&model, sae.autoencoder().unwrap(), (&prompts, &[]), &mut on);
+        let found = found.unwrap().done().unwrap();
+        assert_eq!(found.reaches_end, reaches, "{name}");
+        let moves = found.features.iter().any(|effect| effect.change != 0.0);
+        assert_eq!(moves, reaches, "{name}");
+    }
+    let last = |site| reaches_end(HookPoint::block(3, site), 4);
+    assert!(last(Site::ResidPre) && !last(Site::Z) && !last(Site::ResidPost));
+}
+
+#[test]
 fn a_splice_that_edits_nothing_gives_the_same_bits() {
     let (model, sae) = demo();
     let prompt = Prompt::new(&model, ABBA, "Mary", "John").unwrap();

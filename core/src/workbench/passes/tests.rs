@@ -72,6 +72,7 @@ fn a_time_is_unknown_until_a_pass_was_run_and_then_comes_from_it() {
     let pair = pair("attn-0");
     let expected = |speeds: &Speeds, pass, wish| speeds.expected(pass, &pair, wish);
     assert_eq!(expected(&speeds, Pass::Index, DeviceWish::Auto), None);
+    assert_eq!(speeds.of_model(&pair.model), None);
     let text = TextRequest::new([demo().join("text/held-out/rabbit.txt")]);
     let rows = pair.read(&text).unwrap().rows;
     let choice = Choice::default();
@@ -86,6 +87,7 @@ fn a_time_is_unknown_until_a_pass_was_run_and_then_comes_from_it() {
     // Another program knows it too; another kind and another device stay unknown.
     let again = Speeds::new(Some(folder.path()));
     let known = expected(&again, Pass::Index, DeviceWish::Cpu).unwrap();
+    assert_eq!(again.of_model(&pair.model).as_ref(), Some(&known));
     assert_eq!(known.tokens, rows.counted() as u64);
     assert_eq!(expected(&again, Pass::Evaluation, DeviceWish::Auto), None);
     assert_eq!(expected(&again, Pass::Index, DeviceWish::Gpu(None)), None);

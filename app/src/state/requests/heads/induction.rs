@@ -13,6 +13,8 @@ pub(crate) enum Command {
     Measure,
     /// Measure all heads on the project's held-out text.
     OnText,
+    /// Show sentences with two names for a dictionary.
+    Dictionary(DictionaryId),
     /// Set a dictionary's features to 0 in sentences with two names: those of a file, or sentences from templates.
     Names(DictionaryId, Option<PathBuf>),
     /// Ask for a file of sentences, and measure them.

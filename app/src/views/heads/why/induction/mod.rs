@@ -1,15 +1,17 @@
 //! The induction lab: attention to what followed an earlier copy, by the length of the copy, for the chosen head and all others; on held-out text, what is left
 //! once the copy is cut; and sentences with two names.
 
+mod cost;
 mod names;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use egui::{Button, Label, RichText, Ui};
+use egui::{Button, Label, Ui};
 use umbra_core::heads::induction::{Curve, DEFINITIONS, PREFIXES, Synthetic};
 
 pub(super) use self::names::names_ui;
+use crate::state::heads::induction::SYNTHETIC_JOB;
 use crate::state::heads::name;
 use crate::state::requests::{Commands, heads};
 use crate::state::{AppState, Load};
@@ -36,15 +38,24 @@ fn definition(key: &str) -> &'static str {
 
 /// Draws the lab for the head that a person chose, else for the one with the most induction.
 pub(super) fn induction_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
     match &state.heads.induction.synthetic {
         Load::Absent => {
-            if empty_state(ui, icons::CHART_LINE_UP, WHAT, Some("Measure all heads")) {
+            let words = format!(
+                "{}{WHAT} {}",
+                cost::stopped(state.heads.induction.synthetic_stopped),
+                cost::synthetic(state)
+            );
+            if empty_state(ui, icons::CHART_LINE_UP, &words, Some("Measure all heads")) {
                 commands.send(heads::induction::Command::Measure);
             }
         }
         Load::Loading => {
-            ui.label(RichText::new("Measuring all heads on random sequences…").color(secondary));
+            cost::standing_ui(
+                ui,
+                state,
+                "Measuring all heads on random sequences",
+                SYNTHETIC_JOB,
+            );
         }
         Load::Failed(why) => {
             if failure_state(

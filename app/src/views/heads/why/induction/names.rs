@@ -1,14 +1,17 @@
 //! Sentences with two names: which features at the repeated name the model needs to answer with the other one, and what noising leaves of its answer.
 
-use egui::{Label, RichText, Ui};
-use umbra_core::heads::ioi::{Corruption, DEFINITIONS, Effect, FORMAT, Ioi, Noising};
+use egui::{ComboBox, Label, RichText, Ui};
+use umbra_core::heads::ioi::{
+    self, Corruption, DEFINITIONS, Effect, FORMAT, Ioi, Noising, OUT_OF_REACH,
+};
 use umbra_core::ids::{FeatureId, Head, HookPoint, Layer};
 
-use super::BESIDE;
+use super::{BESIDE, cost};
 use crate::state::catalogue::{Dictionary, DictionaryId};
+use crate::state::heads::induction::names_job;
 use crate::state::requests::{Commands, heads, navigation};
 use crate::state::{AppState, Load};
-use crate::theme::{Theme, body_strong, caption, icons, space};
+use crate::theme::{Theme, body_strong, caption, icon, icons, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::csv::Value;
 use crate::widgets::empty_state::{empty_state, failure_state};
@@ -29,7 +32,43 @@ fn definition(key: &str) -> &'static str {
     found.map_or("", |(_, words)| words)
 }
 
-/// Draws the panel for the dictionary that was measured last, else for that of the head's layer, else for the one in use.
+/// Whether what a dictionary's features do at the repeated name can reach the answer.
+fn reaches(state: &AppState, dictionary: &Dictionary) -> bool {
+    let layers = state.model().map_or(0, |model| model.model.config().layers);
+    let hook = dictionary.hook();
+    hook.is_none_or(|hook| ioi::reaches_end(hook, layers))
+}
+
+/// Lists the dictionaries that can be chosen by layer: those of attention's values, else all that fit.
+fn choices(state: &AppState) -> Vec<&Dictionary> {
+    let fitting = state.fitting().filter(|one| state.pair(one.id).is_some());
+    let all: Vec<&Dictionary> = fitting.collect();
+    let is_z = |one: &&Dictionary| one.hook().is_some_and(HookPoint::is_z);
+    let of_z: Vec<&Dictionary> = all.iter().copied().filter(is_z).collect();
+    let mut all = if of_z.is_empty() { all } else { of_z };
+    all.sort_by_key(|one| one.hook());
+    all
+}
+
+/// Returns the dictionary that a person chose, else the one of the head's layer if it can matter, else the last one that can.
+fn chosen<'a>(
+    state: &AppState,
+    choices: &[&'a Dictionary],
+    head: Option<(Layer, Head)>,
+) -> Option<&'a Dictionary> {
+    let lab = &state.heads.induction;
+    let of = |id: DictionaryId| choices.iter().copied().find(|one| one.id == id);
+    let asked = lab.ioi_choice.and_then(of);
+    let can = || (choices.iter().copied()).filter(|one| reaches(state, one));
+    let of_head = || {
+        let (layer, _) = head?;
+        can().find(|one| one.hook().and_then(HookPoint::layer) == Some(layer))
+    };
+    let last = || can().last().or(choices.last().copied());
+    asked.or_else(of_head).or_else(last)
+}
+
+/// Draws the panel: the choice of a dictionary, and its results or the way to them.
 pub(in crate::views::heads::why) fn names_ui(
     ui: &mut Ui,
     state: &AppState,
@@ -37,23 +76,22 @@ pub(in crate::views::heads::why) fn names_ui(
     commands: &mut Commands,
 ) {
     let secondary = Theme::from_ui(ui).ink.secondary;
-    let lab = &state.heads.induction;
-    let measured = lab.ioi_of.filter(|_| !matches!(lab.ioi, Load::Absent));
-    let measured = measured.and_then(|id| state.catalogue.get(id));
-    let of_head = || head.and_then(|(layer, _)| state.z_dictionary(layer));
-    let used = measured.or_else(of_head).or_else(|| state.dictionary());
-    let Some(dictionary) = used.filter(|used| state.pair(used.id).is_some()) else {
+    let choices = choices(state);
+    let Some(dictionary) = chosen(state, &choices, head) else {
         let words =
             "Sentences with two names need a dictionary of this model. Open one in Library.";
         ui.label(RichText::new(words).color(secondary));
         return;
     };
+    choice_ui(ui, state, (&choices, dictionary), commands);
+    let lab = &state.heads.induction;
     let known = lab.ioi_of == Some(dictionary.id);
     let measure = format!("Measure with {}", dictionary.name);
     match &lab.ioi {
         Load::Ready(found) if known => found_ui(ui, state, (found, dictionary), commands),
         Load::Loading if known => {
-            ui.label(RichText::new("Reading sentences with two names…").color(secondary));
+            let job = names_job(&dictionary.name);
+            cost::standing_ui(ui, state, "Reading sentences with two names", &job);
         }
         Load::Failed(why) if known => {
             if failure_state(ui, "Could not measure the sentences", why, Some(&measure)) {
@@ -61,11 +99,61 @@ pub(in crate::views::heads::why) fn names_ui(
             }
         }
         _ => {
-            if empty_state(ui, icons::CURSOR_TEXT, WHAT, Some(&measure)) {
+            let words = format!(
+                "{}{WHAT} {}",
+                cost::stopped(known && lab.ioi_stopped),
+                cost::names(state, dictionary)
+            );
+            if empty_state(ui, icons::CURSOR_TEXT, &words, Some(&measure)) {
                 commands.send(heads::induction::Command::Names(dictionary.id, None));
             }
         }
     }
+}
+
+/// Draws the choice of a dictionary, and says where it cannot matter.
+fn choice_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (choices, chosen): (&[&Dictionary], &Dictionary),
+    commands: &mut Commands,
+) {
+    let theme = Theme::from_ui(ui);
+    ui.horizontal_wrapped(|ui| {
+        let label = ui.label(RichText::new("Dictionary").color(theme.ink.secondary));
+        let combo = ComboBox::from_id_salt("dictionary of two names")
+            .selected_text(chosen.name.as_str())
+            .show_ui(ui, |ui| {
+                for one in choices {
+                    let name = if reaches(state, one) {
+                        one.name.clone()
+                    } else {
+                        format!("{}, last layer: no effect", one.name)
+                    };
+                    let line = ui.selectable_label(one.id == chosen.id, name);
+                    if line.clicked() {
+                        commands.send(heads::induction::Command::Dictionary(one.id));
+                    }
+                }
+            });
+        combo.response.labelled_by(label.id);
+    });
+    if !reaches(state, chosen) {
+        ui.horizontal_top(|ui| {
+            ui.label(icon(icons::WARNING).color(theme.warning));
+            let words = sentence(OUT_OF_REACH);
+            ui.add(Label::new(words).wrap());
+        });
+    }
+    ui.add_space(space::CONTROL);
+}
+
+/// Returns a phrase as a sentence.
+fn sentence(phrase: &str) -> String {
+    let mut letters = phrase.chars();
+    let first = letters.next().map(char::to_uppercase);
+    let begun: String = first.into_iter().flatten().chain(letters).collect();
+    format!("{begun}.")
 }
 
 fn found_ui(
@@ -94,15 +182,6 @@ fn found_ui(
         }
         if ui.button("Measure templates again").clicked() {
             commands.send(heads::induction::Command::Names(dictionary.id, None));
-        }
-        let others = state.fitting().filter(|other| {
-            let reads_z = other.hook().is_some_and(HookPoint::is_z);
-            reads_z && other.id != dictionary.id && state.pair(other.id).is_some()
-        });
-        for other in others {
-            if ui.button(format!("Measure with {}", other.name)).clicked() {
-                commands.send(heads::induction::Command::Names(other.id, None));
-            }
         }
     });
     ui.add_space(space::CONTROL);

@@ -4,13 +4,16 @@ use egui_kittest::kittest::Queryable as _;
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use crate::state::catalogue::DictionaryId;
+use crate::state::heads::Event as Heads;
+use crate::state::heads::induction::Event as Lab;
 use crate::state::heads::step::{Shown, Step, Tab};
 use crate::state::requests::heads::induction::Command;
 use crate::state::requests::navigation;
 use crate::state::selection::Event as Selected;
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event};
+use crate::state::{AppState, Event, Load};
 use crate::testing;
+use crate::widgets::number;
 
 fn show(state: &mut AppState, tab: Tab) {
     let step = Step::Why;
@@ -82,4 +85,41 @@ fn sentences_with_two_names_list_features_and_both_baselines() {
     let sent = harness.state_mut().commands.take();
     let want = navigation::Command::SelectFeature(Some(FeatureId(7)));
     assert!(sent.contains(&want.into()), "{sent:?}");
+}
+
+#[test]
+fn an_earlier_layer_is_the_default_and_the_last_one_is_said_not_to_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(folder.path());
+    let mut state = std::mem::take(&mut desk.state);
+    show(&mut state, Tab::Names);
+    state.apply(Event::Selection(Selected::Head(Layer(3), Head(3))));
+    let mut harness = testing::harness(ViewId::Heads, state);
+    harness.get_by_label("Measure with attn-2");
+    harness.get_by_label_contains("It reads 100 sentences");
+    let state = &mut harness.state_mut().state;
+    let all = &state.catalogue.dictionaries;
+    let last = all.iter().find(|one| one.name == "attn-3").unwrap().id;
+    state.apply(Event::Heads(Heads::Induction(Lab::Dictionary(last))));
+    harness.run();
+    harness.get_by_label("Measure with attn-3");
+    harness.get_by_label_contains("Nothing set at the repeated name in the last layer reaches");
+}
+
+#[test]
+fn the_cost_is_said_before_and_that_it_was_stopped_after() {
+    let mut state = testing::with_model();
+    show(&mut state, Tab::Induction);
+    let mut harness = testing::harness(ViewId::Heads, state);
+    let all = number::count(3_600);
+    harness.get_by_label_contains(&format!("It reads {all} sequences once each"));
+    let of = |load| {
+        let lab = Lab::Synthetic("model".to_owned(), load);
+        Event::Heads(Heads::Induction(lab))
+    };
+    let state = &mut harness.state_mut().state;
+    state.apply(of(Load::Loading));
+    state.apply(of(Load::Absent));
+    harness.run();
+    harness.get_by_label_contains("The measurement was stopped; nothing of it was kept.");
 }

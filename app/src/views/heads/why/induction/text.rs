@@ -3,8 +3,8 @@
 use egui::{Label, RichText, Ui};
 use umbra_core::heads::induction::{Curve, PREFIXES, TextHead};
 
-use super::{BESIDE, definition};
-use crate::state::heads::induction::Measured;
+use super::{BESIDE, cost, definition};
+use crate::state::heads::induction::{Measured, TEXT_JOB};
 use crate::state::heads::name;
 use crate::state::requests::{Commands, heads};
 use crate::state::{AppState, Load};
@@ -20,11 +20,16 @@ pub(super) fn text_ui(ui: &mut Ui, state: &AppState, curve: &Curve, commands: &m
     match &state.heads.induction.text {
         Load::Absent => {
             let words = "Finds where each head attends strongly, how much of it repeats earlier text, and what is left after one token of the copy is changed.";
+            let words = format!(
+                "{}{words} {}",
+                cost::stopped(state.heads.induction.text_stopped),
+                cost::on_text(state)
+            );
             ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
             measure_ui(ui, state, "Measure on held-out text", commands);
         }
         Load::Loading => {
-            ui.label(RichText::new("Reading the held-out text…").color(secondary));
+            cost::standing_ui(ui, state, "Reading the held-out text", TEXT_JOB);
         }
         Load::Failed(why) => {
             failure_line(ui, "Could not measure on the text", why);
