@@ -11,6 +11,7 @@ mod fold;
 mod histogram;
 mod index;
 mod json;
+mod named;
 #[cfg(test)]
 mod lab_tests;
 mod pack;

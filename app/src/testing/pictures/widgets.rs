@@ -1,6 +1,7 @@
 //! Draws one sample of every custom-painted widget.
 
 mod forms;
+mod tokens;
 
 use egui::{Frame, Ui, Vec2, vec2};
 use egui_kittest::{Harness, SnapshotResults};
@@ -8,6 +9,7 @@ use umbra_core::features::Name;
 use umbra_core::ids::FeatureId;
 
 use self::forms::settings_form;
+use self::tokens::{token_editor, token_grid, token_strips};
 use super::{OF_WIDGET, THEMES, compare, names, renderer};
 use crate::theme::{Hue, Theme, Tinted, icons, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
@@ -25,9 +27,7 @@ use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
 use crate::widgets::scatter_plot::{ScatterPlot, ScatterPoint};
-use crate::widgets::token_editor::{Piece, TokenEditor};
-use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
-use crate::widgets::token_strip::{Tint, TokenStrip};
+use crate::widgets::token_strip::Tint;
 
 /// Content of a picture.
 pub(super) struct Sample {
@@ -460,24 +460,6 @@ fn rank_plot(ui: &mut Ui) {
     .ui(ui);
 }
 
-struct Lens(Vec<String>);
-
-impl Cells for Lens {
-    fn cell(&self, row: usize, column: usize) -> TokenCell<'_> {
-        let at = (row * 5 + column * 3) % self.0.len();
-        TokenCell {
-            text: &self.0[at],
-            share: noise(row * 7 + column),
-        }
-    }
-
-    fn words(&self, row: usize, column: usize) -> String {
-        format!("layer {row}, token {column}")
-    }
-
-    fn card_ui(&self, _: &mut Ui, _: usize, _: usize) {}
-}
-
 /// Activations for a grid.
 struct Noise;
 
@@ -526,102 +508,4 @@ fn cell_grid(ui: &mut Ui) {
         height: 230.0,
     };
     grid.show(ui, &mut Noise);
-}
-
-fn token_editor(ui: &mut Ui) {
-    let theme = Theme::from_ui(ui);
-    let tokens = strings(&[
-        "<s>", "When", " Mary", " and", " John", " went", "\n", "to", " the", " g", "arden", ",",
-        " she",
-    ]);
-    let mut pieces = vec![Piece::default()];
-    let mut at = 0;
-    for (i, token) in tokens.iter().enumerate().skip(1) {
-        let share = noise(i * 5);
-        pieces.push(Piece {
-            span: at..at + token.len(),
-            tint: (share > 0.3).then(|| theme.tint(Hue::Activation, share)),
-            negative: i == 5,
-            marks: vec![0, 1, 2, 3, 4][..(i * 3) % 6].to_vec(),
-        });
-        at += token.len();
-    }
-    let editor = TokenEditor {
-        name: "sentence",
-        text: &tokens[1..].concat(),
-        pieces: &pieces,
-        tokens: &tokens,
-        before: 1,
-        selected: Some(3),
-        pointed: Some(8),
-        reveal: None,
-        height: 150.0,
-        card: &mut |_, _| {},
-    };
-    editor.show(ui);
-}
-
-fn token_grid(ui: &mut Ui) {
-    let lens = Lens(strings(&[" the", " king", "\n", ",", " understood", "ing"]));
-    let rows = strings(&["0", "1", "2", "3"]);
-    let columns = strings(&["Once", " upon", " a", " time", " there", " was"]);
-    let grid = TokenGrid {
-        name: "lens",
-        rows: &rows,
-        rows_title: "layer",
-        columns: &columns,
-        selected: Some(1),
-        reveal: false,
-        hue: Hue::Model,
-        height: 190.0,
-    };
-    grid.ui(ui, &lens);
-}
-
-fn token_strips(ui: &mut Ui) {
-    let text = [
-        "Once",
-        " upon",
-        " a",
-        " time",
-        ",",
-        "\n",
-        "there",
-        " was",
-        " an",
-        " old",
-        " k",
-        "ing",
-        " of",
-        " ⟨E2⟩",
-        "⟨80⟩",
-        " who",
-        " had",
-        " never",
-        " seen",
-        " so",
-        " sly",
-        " a",
-        " creature",
-        ".",
-    ];
-    let tokens = strings(&text);
-    let values: Vec<f32> = (0..tokens.len())
-        .map(|i| (noise(i * 3) - 0.4).max(0.0))
-        .collect();
-    TokenStrip::new("sequential", &tokens)
-        .values(&values, 0.6)
-        .selected(Some(7..=9))
-        .show(ui);
-    ui.add_space(space::GROUP);
-    let signed: Vec<f32> = (0..tokens.len()).map(|i| noise(i * 5) - 0.5).collect();
-    TokenStrip::new("diverging", &tokens)
-        .values(&signed, 0.5)
-        .tint(Tint::Diverging)
-        .show(ui);
-    ui.add_space(space::GROUP);
-    TokenStrip::new("one line", &tokens)
-        .values(&values, 0.6)
-        .one_line(11)
-        .show(ui);
 }

@@ -1,6 +1,7 @@
 //! Token strip: tokens set as text, each on a rounded tint that tells its value. Hover explains a token, a click selects it, shift extends, arrow
 //! keys walk. Laid out once per text and width; only visible lines are painted.
 
+mod glyphs;
 mod layout;
 #[cfg(test)]
 mod tests;
@@ -10,14 +11,15 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use egui::{
-    Align2, Color32, EventFilter, FontId, Key, Rangef, Rect, Response, Role, Sense, Stroke,
+    EventFilter, Key, Rangef, Rect, Response, Role, Sense, Stroke,
     StrokeKind, Ui, Vec2, WidgetInfo, vec2,
 };
 
 use umbra_core::features::Summary;
 
-use self::layout::{Glyphs, LINE, Layout, Measure, Piece, lay_out};
-use crate::theme::{Hue, Theme, Tinted, size, space};
+use self::glyphs::{FontWidths, Inks, paint_glyphs, token_font};
+use self::layout::{LINE, Layout, Piece, lay_out};
+use crate::theme::{Hue, Theme, Tinted, space};
 use crate::widgets::csv;
 use crate::widgets::focus;
 use crate::widgets::meaning::{self, Meaning};
@@ -517,96 +519,5 @@ impl<'a> TokenStrip<'a> {
             Tint::Sequential(hue) => (share > 0.0).then(|| theme.tint(hue, share)),
             Tint::Diverging => (share != 0.0).then(|| theme.diverging_tint(share)),
         }
-    }
-}
-
-/// Writing on a token's ground.
-struct Inks {
-    text: Color32,
-    /// Text that is no part of the prose.
-    faint: Color32,
-    /// Signs for what cannot be seen.
-    sign: Color32,
-    line: Color32,
-}
-
-impl Inks {
-    fn new(theme: &Theme, tinted: Option<Tinted>) -> Self {
-        match tinted {
-            Some(Tinted { ink, .. }) => Self {
-                text: ink,
-                faint: ink,
-                sign: ink,
-                line: ink,
-            },
-            None => Self {
-                text: theme.ink.primary,
-                faint: theme.ink.secondary,
-                sign: theme.ink.disabled,
-                line: theme.line.strong,
-            },
-        }
-    }
-}
-
-fn paint_glyphs(painter: &egui::Painter, inks: &Inks, glyphs: &Glyphs, rect: Rect) {
-    match glyphs {
-        Glyphs::Text(text) => {
-            let galley = painter.layout_no_wrap(text.clone(), token_font(), inks.text);
-            let top = rect.center().y - galley.size().y / 2.0;
-            painter.galley(egui::pos2(rect.left(), top), galley, inks.text);
-        }
-        Glyphs::Newline => {
-            painter.text(
-                rect.center(),
-                Align2::CENTER_CENTER,
-                NEWLINE,
-                token_font(),
-                inks.sign,
-            );
-        }
-        Glyphs::Hex(digits) => {
-            let frame = rect.shrink2(vec2(1.0, 3.0));
-            let stroke = Stroke::new(1.0, inks.line);
-            painter.rect_stroke(frame, 2.0, stroke, StrokeKind::Inside);
-            painter.text(
-                rect.center(),
-                Align2::CENTER_CENTER,
-                digits,
-                hex_font(),
-                inks.faint,
-            );
-        }
-    }
-}
-
-const NEWLINE: &str = "⏎";
-
-fn token_font() -> FontId {
-    FontId::monospace(size::BODY)
-}
-
-fn hex_font() -> FontId {
-    FontId::monospace(size::CAPTION)
-}
-
-struct FontWidths<'a, 'f> {
-    fonts: &'a mut egui::epaint::text::FontsView<'f>,
-}
-
-impl Measure for FontWidths<'_, '_> {
-    fn glyph(&mut self, c: char) -> f32 {
-        self.fonts.glyph_width(&token_font(), c)
-    }
-
-    fn hex_digit(&mut self) -> f32 {
-        self.fonts.glyph_width(&hex_font(), '0')
-    }
-
-    fn newline(&mut self) -> f32 {
-        NEWLINE
-            .chars()
-            .map(|c| self.fonts.glyph_width(&token_font(), c))
-            .sum()
     }
 }

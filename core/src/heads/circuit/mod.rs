@@ -32,6 +32,7 @@
 //! to the first, later tokens first, so that everything that leads to a node is known before it is expanded; a node reached in two ways is one node.
 
 mod graph;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod trace;
