@@ -101,7 +101,7 @@ fn measured(
 ) -> umbra_core::Result<Option<catalogue::LoadedIndex>> {
     let index = Index::open(path)?;
     let (model, sae) = (&*work.pair.model, &*work.pair.sae);
-    let at_once = 64 * index.about().context;
+    let at_once = features::ROWS_AT_ONCE * index.about().context;
     let _computing = worker.place(wanted, sae, (at_once, false))?;
     let subject = (model, sae.autoencoder()?);
     let pass = &mut |at| worker.progress(at);

@@ -11,8 +11,8 @@ use crate::theme::{self, Theme, caption, icons, space};
 use crate::widgets::form::{self, Part, Row};
 use crate::widgets::number;
 
-/// Height of the title and the margins, and the distance from the top and the bottom of the window.
-const AROUND: f32 = 140.0;
+/// Height of the title, the margins and the foot, and the distance from the top and the bottom of the window, which the window's place above the middle doubles.
+const AROUND: f32 = 180.0;
 
 /// Definition of the causal test.
 const CAUSAL: &str = "Replaces the output of one head after the other by its mean and measures how much the cross-entropy rises, with an interval over rows: one pass over these rows for each head";

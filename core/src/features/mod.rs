@@ -38,7 +38,7 @@ pub(crate) use export::{cantor, is_of_export};
 pub use fold::{BEFORE, Fold, NEAR_DUPLICATES, SHARED, fold};
 pub use index::Index;
 pub use json::json;
-pub use pass::tokens_at_once;
+pub use pass::{ROWS_AT_ONCE, tokens_at_once};
 pub use preview::{Name, Peak, Preview, is_marker};
 pub use search::{Hit, Reason, Words, matches};
 pub use sources::{BEFORE_WINDOW, SourceToken, Sources, sources};

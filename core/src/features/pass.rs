@@ -12,6 +12,8 @@ use crate::sae::{Autoencoder, Sae};
 
 /// Activation values held at once. Results do not depend on it.
 const CHUNK_VALUES: usize = 1 << 23;
+/// Rows read at once, at most: few, so that progress is seen early.
+pub const ROWS_AT_ONCE: usize = 16;
 
 /// Returns how many tokens of `rows` the dictionary gets at a time.
 pub fn tokens_at_once(sae: &Sae, rows: &Rows) -> usize {
@@ -19,7 +21,7 @@ pub fn tokens_at_once(sae: &Sae, rows: &Rows) -> usize {
 }
 
 fn rows_at_once(sae: &Sae, rows: &Rows) -> usize {
-    (CHUNK_VALUES / (rows.context() * sae.width()).max(1)).clamp(1, 64)
+    (CHUNK_VALUES / (rows.context() * sae.width()).max(1)).clamp(1, ROWS_AT_ONCE)
 }
 
 /// Checks that the model has the dictionary's hook at its width; returns the hook.

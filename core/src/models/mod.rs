@@ -4,6 +4,7 @@ mod blocks;
 mod circuits;
 mod decoder;
 mod effects;
+mod endings;
 mod ends;
 mod facts;
 mod families;

@@ -82,6 +82,8 @@ pub(crate) struct FeaturesView {
     words: String,
     /// The table is drawn for the first time.
     fresh: bool,
+    /// Dictionary whose features were drawn last.
+    of: Option<DictionaryId>,
 }
 
 impl Default for FeaturesView {
@@ -95,6 +97,7 @@ impl Default for FeaturesView {
             followed: None,
             words: String::new(),
             fresh: true,
+            of: None,
         }
     }
 }
@@ -170,7 +173,7 @@ impl FeaturesView {
         state: &AppState,
         commands: &mut Commands,
     ) {
-        self.filter_ui(ui, table, state, commands);
+        let changed = self.begin_dictionary(table.dictionary);
         let filter = Filter::parse(&state.features.filter);
         let found = found(state, &filter, commands);
         self.begin_search(ui, &filter.words);
@@ -182,6 +185,7 @@ impl FeaturesView {
         };
         let sort = sort_of(ui, name, first);
         self.shown_of(table, state, &filter, (sort, found.as_ref()));
+        self.filter_ui(ui, table, state, commands);
         let count = self.shown.latest().map_or(0, |shown| shown.rows.len());
         if count == 0 {
             nothing_ui(ui, state, &filter, commands);
@@ -195,7 +199,7 @@ impl FeaturesView {
             ui.add_space(space::CONTROL);
         }
         self.editor.follow(commands);
-        let reveal = self.follow_selection(state);
+        let reveal = self.follow_selection(state).or(changed.then_some(0));
         let several = self.selection.len() > 1;
         let bar = if several {
             ActionBar::HEIGHT + space::CHIP
@@ -210,6 +214,18 @@ impl FeaturesView {
         if several {
             self.bar_ui(ui, state, commands);
         }
+    }
+
+    /// The table of another dictionary has no rows selected and no label half written; whether it is another.
+    fn begin_dictionary(&mut self, id: DictionaryId) -> bool {
+        let changed = self.of.replace(id).is_some_and(|before| before != id);
+        if changed {
+            self.selection.clear();
+            self.editor = NameEditor::default();
+            self.bar = ActionBar::default();
+            self.followed = None;
+        }
+        changed
     }
 
     /// Another search is ordered by relevance, whatever the last one was ordered by.
@@ -444,8 +460,11 @@ fn measure_ui(ui: &mut Ui, id: DictionaryId, state: &AppState, commands: &mut Co
 /// How many features are shown, or that a search is under way.
 fn counted(table: &Table, state: &AppState, shown: usize) -> String {
     let all = count(table.summaries.len() as u64);
-    let searches = !state.features.filter.is_empty() && state.features.found.hits.is_loading();
-    if searches && state.features.words.is_loading() {
+    let found = &state.features.found;
+    let searches = !state.features.filter.is_empty() && found.hits.is_loading();
+    if asked_anew(state) {
+        "reading…".to_owned()
+    } else if searches && state.features.words.is_loading() {
         "Reading the words of the index…".to_owned()
     } else if searches {
         "Searching…".to_owned()
@@ -454,6 +473,13 @@ fn counted(table: &Table, state: &AppState, shown: usize) -> String {
     } else {
         format!("{} of {all} features", count(shown as u64))
     }
+}
+
+/// Whether the filter has words that the index was not asked for yet.
+fn asked_anew(state: &AppState) -> bool {
+    let words = Filter::parse(&state.features.filter).words;
+    let indexed = state.selection.dictionary.and_then(|id| state.index_of(id));
+    !words.is_empty() && indexed.is_some() && state.features.found.query.words != words
 }
 
 /// The order that a person chose for the table `name`, or its own.
@@ -505,7 +531,7 @@ fn send(reply: &Reply, rows: &[u32], commands: &mut Commands) {
 
 fn nothing_ui(ui: &mut Ui, state: &AppState, filter: &Filter, commands: &mut Commands) {
     let looking = !filter.words.is_empty() && state.features.found.hits.is_loading();
-    if looking {
+    if looking || asked_anew(state) {
         return;
     }
     let sentence = match state.features.found.hits.failure() {

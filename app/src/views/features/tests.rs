@@ -10,7 +10,7 @@ use crate::state::requests::{
     Command, Commands, dictionary, features, navigation, shell, steering,
 };
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, catalogue, selection};
+use crate::state::{self, AppState, Event, Load, catalogue, selection};
 use crate::testing::{self, Stage, Window};
 
 fn taken(harness: &mut Harness<'_, Stage>) -> Vec<Command> {
@@ -125,6 +125,32 @@ fn a_feature_that_was_selected_elsewhere_is_brought_into_view() {
     harness.state_mut().state.apply(Event::Selection(select));
     harness.run();
     harness.get_by_label("Row of feature 12, no label");
+}
+
+#[test]
+fn another_dictionary_begins_at_the_top() {
+    let mut state = testing::typical();
+    let added = catalogue::Event::Added("z1".into(), None);
+    state.apply(Event::Catalogue(added));
+    let mut harness = testing::harness(ViewId::Features, state);
+    harness.run();
+    harness.get_by_label("Row of feature 0, no label");
+    let id = DictionaryId(1);
+    let state = &mut harness.state_mut().state;
+    state.apply(Event::Selection(selection::Event::Dictionary(id)));
+    let table = std::sync::Arc::new(testing::table(id, 96));
+    for load in [Load::Loading, Load::Ready(table)] {
+        state.apply(Event::Features(state::features::Event::Table(id, load)));
+    }
+    harness.step();
+    harness.get_by_label("96 features");
+    harness.run();
+    harness.get_by_label("Row of feature 12, no label");
+    assert!(
+        harness
+            .query_by_label("Row of feature 0, no label")
+            .is_none()
+    );
 }
 
 #[test]

@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::{Console, DeviceArg, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
 use crate::error::Result;
-use crate::features::Index;
 use crate::features::families::{
     self, Asked, DEFINITIONS, EXAMPLES, Families, Family, LAST, Measured,
 };
+use crate::features::{self, Index};
 use crate::fit::Fit;
 use crate::progress::Ended;
 use crate::whole_file;
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let index = Index::open(&args.index)?;
     let fit = Fit::of_index(index.about(), Some(&pair.model), Some(&pair.sae));
     args.mismatch.check(&fit, console)?;
-    let at_once = 64 * index.about().context;
+    let at_once = features::ROWS_AT_ONCE * index.about().context;
     args.device.place(&*pair.sae, (at_once, false), console)?;
     let asked = Asked {
         examples: args.examples,

@@ -7,15 +7,14 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{LAST, Reach};
-use crate::capture;
 use crate::corpus::Rows;
 use crate::dims::Matrix;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::features::pass;
 use crate::features::predicate::Line;
 use crate::features::tally::mix;
 use crate::ids::{FeatureId, HookPoint, TokenId};
-use crate::models::{Model, token_tensor};
+use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Autoencoder;
 
@@ -36,7 +35,6 @@ pub(super) fn measure(
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Vec<Option<Reach>>>> {
     let hook = pass::hook_of(model, sae)?;
-    let model = capture::reader(model, rows)?;
     let mut features: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
     for (f, places) in examples.iter().enumerate() {
         for place in places {
@@ -52,7 +50,7 @@ pub(super) fn measure(
         }
         let passes: Vec<Vec<f32>> = chunk
             .par_iter()
-            .map(|place| activations(&model, hook, &variants(rows, *place, seed)))
+            .map(|place| activations(model, hook, &Variants::new(rows, *place, seed)))
             .collect::<Result<_>>()?;
         let width = model.width(hook)?;
         let all = Matrix::new(chunk.len() * (LAST.len() + 1), width, passes.concat())?;
@@ -81,26 +79,31 @@ pub(super) fn measure(
     Ok(Ended::Done(sums.iter().zip(examples).map(reach).collect()))
 }
 
-/// Returns the tokens up to a place with all but the last n replaced, for each n of [`LAST`], then unchanged; all of one length. Where documents are kept apart,
-/// they begin with the document.
-pub(super) fn variants(rows: &Rows, (row, position): Place, seed: u64) -> Vec<Vec<TokenId>> {
-    let at = position as usize;
-    let line = Line::from_rows(rows, row as usize);
-    let from = line.from[at];
-    let whole = line.tokens[from..=at].to_vec();
-    let other = replacement(rows, (row, position), from, seed);
-    let begins = usize::from(rows.mask().special.contains(&whole[0]));
-    let mut variants: Vec<Vec<TokenId>> = LAST
-        .iter()
-        .map(|last| {
-            let mut tokens = whole.clone();
-            let end = tokens.len().saturating_sub(*last).max(begins);
-            tokens[begins..end].copy_from_slice(&other[begins..end]);
-            tokens
-        })
-        .collect();
-    variants.push(whole);
-    variants
+/// Tokens up to a place, and those that are put in their place. Where documents are kept apart, they begin with the document.
+#[derive(Debug)]
+pub(super) struct Variants {
+    pub(super) whole: Vec<TokenId>,
+    /// `whole` with all replaced but a special token at its beginning.
+    pub(super) other: Vec<TokenId>,
+}
+
+impl Variants {
+    pub(super) fn new(rows: &Rows, (row, position): Place, seed: u64) -> Self {
+        let at = position as usize;
+        let line = Line::from_rows(rows, row as usize);
+        let from = line.from[at];
+        let whole = line.tokens[from..=at].to_vec();
+        let mut other = replacement(rows, (row, position), from, seed);
+        if rows.mask().special.contains(&whole[0]) {
+            other[0] = whole[0];
+        }
+        Self { whole, other }
+    }
+
+    /// Returns how many tokens are replaced where the last `n` stay.
+    pub(super) fn replaced(&self, n: usize) -> usize {
+        self.whole.len().saturating_sub(n)
+    }
 }
 
 /// Draws the tokens that are put in place of positions `from` to `position`: those of another row, if possible of another document, with text tokens in place of
@@ -141,13 +144,17 @@ fn replacement(rows: &Rows, (row, position): Place, from: usize, seed: u64) -> V
         .collect()
 }
 
-/// Returns the activations at the last position of token rows of one length, row after row.
-fn activations(model: &Model, hook: HookPoint, tokens: &[Vec<TokenId>]) -> Result<Vec<f32>> {
-    let rows: Vec<&[TokenId]> = tokens.iter().map(Vec::as_slice).collect();
-    let mut values = model.capture(&token_tensor(&rows)?, &[hook])?;
-    let value = values
-        .remove(&hook)
-        .ok_or_else(|| Error::hook(hook, "the pass did not reach it: choose another hook"))?;
-    let last = rows.first().map_or(0, |row| row.len().saturating_sub(1));
-    Ok(value.narrow(1, last, 1)?.flatten_all()?.to_vec1::<f32>()?)
+/// Returns the activations at the last position with the last n tokens kept, for each n of [`LAST`], then unchanged, one after the other. The replaced tokens are
+/// read once.
+pub(super) fn activations(model: &Model, hook: HookPoint, of: &Variants) -> Result<Vec<f32>> {
+    let mut endings: Vec<(usize, &[TokenId])> = LAST
+        .iter()
+        .map(|last| of.replaced(*last))
+        .map(|replaced| (replaced, &of.whole[replaced..]))
+        .collect();
+    endings.push((0, &of.whole));
+    endings.reverse(); // what is shared ascends
+    let mut values = model.at_endings(&of.other, &endings, hook)?;
+    values.reverse();
+    Ok(values.concat())
 }

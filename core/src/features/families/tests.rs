@@ -9,7 +9,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use super::count::{by_chance, followers};
-use super::reach::variants;
+use super::reach::{Variants, activations};
 use super::*;
 use crate::Flow;
 use crate::capture;
@@ -18,7 +18,7 @@ use crate::dims::Matrix;
 use crate::features::predicate::{Lexicon, Line, folded};
 use crate::features::tests::{Z, built, model, rows, sae};
 use crate::features::{Index, Source, build};
-use crate::models::Model;
+use crate::models::{Model, token_tensor};
 use crate::sae::{Provenance, Relu, Sae};
 
 fn on(_: crate::Progress) -> Flow {
@@ -66,11 +66,51 @@ fn followers_and_chance_equal_loops_over_all_earlier_positions() {
     assert!(above > 100, "{above}");
 }
 
+/// Each text of a place as a whole: with the last n tokens kept, then unchanged.
+fn texts(rows: &Rows, place: (u32, u32), seed: u64) -> Vec<Vec<TokenId>> {
+    let of = Variants::new(rows, place, seed);
+    let kept = LAST.iter().map(|last| of.replaced(*last));
+    let text = |n: usize| [&of.other[..n], &of.whole[n..]].concat();
+    kept.map(text).chain([of.whole.clone()]).collect()
+}
+
+#[test]
+fn activations_read_piece_by_piece_equal_those_of_whole_texts() {
+    let rows = rows();
+    for hook in ["blocks.0.attn.hook_z", "blocks.2.hook_resid_post"] {
+        let hook = hook.parse().unwrap();
+        // Fewer tokens than some n, and more than all.
+        for place in [(1, 3), (2, 20), (3, 38)] {
+            let got = activations(model(), hook, &Variants::new(&rows, place, 0)).unwrap();
+            let mut want = Vec::new();
+            for text in texts(&rows, place, 0) {
+                let tokens = token_tensor(&[&text]).unwrap();
+                let value = model().capture(&tokens, &[hook]).unwrap().remove(&hook);
+                let last = value.unwrap().narrow(1, text.len() - 1, 1).unwrap();
+                want.extend(last.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            }
+            assert_eq!(got.len(), want.len());
+            // Sums over other numbers of rows round otherwise.
+            for (got, want) in got.iter().zip(&want) {
+                assert!(
+                    (got - want).abs() <= 1e-4 * want.abs().max(1.0),
+                    "{hook}, {place:?}: {got} {want}"
+                );
+            }
+            let width = got.len() / (LAST.len() + 1);
+            assert!(
+                (0..width).any(|i| (got[i] - got[6 * width + i]).abs() > 1e-2),
+                "{hook}, {place:?}: context counts"
+            );
+        }
+    }
+}
+
 #[test]
 fn all_but_the_last_tokens_are_replaced_and_bos_stays() {
     let rows = rows();
     let place = (3, 38);
-    let variants_of = |seed| variants(&rows, place, seed);
+    let variants_of = |seed| texts(&rows, place, seed);
     let all = variants_of(0);
     let whole = &rows.row(3)[..=38];
     assert_eq!(all.len(), LAST.len() + 1);
@@ -104,7 +144,7 @@ fn all_but_the_last_tokens_are_replaced_and_bos_stays() {
     let (row, bos) = (0..apart.len())
         .find_map(|row| Some((row, begins(row)?)))
         .unwrap();
-    let all = variants(&apart, (row as u32, bos as u32 + 2), 0);
+    let all = texts(&apart, (row as u32, bos as u32 + 2), 0);
     assert_eq!(all[LAST.len()], apart.row(row)[bos..bos + 3]);
     assert_eq!(all[0][0], TokenId(0));
 }
