@@ -17,7 +17,7 @@ const AROUND: f32 = 180.0;
 /// Definition of the causal test.
 const CAUSAL: &str = "Replaces the output of one head after the other by its mean and measures how much the cross-entropy rises, with an interval over rows: one pass over these rows for each head";
 
-/// What is to be run.
+/// Survey to be run.
 type Choice = (Amount, Option<usize>);
 
 /// Draws the question, if there is one.

@@ -15,7 +15,7 @@ use super::file::{APPLICATION, FIRST, VERSION};
 use super::named::{Names, Rows};
 use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
 use super::sources::OfFeature;
-use super::{About, Detail, Example, Hit, Passage, Peak, Preview, Summary, Words};
+use super::{About, Detail, Example, Hit, Passage, Peak, Place, Preview, Summary, Words};
 use crate::corpus::Positions;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};

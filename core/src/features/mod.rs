@@ -11,9 +11,9 @@ mod fold;
 mod histogram;
 mod index;
 mod json;
-mod named;
 #[cfg(test)]
 mod lab_tests;
+mod named;
 mod pack;
 mod pack_sources;
 mod pass;

@@ -6,7 +6,9 @@ use super::effects::LogitCounts;
 use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
 use super::sources::{OfFeature, Parts};
 use super::tally::ends;
-use super::{Detail, Example, Histogram, INTERVALS, Interval, Place, Sources, Summary, TokenEffect};
+use super::{
+    Detail, Example, Histogram, INTERVALS, Interval, Place, Sources, Summary, TokenEffect,
+};
 use crate::ids::TokenId;
 
 #[derive(Debug)]

@@ -45,7 +45,7 @@ pub(crate) struct AttributionState {
     pub(crate) reading_of: Option<(DictionaryId, Input)>,
     /// The sentence as that dictionary reads it, whether or not it is in use.
     pub(crate) reading: Load<Arc<Read>>,
-    /// What a person chose in the panel, shown even where the feature is silent.
+    /// Choice of a person in the panel, shown even where the feature is silent.
     pub(crate) chosen: Option<Key>,
     /// Whether all features that fire are listed, not those of the head alone.
     pub(crate) all: bool,

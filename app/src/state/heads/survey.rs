@@ -74,7 +74,7 @@ pub(crate) type PatternOf = (Layer, Vec<TokenId>);
 /// Facts of the panel.
 #[derive(Debug, Default)]
 pub(crate) struct SurveyState {
-    /// What was read last.
+    /// Text that was read last.
     pub(crate) of: Option<Of>,
     /// The kept survey; absent where there is none, failed where it is refused.
     pub(crate) load: Load<Arc<KeptSurvey>>,

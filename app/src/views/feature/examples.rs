@@ -32,7 +32,7 @@ const FEW: [usize; 2] = [10, 5];
 const SOURCES: &str = "Underlines the tokens that the activation at the marked token comes from: attention pattern × value × the feature's encoder row, summed over heads (direct feature \
                        attribution). The line grows with the part; parts below a tenth of the largest have none. The pattern is taken as given";
 
-/// What is known about the examples of a page.
+/// Knowledge about the examples of a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found<'a> {
     detail: &'a Detail,

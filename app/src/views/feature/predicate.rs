@@ -40,7 +40,7 @@ const KINDS: [&str; 2] = ["predicate holds", "others"];
 /// The part of a page, with what was computed for it.
 #[derive(Debug, Default)]
 pub(super) struct PredicatePart {
-    /// What is wrong with the text in the field, if anything.
+    /// Fault of the text in the field, if anything.
     refused: Memo<String, Option<String>>,
     /// Missed tokens and others that are listed.
     listed: [usize; 2],

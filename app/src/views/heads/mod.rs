@@ -2,14 +2,16 @@
 
 mod head;
 mod map;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod why;
 
 use egui::{Button, RichText, ScrollArea, Ui};
-use umbra_core::ids::{Head, Layer};
+use umbra_core::ids::Layer;
 
 pub(crate) use self::map::{Figure, profile, row};
+use self::shown::Shown;
 use super::view::View;
 use crate::state::heads::name;
 use crate::state::heads::step::Step;
@@ -26,26 +28,6 @@ use crate::widgets::scroll::scroll_ui;
 #[derive(Debug, Default)]
 pub(crate) struct HeadsView {
     head: head::Panels,
-}
-
-/// The head of the second and third step.
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    /// The head, once there is one to show.
-    head: Option<(Layer, Head)>,
-    /// Why it is this one, unless a person chose it.
-    by: Option<&'static str>,
-}
-
-impl Shown {
-    fn new(state: &AppState) -> Self {
-        let chosen = state.head();
-        let first = map::first_head(state).filter(|_| chosen.is_none());
-        Self {
-            head: chosen.or(first.map(|(head, _)| head)),
-            by: first.map(|(_, why)| why),
-        }
-    }
 }
 
 impl View for HeadsView {

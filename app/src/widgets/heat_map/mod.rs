@@ -29,7 +29,7 @@ pub(crate) enum Cell {
 pub(crate) struct Kind<'a> {
     /// Its name.
     pub(crate) name: &'a str,
-    /// What stands for the name in a small cell.
+    /// Sign for the name in a small cell.
     pub(crate) letter: &'a str,
     /// Its definition.
     pub(crate) definition: &'a str,
@@ -338,7 +338,7 @@ impl HeatMap<'_> {
         });
     }
 
-    /// What each colour means.
+    /// Draws the meaning of each colour.
     fn kinds_ui(&self, ui: &mut Ui, (kinds, note): (&[Kind<'_>], &str), letters: bool) {
         let theme = Theme::from_ui(ui);
         let words = format!("{}: {note}", self.title);

@@ -11,8 +11,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use egui::{
-    EventFilter, Key, Rangef, Rect, Response, Role, Sense, Stroke,
-    StrokeKind, Ui, Vec2, WidgetInfo, vec2,
+    Align2, EventFilter, Key, Rangef, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
+    WidgetInfo, vec2,
 };
 
 use umbra_core::features::Summary;
@@ -75,7 +75,7 @@ struct Cut {
 
 impl Cut {
     fn new(ui: &Ui, layout: &Layout, shift: f32, width: f32) -> Self {
-        let font = FontId::monospace(size::BODY);
+        let font = token_font();
         let dots = ui.fonts_mut(|fonts| fonts.glyph_width(&font, '…'));
         let (ahead, behind) = (shift > 0.5, shift + width < layout.size.x - 0.5);
         let less = |cut| if cut { dots } else { 0.0 };
@@ -94,7 +94,7 @@ impl Cut {
     /// Draws the signs beside the tokens that stand in `place`.
     fn dots_ui(&self, ui: &Ui, place: Rect) {
         let ink = Theme::from_ui(ui).ink.secondary;
-        let font = FontId::monospace(size::BODY);
+        let font = token_font();
         for (cut, at, anchor) in [
             (self.ahead, place.left_center(), Align2::RIGHT_CENTER),
             (self.behind, place.right_center(), Align2::LEFT_CENTER),

@@ -1,6 +1,6 @@
 //! Material of a search: the values of a text, and the sum of one feature's pre-activation over what was written before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 

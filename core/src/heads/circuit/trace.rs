@@ -3,18 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use rayon::prelude::*;
-
-use super::graph::{BiasKind, Child, Circuit, Kind, Listed, Node, Settings, set_terminal_values};
+use super::graph::{Child, Circuit, Kind, Listed, Node, Settings, set_terminal_values};
 use super::parts::Parts;
 use super::viewer;
-use super::written::{self, Attention, Coded, Table, Term, add, dot};
-use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::fit::Fit;
-use crate::ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
-use crate::latents::Latents;
-use crate::models::{AttentionPath, Model};
+use crate::ids::{FeatureId, HookPoint, Site, TokenId};
+use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
 use crate::prompt::{self, Input, NextToken};
 use crate::sae::{Autoencoder, Sae};

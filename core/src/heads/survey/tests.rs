@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::*;
-use crate::corpus::Positions;
+use crate::corpus::{Corpus, CorpusSpec, Positions};
 use crate::ids::TokenId;
 use crate::models::token_tensor;
 use crate::project::Project;
-use crate::workbench::text::{Most, TextRequest};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -32,18 +31,27 @@ fn surveyed(model: &Model, rows: &Rows) -> Survey {
     ended.done().unwrap()
 }
 
+/// Rows of held-out text of the demo.
+fn read(model: &Model, text: &str, (context, rows): (Option<usize>, usize)) -> Rows {
+    let spec = CorpusSpec {
+        paths: vec![repository().join("assets/demo/text/held-out").join(text)],
+        ..CorpusSpec::default()
+    };
+    let corpus = Corpus::open(&spec).unwrap().0;
+    let usual = corpus.usual_context(model.config().context);
+    let (all, _) = corpus
+        .rows(model.codec(), context.unwrap_or(usual))
+        .unwrap();
+    all.take(rows)
+}
+
 fn held_out(model: &Model, rows: usize) -> Rows {
-    let request = TextRequest::new([repository().join("assets/demo/text/held-out")]);
-    let request = request.at_most(Most::Rows(rows));
-    request.read(model, None).unwrap().rows
+    read(model, "", (None, rows))
 }
 
 /// Rows of 48 tokens, for what runs a pass for each head.
 fn short(model: &Model, rows: usize) -> Rows {
-    let request = TextRequest::new([repository().join("assets/demo/text/held-out/alice.txt")]);
-    let mut request = request.at_most(Most::Rows(rows));
-    request.reading.context = Some(48);
-    request.read(model, None).unwrap().rows
+    read(model, "alice.txt", (Some(48), rows))
 }
 
 fn ablated(model: &Model, rows: &Rows, survey: &mut Survey) {

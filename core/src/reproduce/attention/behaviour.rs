@@ -1,4 +1,4 @@
-//! What the paper found: reconstruction, long and short prefixes, sentences with two names.
+//! Findings of the paper: reconstruction, long and short prefixes, sentences with two names.
 
 use super::{Attention, AttentionOptions, Figure, Section};
 use crate::error::Result;

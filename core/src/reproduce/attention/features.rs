@@ -1,4 +1,4 @@
-//! What features and heads are: induction features found without being told, and heads whose ten features have several roles.
+//! Claims on features and heads: induction features found without being told, and heads whose ten features have several roles.
 
 use super::{Attention, AttentionOptions, Figure, Section, Study};
 use crate::error::Result;

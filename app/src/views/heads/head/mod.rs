@@ -9,7 +9,7 @@ mod roles;
 use egui::{RichText, Ui};
 use umbra_core::ids::{Head, Layer};
 
-use super::Shown;
+use super::shown::Shown;
 use crate::state::AppState;
 use crate::state::requests::Commands;
 use crate::theme::{Theme, space};

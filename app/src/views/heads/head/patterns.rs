@@ -48,7 +48,7 @@ struct Context {
     weights: Vec<f32>,
     /// Name of the button that shows it.
     title: String,
-    /// What attends to what, and how the two belong together.
+    /// Destination and source, and how the two belong together.
     sentence: String,
     /// The tokens that are read for the whole pattern, with BOS where the context begins within the text.
     read: Vec<TokenId>,

@@ -1,4 +1,4 @@
-//! What a head does, in words, with the buttons that lead to its pattern and silence it.
+//! Behaviour of a head in words, with the buttons that lead to its pattern and silence it.
 
 use egui::{Label, RichText, Ui};
 use umbra_core::heads::survey::{self, HeadRow, RULE, Role};

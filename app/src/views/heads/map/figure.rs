@@ -23,8 +23,7 @@ pub(crate) enum Figure {
 
 impl Figure {
     /// Those of attention, in the order of the picker.
-    pub(in crate::views::heads) const OF_ATTENTION: [Self; 3] =
-        [Self::Previous, Self::First, Self::Entropy];
+    pub(crate) const OF_ATTENTION: [Self; 3] = [Self::Previous, Self::First, Self::Entropy];
 
     /// Key of the survey's figure that is the same over more text.
     pub(super) fn key(self) -> &'static str {
@@ -51,7 +50,7 @@ impl Figure {
     }
 
     /// Name with the unit, at the scale.
-    pub(in crate::views::heads) fn scale(self) -> &'static str {
+    pub(crate) fn scale(self) -> &'static str {
         match self {
             Self::Spread => "Spread (heads)",
             Self::Cosine => "Cosine",
@@ -71,7 +70,7 @@ impl Figure {
     }
 
     /// A figure of a head's attention.
-    pub(in crate::views::heads) fn of_glance(self, glance: &HeadGlance) -> Option<f64> {
+    pub(crate) fn of_glance(self, glance: &HeadGlance) -> Option<f64> {
         match self {
             Self::Previous => Some(glance.previous.into()),
             Self::First => Some(glance.first.into()),

@@ -12,7 +12,7 @@ use crate::theme::Hue;
 use crate::widgets::heat_map::{Cell, Kind, Scale};
 use crate::widgets::number;
 
-/// What colours the map.
+/// Figure that colours the map.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Colour {
     /// The behaviour that leads, and its strength.
@@ -30,7 +30,7 @@ const BEHAVIOUR: &str = "Hue: the kind of place that the head attends to most. N
 const NUMBER: &str = "share of attention, strongest behaviour";
 
 /// Kinds of behaviour, in the order of the hues.
-pub(in crate::views::heads) const KINDS: [(Role, Kind<'static>); 5] = [
+pub(crate) const KINDS: [(Role, Kind<'static>); 5] = [
     kind(Role::PreviousToken, "Previous token", "P"),
     kind(Role::Induction, "Induction", "I"),
     kind(Role::DuplicateToken, "Duplicate token", "D"),
@@ -144,7 +144,7 @@ pub(super) struct Grid {
 }
 
 /// The survey, if one is kept that belongs to the model.
-pub(in crate::views::heads) fn survey(state: &AppState) -> Option<&Survey> {
+pub(crate) fn survey(state: &AppState) -> Option<&Survey> {
     Some(&state.heads.survey.load.ready()?.survey)
 }
 
@@ -243,15 +243,13 @@ fn weight(row: &HeadRow, role: Role) -> Option<f64> {
 }
 
 /// Short name of a role, for a cell.
-pub(in crate::views::heads) fn short(role: Role) -> &'static str {
+pub(crate) fn short(role: Role) -> &'static str {
     let kind = KINDS.iter().find(|(of, _)| *of == role);
     kind.map_or("", |(_, kind)| kind.name)
 }
 
 /// The head that is shown until a person chooses one, and why: the clearest induction head, else that with the largest attention on the token before.
-pub(in crate::views::heads) fn first_head(
-    state: &AppState,
-) -> Option<((Layer, Head), &'static str)> {
+pub(crate) fn first_head(state: &AppState) -> Option<((Layer, Head), &'static str)> {
     let largest = |values: Vec<((Layer, Head), f64)>| {
         let most = values
             .into_iter()
@@ -279,7 +277,7 @@ pub(in crate::views::heads) fn first_head(
 }
 
 /// The features that a head shows, with their dictionary.
-pub(in crate::views::heads) fn features_of(
+pub(crate) fn features_of(
     state: &AppState,
     (layer, head): (Layer, Head),
 ) -> Option<(DictionaryId, Vec<FeatureId>)> {
@@ -299,11 +297,7 @@ fn overview(state: &AppState) -> Option<&Overview> {
 }
 
 /// Attention pattern of one head.
-pub(in crate::views::heads) fn glance(
-    state: &AppState,
-    layer: Layer,
-    head: Head,
-) -> Option<&HeadGlance> {
+pub(crate) fn glance(state: &AppState, layer: Layer, head: Head) -> Option<&HeadGlance> {
     let mut heads = overview(state)?.heads.iter();
     heads.find(|glance| (glance.layer, glance.head) == (layer, head))
 }

@@ -81,7 +81,7 @@ impl Rows for Shown<'_> {
 }
 
 /// A figure of the survey as a table shows it.
-pub(in crate::views::heads) fn short(value: &Value) -> String {
+pub(crate) fn short(value: &Value) -> String {
     match value {
         Value::Number(number) if number.abs() < NONE => "0".to_owned(),
         _ => grid::short(value),

@@ -10,7 +10,7 @@ use crate::state::{AppState, Load};
 use crate::views::heads::map;
 
 /// Subject of the panel, or what is missing for one.
-pub(in crate::views::heads::why) enum Subject<'a> {
+pub(crate) enum Subject<'a> {
     /// An attribution.
     Asked(Asked<'a>),
     /// The sentence has to be read with a dictionary first.
@@ -22,17 +22,17 @@ pub(in crate::views::heads::why) enum Subject<'a> {
 }
 
 /// An attribution to show.
-pub(in crate::views::heads::why) struct Asked<'a> {
-    /// What is attributed.
-    pub(in crate::views::heads::why) key: Key,
+pub(crate) struct Asked<'a> {
+    /// Attributed feature, or the reason for none.
+    pub(crate) key: Key,
     /// Why it is this one, where no person asked for it.
-    pub(in crate::views::heads::why) why: Option<String>,
+    pub(crate) why: Option<String>,
     /// Selected feature that is silent on the sentence, which is why another is shown.
-    pub(in crate::views::heads::why) silent: Option<FeatureId>,
+    pub(crate) silent: Option<FeatureId>,
     /// The sentence as the dictionary reads it.
-    pub(in crate::views::heads::why) read: &'a Read,
+    pub(crate) read: &'a Read,
     /// Features of the head, where they are measured.
-    pub(in crate::views::heads::why) of_head: Vec<FeatureId>,
+    pub(crate) of_head: Vec<FeatureId>,
 }
 
 /// Dictionary of the panel: the one in use with its selected feature, unless a person chose a head of another layer than it reads; else that of `head`.
@@ -54,10 +54,7 @@ fn dictionary(
 }
 
 impl<'a> Subject<'a> {
-    pub(in crate::views::heads::why) fn new(
-        state: &'a AppState,
-        head: Option<(Layer, Head)>,
-    ) -> Self {
+    pub(crate) fn new(state: &'a AppState, head: Option<(Layer, Head)>) -> Self {
         let Some((dictionary, selected)) = dictionary(state, head) else {
             let words = "Attribution needs a dictionary on attn.hook_z: choose one, or train one";
             return Self::Missing(words.to_owned(), None);

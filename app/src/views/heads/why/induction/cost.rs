@@ -1,4 +1,4 @@
-//! What a measurement of the lab reads and about how long that takes, before it begins; how far it is; that it was stopped.
+//! Cost of a measurement of the lab before it begins, what it reads and about how long it takes; how far it is; that it was stopped.
 
 use egui::{Label, RichText, Ui};
 use umbra_core::heads::induction::Options;

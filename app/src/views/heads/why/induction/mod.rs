@@ -27,7 +27,7 @@ const BESIDE: f32 = 640.0;
 /// Height of a plot.
 const HEIGHT: f32 = 240.0;
 
-/// What the lab measures, for the place before it has.
+/// Sentence on the measurement, for the place before it has.
 const WHAT: &str = "An induction head attends to what followed the last time the same words came. This lab repeats 1 to 9 random tokens and measures how far each head does so.";
 
 /// Returns a figure's definition.

@@ -24,7 +24,7 @@ const TABLE: &str = "two names";
 /// Height of the table.
 const HEIGHT: f32 = 300.0;
 
-/// What the panel measures, for the place before it has.
+/// Sentence on the measurement, for the place before it has.
 const WHAT: &str = "In \"When Mary and John went to the garden, John gave a letter to\", the model should answer Mary. This panel sets each feature at the second John to 0 and measures what happens to the answer.";
 
 fn definition(key: &str) -> &'static str {
@@ -69,7 +69,7 @@ fn chosen<'a>(
 }
 
 /// Draws the panel: the choice of a dictionary, and its results or the way to them.
-pub(in crate::views::heads::why) fn names_ui(
+pub(crate) fn names_ui(
     ui: &mut Ui,
     state: &AppState,
     head: Option<(Layer, Head)>,
