@@ -138,7 +138,7 @@ fn columns(ui: &Ui) -> Vec<Column<'static>> {
     let head = Column::text("head", "Head").width(64.0, 72.0).always();
     let role = Column::text("role", "Role")
         .definition(survey::RULE)
-        .width(64.0, 116.0);
+        .width(108.0, 116.0);
     let figures = FIGURES.iter().map(|figure| {
         let words = format!("{}  {}", figure.title, figure.unit.name());
         let least = width(words.trim_end()).max(56.0);
