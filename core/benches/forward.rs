@@ -7,10 +7,11 @@
 //! same number and sizes. All are timed in turn and medians are compared, so that other work on the machine weighs on all. Memory is what the
 //! allocator hands out during a pass beyond what it held before.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod counting;
+
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
@@ -21,6 +22,8 @@ use rayon::prelude::*;
 use umbra_core::error::Result;
 use umbra_core::ids::{HookPoint, Site, TokenId};
 use umbra_core::models::{Hooks, Model, NoHooks, Sampling, Start};
+
+use self::counting::{Counting, HELD, PEAK};
 
 const LAYERS: usize = 30;
 const D: usize = 576;
@@ -34,29 +37,6 @@ const WARM_UP: usize = 3;
 const ROUNDS: usize = 25;
 /// Tokens written after the prompt.
 const WRITTEN: usize = 40;
-
-/// The system's allocator, counting.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came.
-#[expect(unsafe_code, reason = "an allocator is unsafe to write")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(held, Ordering::Relaxed);
-        // SAFETY: the caller's promise about `layout` is the one asked for here.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the pointer came from `alloc` with this layout, which is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;

@@ -4,10 +4,11 @@
 //! same threads, that capture the patterns of all layers: to the logits, and to the last pattern. Medians are compared. Memory is what the allocator hands out during
 //! a survey beyond what it held before; it must be the same for a quarter of the text.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod counting;
+
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
@@ -20,31 +21,10 @@ use umbra_core::models::{Hooks, Model, Start, token_tensor};
 use umbra_core::workbench::text::{Most, TextRequest};
 use umbra_core::{Flow, Progress};
 
+use self::counting::{Counting, HELD, PEAK};
+
 const TOKENS: u64 = 200_000;
 const ROUNDS: usize = 5;
-
-/// The system's allocator, counting.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came.
-#[expect(unsafe_code, reason = "an allocator is unsafe to write")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(held, Ordering::Relaxed);
-        // SAFETY: the caller's promise about `layout` is the one asked for here.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the pointer came from `alloc` with this layout, which is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
