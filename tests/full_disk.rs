@@ -94,6 +94,7 @@ fn nothing_is_left_half_written() {
     umbra_on_full_disk(folder.path(), &report).refused(&["r.html"]);
     let probe = [
         "dark-matter",
+        "fit",
         "--model",
         &model,
         "--sae",

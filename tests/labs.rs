@@ -18,7 +18,6 @@ fn dark_matter_is_fitted_kept_and_used_again() {
         at("assets/demo/text/held-out/girls.txt"),
     );
     let args = [
-        "dark-matter",
         "--model",
         &model,
         "--sae",
@@ -27,18 +26,15 @@ fn dark_matter_is_fitted_kept_and_used_again() {
         &train,
         "--held-out",
         &held_out,
-    ];
-    let more = [
         "--tokens",
         "6000",
-        "--text",
-        TEXT,
         "--keep",
         "probe.safetensors",
         "--json",
     ];
-    let run = || umbra(here.path(), &[args.as_slice(), &more].concat()).done();
-    let first = run();
+    let run = |verb: &[&str]| umbra(here.path(), &[&["dark-matter"], verb, &args].concat()).done();
+    let text = ["text", "--text", TEXT];
+    let first = run(&text);
     let value = first.json();
     has_keys(
         &value,
@@ -57,9 +53,13 @@ fn dark_matter_is_fitted_kept_and_used_again() {
             "{token}"
         );
     }
-    let second = run();
+    let second = run(&text);
     assert!(second.err.contains("kept in"), "{second:?}");
     assert_eq!(second.json(), value);
+    // `fit` prints the same figures, and no tokens.
+    let mut figures = value;
+    figures.as_object_mut().unwrap().remove("tokens").unwrap();
+    assert_eq!(run(&["fit"]).json(), figures);
 }
 
 #[test]
@@ -72,6 +72,7 @@ fn too_little_text_for_a_probe_is_refused_with_both_numbers() {
     );
     let args = [
         "dark-matter",
+        "fit",
         "--model",
         &model,
         "--sae",

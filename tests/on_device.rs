@@ -239,7 +239,7 @@ fn prompt_and_dark_matter_on_wgpu_show_what_the_cpu_shows() {
     check([&cpu["tokens"], &gpu["tokens"]], 1e-4);
     let probe = at("assets/demo/kept/resid-2.probe.safetensors");
     let kept = ["--corpus", &text, "--keep", &probe, "--text", TEXT];
-    let shown = [&["dark-matter"], &of[..], &kept].concat();
+    let shown = [&["dark-matter", "text"], &of[..], &kept].concat();
     let [cpu, gpu] = both(folder.path(), &shown);
     check([&cpu["tokens"], &gpu["tokens"]], 1e-4);
 }
@@ -254,7 +254,7 @@ fn a_probe_fitted_on_wgpu_has_the_cpu_s_figures() {
     let [fit, held_out] = ["train", "held-out"].map(|part| at(&format!("assets/demo/text/{part}")));
     let of = ["--model", &model, "--sae", &sae, "--corpus", &fit];
     let more = ["--held-out", &held_out, "--tokens", "5200"];
-    let args = [&["dark-matter"], &of[..], &more].concat();
+    let args = [&["dark-matter", "fit"], &of[..], &more].concat();
     let [cpu, gpu] = both(folder.path(), &args);
     check([&cpu, &gpu], 1e-3);
 }

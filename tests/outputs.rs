@@ -288,7 +288,7 @@ fn files_go_through_links_and_into_pipes_and_devices() {
     ];
     for (noun, flag) in [
         (["index", "build"].as_slice(), "--out"),
-        (&["dark-matter"], "--keep"),
+        (&["dark-matter", "fit"], "--keep"),
     ] {
         for place in ["/dev/null", "pipe"] {
             let words = [noun, &of, &[flag, place]].concat();

@@ -102,6 +102,7 @@ fn an_index_and_a_probe_record_the_rule_and_leave_bos_out() {
     let (model, sae) = (demo_model(), trained().sae());
     let args = [
         "dark-matter",
+        "fit",
         "--model",
         &model,
         "--sae",

@@ -27,7 +27,7 @@ fn a_transcoder_is_trained_measured_gone_on_from_and_refused_where_it_does_not_f
     for command in [
         "prompt MODEL --sae t --text hello",
         "index build MODEL TEXT --sae t --out i",
-        "dark-matter MODEL TEXT --sae t",
+        "dark-matter fit MODEL TEXT --sae t",
         "heads show MODEL --sae t",
         "train MODEL TEXT --from t --variant topk --tokens 512 --batch 256 --no-split --out u",
     ] {

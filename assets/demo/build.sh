@@ -31,7 +31,7 @@ for dictionary in "${dictionaries[@]}"; do
     --tokens "$activations" --seed 0 --precision f16 --out "$sae" --overwrite
   "$umbra" index build --model "$model" --sae "$sae" --corpus "$demo/text/held-out" --out "$demo/indexes/$name.sqlite"
   rm -f "$demo/kept/$name.probe.safetensors" # a probe of the dictionary before is refused
-  "$umbra" dark-matter --model "$model" --sae "$sae" --corpus "$demo/text/train" --held-out "$demo/text/held-out" --tokens 100000 \
+  "$umbra" dark-matter fit --model "$model" --sae "$sae" --corpus "$demo/text/train" --held-out "$demo/text/held-out" --tokens 100000 \
     --keep "$demo/kept/$name.probe.safetensors"
   "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/six held-out books" --project "$demo"
 done

@@ -26,7 +26,7 @@ pub(super) struct EditArgs {
     /// Dictionary whose features the edits name: a folder, a file, or a name on the hub (owner/name:path)
     #[arg(long, value_name = "PATH")]
     pub(super) sae: Option<PathBuf>,
-    /// Probe of the dictionary's error for `+linear` and `+nonlinear`, written by `umbra dark-matter --keep`
+    /// Probe of the dictionary's error for `+linear` and `+nonlinear`, written by `umbra dark-matter fit --keep`
     #[arg(long, value_name = "FILE")]
     probe: Option<PathBuf>,
     #[command(flatten)]

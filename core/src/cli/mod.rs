@@ -126,7 +126,7 @@ Project => project,
     Index => index,
 /// Show the strongest features of each token of a text
     Prompt => prompt,
-/// Split the error of a dictionary into a linear and a nonlinear part
+/// Take apart what a dictionary does not explain: fit its linear part, and split the error of a text
     DarkMatter => dark_matter,
 /// List features by attention head, and attribute a feature by head and source token
     Heads => heads,

@@ -174,6 +174,8 @@ pub struct Rows {
     counted: usize,
     /// Whether documents are kept apart, see [`Rows::separates_documents`].
     apart: bool,
+    /// Number of first positions that do not count, see [`Rows::skipping`].
+    skip: usize,
 }
 
 impl Rows {
@@ -238,6 +240,10 @@ impl Rows {
     #[must_use]
     pub fn with_separate_documents(mut self, apart: bool) -> Self {
         self.apart = apart;
+        if self.skip > 0 {
+            let mask = self.mask.clone();
+            return self.masked(mask);
+        }
         self
     }
 

@@ -163,10 +163,46 @@ impl Rows {
     /// Returns the rows with another mask.
     #[must_use]
     pub fn masked(mut self, mask: Mask) -> Self {
-        let rows = self.tokens.chunks_exact(self.context.max(1));
-        self.counts = rows.flat_map(|row| mask.counts(row)).collect();
+        self.counts = self.counts_under(&mask);
         self.mask = mask;
         self.recounted()
+    }
+
+    /// Returns the rows without their first `skip` positions: those of each row, or of each document in a row where documents are kept apart (a document begins
+    /// where the number of the document changes and at each special token).
+    #[must_use]
+    pub fn skipping(mut self, skip: usize) -> Self {
+        self.skip = skip;
+        let mask = self.mask.clone();
+        self.masked(mask)
+    }
+
+    /// Number of first positions of each row, or of each document kept apart, that do not count.
+    pub fn skipped(&self) -> usize {
+        self.skip
+    }
+
+    /// Returns whether each token counts by `mask`, behind the positions that are skipped.
+    fn counts_under(&self, mask: &Mask) -> Vec<bool> {
+        let context = self.context.max(1);
+        let rows = self.tokens.chunks_exact(context);
+        let mut counts: Vec<bool> = rows.clone().flat_map(|row| mask.counts(row)).collect();
+        if self.skip == 0 {
+            return counts;
+        }
+        let documents = self.documents.chunks_exact(context);
+        let counted = counts.chunks_exact_mut(context);
+        for ((row, documents), counts) in rows.zip(documents).zip(counted) {
+            let mut first = 0;
+            for (position, counts) in counts.iter_mut().enumerate() {
+                let begins = position > 0 && documents[position] != documents[position - 1];
+                if self.apart && (begins || mask.special.contains(&row[position])) {
+                    first = position;
+                }
+                *counts &= position - first >= self.skip;
+            }
+        }
+        counts
     }
 
     /// Rule by which positions count, and its special tokens.
@@ -204,14 +240,8 @@ impl Rows {
             rule,
             special: self.mask.special.clone(),
         };
-        let rows = self.tokens.chunks_exact(self.context.max(1));
-        let of_row = |row| {
-            mask.counts(row)
-                .into_iter()
-                .filter(|counts| *counts)
-                .count()
-        };
-        rows.map(of_row).sum()
+        let counts = self.counts_under(&mask);
+        counts.into_iter().filter(|counts| *counts).count()
     }
 
     /// Returns the rows with their counted positions counted again.
@@ -271,6 +301,7 @@ impl Rows {
             names: self.names.clone(),
             mask: self.mask.clone(),
             apart: self.apart,
+            skip: self.skip,
             counts: (0..rows)
                 .flat_map(|i| &self.counts[of(i)])
                 .copied()
@@ -283,8 +314,13 @@ impl Rows {
     /// Returns a note on which positions count.
     pub fn note(&self) -> String {
         let left_out = self.left_out() as u64;
+        let skipped = match self.skip {
+            0 => String::new(),
+            skip if self.apart => format!("; the first {skip} of each document do not count"),
+            skip => format!("; the first {skip} of each row do not count"),
+        };
         format!(
-            "{} of {} positions count: {}",
+            "{} of {} positions count: {}{skipped}",
             self.counted(),
             self.counts.len(),
             self.mask.rule.said(Some(left_out))
@@ -353,6 +389,32 @@ mod tests {
         assert_eq!(special.clone().by(Positions::All).holding(9).len(), 2);
         assert_eq!(special.kept(&[5], &Matrix::zeros(4, 2)).rows(), 3);
         assert_eq!(special.counted_by(Positions::SaeLens), 20);
+    }
+
+    #[test]
+    fn the_first_positions_of_rows_or_of_documents_are_skipped() {
+        let tokens: Vec<TokenId> = [0, 1, 2, 3, 0, 5, 0, 1, 2, 3, 4, 5].map(TokenId).to_vec();
+        let documents = vec![0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2];
+        let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let rows = Rows::new(6, tokens, documents, names).with_special([TokenId(0)]);
+        let shown = |rows: &Rows| -> String {
+            let counts = rows.counts_of(&[0, 1]);
+            counts
+                .iter()
+                .map(|counts| if *counts { '1' } else { '0' })
+                .collect()
+        };
+        assert_eq!(shown(&rows), "011101011111");
+        let by_row = rows.clone().skipping(3);
+        assert_eq!(shown(&by_row), "000101000111");
+        assert_eq!(by_row.counted(), 5);
+        assert!(by_row.note().contains("first 3 of each row"));
+        assert_eq!(by_row.counted_by(Positions::All), 6);
+        // A document begins at a change of the document and at each special token.
+        let apart = rows.skipping(2).with_separate_documents(true);
+        assert_eq!(shown(&apart), "001000001111");
+        assert_eq!(apart.spread(1).skipped(), 2);
+        assert_eq!(shown(&apart.clone().skipping(0)), "011101011111");
     }
 
     #[test]

@@ -192,7 +192,7 @@ impl Fit {
         let width = probe.weights.columns();
         if let Some(sae) = sae.filter(|sae| sae.w_dec.columns() != width) {
             let why = format!(
-                "The probe of {} is {width} wide, {} is {}: choose its own dictionary, or fit it again with `umbra dark-matter`",
+                "The probe of {} is {width} wide, {} is {}: choose its own dictionary, or fit it again with `umbra dark-matter fit`",
                 probe.sae,
                 sae.name,
                 sae.w_dec.columns()
@@ -203,7 +203,7 @@ impl Fit {
         let what = format!("The probe of {}", probe.sae);
         let made = Made {
             what: &what,
-            remedy: "fit it again with `umbra dark-matter`",
+            remedy: "fit it again with `umbra dark-matter fit`",
             sae: &probe.sae,
             sae_fingerprint: Some(&probe.sae_fingerprint)
                 .filter(|print| known(print))

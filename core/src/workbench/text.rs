@@ -241,6 +241,13 @@ impl Text {
         self
     }
 
+    /// Leaves out the first positions of each row, or of each document kept apart.
+    #[must_use]
+    pub fn skipping(mut self, skip: usize) -> Self {
+        self.rows = self.rows.skipping(skip);
+        self
+    }
+
     /// Returns all sentences for people: what was decided, then which positions count.
     pub fn said(&self) -> Notes {
         let mut notes = self.notes.clone();
