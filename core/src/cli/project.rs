@@ -12,7 +12,7 @@ use crate::fit::Fit;
 use crate::formats;
 use crate::heads::survey::{KeptSurvey, Role};
 use crate::models::Model;
-use crate::project::{Entry, Project};
+use crate::project::{Entry, KeptAbout, Project};
 use crate::sae::Sae;
 use crate::workbench::overview::{Column, Indexed, Known, ReadAs, Row};
 use crate::workbench::pair::Pair;
@@ -27,7 +27,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Show a project's model, texts, survey of heads and dictionaries, with figures and a verdict on each dictionary. Reads the weights of all of them
+    /// Show a project's model, texts, survey of heads, kept studies and dictionaries, with figures and a verdict on each dictionary. Reads the weights of all of them
     Show(ShowArgs),
 }
 
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         console.notes(&notes);
         Ok(Arc::new(model))
     });
-    let mut rows = Vec::new();
+    let (mut rows, mut saes) = (Vec::new(), Vec::new());
     for entry in &project.entries {
         if console.stopped() {
             return Ok(Exit::Stopped);
@@ -56,27 +56,32 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         let model = model
             .as_ref()
             .and_then(|model: &Result<_>| model.as_ref().ok());
-        rows.push((entry, row(&project, entry, model, console)?));
+        let (row, sae) = row(&project, entry, model, console)?;
+        rows.push((entry, row));
+        saes.extend(sae);
     }
     let read_as = match &model {
         None => Ok(Vec::new()),
         Some(Ok(model)) => Ok(ReadAs::from(&**model).sentences()),
         Some(Err(why)) => Err(super::words::error(why)),
     };
-    let texts = [
-        ("training", &project.train_text),
-        ("held out", &project.held_out_text),
-    ];
     let held_out = passes::held_out(&project, Amount::All).map(|request| passes::source(&request));
     let survey = survey(
         &project,
         model.as_ref().and_then(|model| model.as_ref().ok()),
     );
+    let opened = model.as_ref().and_then(|model| model.as_ref().ok());
+    let studies: Vec<Studied> = project
+        .studies()
+        .into_iter()
+        .map(|kept| Studied::judge(kept, opened.map(|model| &**model), &saes))
+        .collect();
     let object = json!({
         "project": project.name, "folder": project.folder, "model": project.model,
         "read_as": read_as.as_ref().ok(), "model_failure": read_as.as_ref().err(),
         "train_text": project.train_text, "held_out_text": project.held_out_text, "measured_on": held_out.as_ref().ok(),
         "survey": survey.as_ref().map(Surveyed::object),
+        "studies": studies.iter().map(Studied::object).collect::<Vec<_>>(),
         "dictionaries": rows.iter().map(|(entry, row)| object(entry, row)).collect::<Vec<_>>(),
         "definitions": Column::ALL.map(|column| (column.key().to_owned(), json!(column.definition()))).into_iter().collect::<Map<_, _>>(),
     });
@@ -91,21 +96,15 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             }
             Err(why) => lines.push(format!("model     did not load: {why}")),
         }
-        for (part, paths) in texts {
-            let paths: Vec<String> = paths
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect();
-            let paths = if paths.is_empty() {
-                "none".to_owned()
-            } else {
-                paths.join(", ")
-            };
-            lines.push(format!("{part:<9} {paths}"));
-        }
+        lines.extend(texts(&project));
         if let Some(survey) = &survey {
             lines.push(format!("heads     {}", survey.said()));
         }
+        lines.extend(
+            studies
+                .iter()
+                .map(|study| format!("study     {}", study.said())),
+        );
         lines.push(String::new());
         lines.push(if rows.is_empty() {
             "no dictionary yet".to_owned()
@@ -115,6 +114,27 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         lines.join("\n")
     })?;
     Ok(Exit::Done)
+}
+
+/// Lines that name the project's texts.
+fn texts(project: &Project) -> Vec<String> {
+    let texts = [
+        ("training", &project.train_text),
+        ("held out", &project.held_out_text),
+    ];
+    let line = |(part, paths): (&str, &Vec<PathBuf>)| {
+        let paths: Vec<String> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let paths = if paths.is_empty() {
+            "none".to_owned()
+        } else {
+            paths.join(", ")
+        };
+        format!("{part:<9} {paths}")
+    };
+    texts.map(line).into()
 }
 
 /// Survey of heads that a project keeps, or why it cannot be used.
@@ -170,13 +190,63 @@ impl Surveyed {
     }
 }
 
+/// Study that a project keeps, and why it cannot be used, if so.
+struct Studied {
+    kept: Option<KeptAbout>,
+    problem: Option<String>,
+}
+
+impl Studied {
+    /// Judges whether the study is of the project's model and dictionaries, as far as they are open.
+    fn judge(kept: Result<KeptAbout>, model: Option<&Model>, saes: &[Arc<Sae>]) -> Self {
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(why) => {
+                return Self {
+                    kept: None,
+                    problem: Some(super::words::error(&why)),
+                };
+            }
+        };
+        let of = &kept.made.dictionaries;
+        let own: Vec<&Sae> = saes
+            .iter()
+            .filter(|sae| of.iter().any(|of| of.name == sae.name))
+            .map(|sae| &**sae)
+            .collect();
+        let fit = Fit::of_study(&kept, model, &own);
+        Self {
+            problem: fit.is_refused().then_some(fit.why),
+            kept: Some(kept),
+        }
+    }
+
+    fn object(&self) -> Value {
+        let Some(kept) = &self.kept else {
+            return json!({ "problem": self.problem });
+        };
+        json!({
+            "study": kept.study, "of": kept.of, "made_with": kept.made, "umbra": kept.umbra, "problem": self.problem,
+        })
+    }
+
+    fn said(&self) -> String {
+        let Some(kept) = self.kept.as_ref().filter(|_| self.problem.is_none()) else {
+            return self.problem.clone().unwrap_or_default();
+        };
+        let texts = kept.made.texts.iter().map(|text| text.name.as_str());
+        let texts: Vec<&str> = texts.collect();
+        format!("{} of {}, on {}", kept.study, kept.of, texts.join(" and "))
+    }
+}
+
 /// Opens a dictionary and what is kept of it. A failure becomes the row's verdict.
 fn row(
     project: &Project,
     entry: &Entry,
     model: Option<&Arc<Model>>,
     console: &Console,
-) -> Result<Row> {
+) -> Result<(Row, Option<Arc<Sae>>)> {
     let name = entry.sae.file_name().unwrap_or(entry.sae.as_os_str());
     let name = name.to_string_lossy();
     let mut known = Known {
@@ -189,7 +259,7 @@ fn row(
         Err(why) => {
             let why = super::words::error(&why);
             known.failure = Some(&why);
-            return Ok(Row::new(&known));
+            return Ok((Row::new(&known), None));
         }
     };
     console.notes(&notes);
@@ -209,7 +279,7 @@ fn row(
         .map(|kept| &kept.figures);
     known.unmeasured = stale.as_ref().map(|fit| fit.why.as_str());
     known.index = index(entry, model, &sae);
-    Ok(Row::new(&known))
+    Ok((Row::new(&known), Some(Arc::clone(&sae))))
 }
 
 /// Judges the index of a dictionary.

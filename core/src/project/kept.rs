@@ -134,7 +134,8 @@ impl Project {
         Ok(Some((bytes, path)))
     }
 
-    fn found(&self, path: impl Fn(&Path) -> PathBuf) -> Option<PathBuf> {
+    /// Returns the first existing file among this project's own and its origin's.
+    pub(super) fn found(&self, path: impl Fn(&Path) -> PathBuf) -> Option<PathBuf> {
         let folders = [Some(&self.folder), self.origin.as_ref()];
         folders
             .into_iter()

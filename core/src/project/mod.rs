@@ -5,6 +5,7 @@ mod copies;
 mod file;
 mod kept;
 mod labels;
+mod studies;
 #[cfg(test)]
 mod tests;
 mod verdicts;
@@ -18,6 +19,7 @@ use crate::models::Opening;
 pub use copies::Overlaid;
 pub use kept::KeptFigures;
 pub use labels::{Label, Labels};
+pub use studies::{Ingredient, KeptAbout, KeptStudy, MadeWith};
 pub use verdicts::{HeadVerdict, Verdict};
 
 /// Name of the file in which the window keeps what is on its screens. The core neither reads nor writes it.

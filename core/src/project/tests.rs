@@ -417,3 +417,76 @@ fn another_programs_file_is_not_taken_for_labels() {
     let refused = Labels::open(&other).unwrap_err().to_string();
     assert!(refused.contains("move it away"), "{refused}");
 }
+
+#[test]
+fn studies_come_back_with_what_they_were_made_with() {
+    let bundled = folder_with(&PARTS);
+    let user = folder_with(&[]);
+    let original = demo(bundled.path());
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    let model = crate::models::Model::open(&golden.join("tiny-gpt2"))
+        .unwrap()
+        .0;
+    let d = model.config().d_model;
+    let sae = |name: &str, bias: f32| {
+        let zeros = || crate::dims::Matrix::zeros(2, d);
+        let encoder = (zeros(), vec![bias; 2]);
+        crate::sae::Sae::new(name, encoder, (zeros(), vec![0.0; d]), crate::sae::Relu)
+    };
+    let (own, changed, other) = (sae("a/b", 0.0), sae("a/b", 1.0), sae("c", 2.0));
+    let settings = serde_json::json!({ "k": 3 });
+    let made = MadeWith::new(&model, &[&own], &[("books", "f00")], &settings).unwrap();
+    original
+        .keep_study("pursuit", "a/b", &made, &[1.5, 2.0])
+        .unwrap();
+    original
+        .keep_figures("a/b", ("books", "CPU"), &some_figures(), Prints::default())
+        .unwrap();
+    let over = original.overlay(user.path()).unwrap().project;
+    let of = |project: &Project| project.kept_study::<Vec<f64>>("pursuit", "a/b");
+    assert_eq!(of(&over).unwrap().unwrap().result, [1.5, 2.0]);
+    over.keep_study("pursuit", "a/b", &made, &[7.0]).unwrap();
+    assert_eq!(of(&over).unwrap().unwrap().result, [7.0]);
+    let kept = of(&original).unwrap().unwrap();
+    assert_eq!((&kept.result, &kept.made), (&vec![1.5, 2.0], &made));
+    assert_eq!(over.kept_study::<Vec<f64>>("pursuit", "c").unwrap(), None);
+    // Figures beside it are no study.
+    let all: Vec<KeptAbout> = over
+        .studies()
+        .into_iter()
+        .map(|kept| kept.unwrap())
+        .collect();
+    assert_eq!(all.len(), 1);
+    assert_eq!(
+        (all[0].study.as_str(), all[0].of.as_str()),
+        ("pursuit", "a/b")
+    );
+    // It belongs to its model and dictionary alone.
+    let check = |saes: &[&crate::sae::Sae]| kept.clone().checked(&model, saes);
+    assert_eq!(check(&[&own]).unwrap(), kept);
+    for (wrong, words) in [(&changed, "which now has"), (&other, "not made with c")] {
+        let why = check(&[wrong]).unwrap_err().to_string();
+        assert!(
+            why.contains(words) && why.contains("run the study again"),
+            "{why}"
+        );
+    }
+    let another = crate::models::Model::open(&golden.join("tiny-gpt-neo"))
+        .unwrap()
+        .0;
+    let why = kept.clone().checked(&another, &[]).unwrap_err().to_string();
+    assert!(why.contains("another fingerprint"), "{why}");
+    let mut processed = kept.clone();
+    processed.made.processing = "fold-ln".to_owned();
+    let why = processed.checked(&model, &[]).unwrap_err().to_string();
+    assert!(why.contains("then fold-ln, now none"), "{why}");
+    // A damaged file is refused by name, and listed as such.
+    let path = over.kept().join("a%2Fb.pursuit.json");
+    std::fs::write(&path, b"{\"version\":1}").unwrap();
+    let why = of(&over).unwrap_err().to_string();
+    assert!(
+        why.contains("run the study again") && why.contains("pursuit.json"),
+        "{why}"
+    );
+    assert!(over.studies()[0].is_err());
+}
