@@ -1,6 +1,7 @@
 //! Reads text: files of text, JSON and Parquet become documents, and documents become token rows of one length that remember their document. Uses no model and
 //! no tensors.
 
+mod blocks;
 mod files;
 mod json;
 mod kind;
@@ -28,6 +29,7 @@ use crate::error::{Key, Notes, Result};
 use crate::ids::TokenId;
 use crate::text::TextCodec;
 
+pub use self::blocks::{BLOCKS, Blocks, Resampled, interval};
 pub use self::kind::{ENDINGS, is_text};
 pub use self::positions::{Mask, Positions};
 pub use self::title::title;

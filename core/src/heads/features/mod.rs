@@ -8,7 +8,6 @@
 //!
 //! A pass over the text measures every feature of the layer; the causal effect takes passes of its own, for the features that the other two rankings name.
 
-mod blocks;
 mod causal;
 mod correlation;
 mod on_text;
@@ -16,7 +15,6 @@ mod rank;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use blocks::{BLOCKS, Blocks, Resampled};
 pub use causal::{Effect, Sample, effects};
 pub use correlation::{Correlation, pearson, spearman};
 pub use on_text::{OnText, Peak, Written, on_text};

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::{Blocks, Correlation};
+use super::Correlation;
 use crate::capture;
-use crate::corpus::Rows;
+use crate::corpus::{Blocks, Rows};
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 use crate::heads::{head_shares, layer_of};

@@ -2,7 +2,8 @@
 
 use super::overlap::{At, Folded, overlaps};
 use super::{Criterion, Rise};
-use crate::heads::features::{OnText, Resampled, Sample};
+use crate::corpus::{Resampled, interval};
+use crate::heads::features::{OnText, Sample};
 use crate::ids::{FeatureId, Head};
 
 /// Tokens below which an interval is not trusted.
@@ -138,21 +139,13 @@ pub(super) fn rise(
         .iter()
         .filter_map(|weights| mean(weights))
         .map(|(mean, _)| mean);
-    let (low, high) = interval(means.collect())?;
+    let [low, high] = interval(means.collect())?;
     Some(Rise {
         mean: center,
         low,
         high,
         tokens,
     })
-}
-
-/// Returns the 2.5th and 97.5th percentile.
-pub(super) fn interval(mut values: Vec<f64>) -> Option<(f64, f64)> {
-    values.sort_by(f64::total_cmp);
-    let last = values.len().checked_sub(1)?;
-    let at = |share: f64| values[(share * last as f64).round() as usize];
-    Some((at(0.025), at(0.975)))
 }
 
 /// Returns the weights of all draws, `[draws][blocks]`.

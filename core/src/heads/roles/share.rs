@@ -1,8 +1,7 @@
 //! Share of polysemantic heads over a model, with intervals over heads and over the text.
 
-use super::evidence::interval;
 use super::{Criterion, HeadRoles, LayerRoles, Verdict};
-use crate::heads::features::Resampled;
+use crate::corpus::{Resampled, interval};
 
 /// Draws of the bootstrap over heads.
 const DRAWS: usize = 1000;
@@ -79,7 +78,7 @@ fn over_heads(verdicts: &[Verdict], seed: u64) -> (f64, f64) {
             .filter(|(_, verdict)| **verdict == Verdict::Several);
         f64::from(several.map(|(weight, _)| *weight).sum::<u32>()) / verdicts.len() as f64
     };
-    interval((0..draws.len()).map(share).collect()).unwrap_or((0.0, 1.0))
+    interval((0..draws.len()).map(share).collect()).map_or((0.0, 1.0), <(f64, f64)>::from)
 }
 
 fn over_text(layers: &[&LayerRoles], at: usize) -> Option<(f64, f64)> {
@@ -101,5 +100,5 @@ fn over_text(layers: &[&LayerRoles], at: usize) -> Option<(f64, f64)> {
             .count();
         several as f64 / all.len().max(1) as f64
     };
-    interval((0..first.replicates.len()).map(share).collect())
+    interval((0..first.replicates.len()).map(share).collect()).map(<(f64, f64)>::from)
 }

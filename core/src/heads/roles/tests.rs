@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::evidence::{interval, rise};
+use super::evidence::rise;
 use super::overlap::{Folded, jaccard};
 use super::verdict::{Counted, Shape, decide, join, shape};
 use super::*;
+use crate::corpus::interval;
 use crate::heads::features::tests::{demo, matrix, on, random_sae, repository, rows};
 use crate::heads::figures;
 use crate::models::Model;
@@ -168,7 +169,7 @@ fn means_and_intervals_are_those_of_the_blocks() {
     assert_eq!((weighed.mean, weighed.tokens), (10.0 / 5.0, 5));
     assert_eq!(rise(&[(0.0, 0)], None, &draws), None);
     let hundred = interval((0..=100).map(f64::from).rev().collect());
-    assert_eq!(hundred, Some((3.0, 98.0)));
+    assert_eq!(hundred, Some([3.0, 98.0]));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::ablate::{Means, Replaced};
 use super::row::HeadRow;
 use crate::capture;
-use crate::corpus::Rows;
+use crate::corpus::{self, Rows};
 use crate::error::{Error, Result};
 use crate::eval;
 use crate::ids::{Head, HookPoint, Layer, Site, TokenId};
@@ -24,8 +24,6 @@ use crate::progress::{Ended, Flow, Progress};
 pub const CAUSAL_ROWS: usize = 64;
 /// Resamples of rows from which an interval is read.
 const RESAMPLES: usize = 1000;
-/// Ends of an interval, as shares of the resamples.
-const ENDS: [f64; 2] = [0.025, 0.975];
 
 /// Size and seed of the causal test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,19 +152,15 @@ fn interval(rows: &[(f64, u64)], seed: u64) -> Option<[f64; 2]> {
         return None;
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut drawn: Vec<f64> = (0..RESAMPLES)
+    let drawn = (0..RESAMPLES)
         .map(|_| {
             let some: Vec<_> = (0..rows.len())
                 .map(|_| rows[rng.random_range(0..rows.len())])
                 .collect();
             ratio(&some)
         })
-        .filter(|ratio| ratio.is_finite())
-        .collect();
-    drawn.sort_by(f64::total_cmp);
-    let at = |share: f64| drawn.get((share * (drawn.len().max(1) - 1) as f64).round() as usize);
-    let [low, high] = ENDS.map(at);
-    Some([*low?, *high?])
+        .filter(|ratio| ratio.is_finite());
+    corpus::interval(drawn.collect())
 }
 
 /// Inputs of all passes.

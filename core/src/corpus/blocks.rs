@@ -3,7 +3,7 @@
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::corpus::Rows;
+use super::Rows;
 
 /// Number of blocks at most.
 pub const BLOCKS: usize = 64;
@@ -121,6 +121,57 @@ impl Resampled {
         let again = |draw: &Vec<u32>| draw.iter().map(|at| sample[*at as usize]).collect();
         Self {
             draws: self.draws.iter().map(again).collect(),
+        }
+    }
+}
+
+/// Returns the 95 % interval of the figures of many draws, as percentiles; none of no draws.
+pub fn interval(mut drawn: Vec<f64>) -> Option<[f64; 2]> {
+    drawn.sort_by(f64::total_cmp);
+    let last = drawn.len().checked_sub(1)?;
+    let at = |share: f64| drawn[(share * last as f64).round() as usize];
+    Some([at(0.025), at(0.975)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_documents_where_there_are_enough_of_them() {
+        let tokens = |n: usize| {
+            (0..n)
+                .map(|id| crate::ids::TokenId(id as u32))
+                .collect::<Vec<_>>()
+        };
+        let few = Rows::new(2, tokens(12), vec![0; 12], vec!["one".to_owned()]);
+        let blocks = Blocks::new(&few);
+        assert_eq!(
+            (blocks.len(), blocks.said().as_str()),
+            (6, "6 runs of rows")
+        );
+        assert_eq!(
+            [0, 1, 2, 11].map(|token| blocks.of_token(token)),
+            [0, 0, 1, 5]
+        );
+        let documents: Vec<u32> = (0..40).map(|token| token / 2).collect();
+        let names = (0..20).map(|name| name.to_string()).collect();
+        let many = Blocks::new(&Rows::new(2, tokens(40), documents, names));
+        assert_eq!((many.len(), many.said().as_str()), (20, "20 documents"));
+        assert_eq!(many.of_token(39), 19);
+        let draws = Resampled::new(6, 3, 1);
+        assert_eq!(draws.weights(1).iter().sum::<u32>(), 6);
+        // Draws from a draw hold only its blocks.
+        let of = draws.weights(0);
+        for draw in 0..3 {
+            let again = draws.within(0).weights(draw);
+            assert!(
+                again
+                    .iter()
+                    .zip(&of)
+                    .all(|(again, of)| *again == 0 || *of > 0),
+                "{again:?} {of:?}"
+            );
         }
     }
 }
