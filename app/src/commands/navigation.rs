@@ -135,6 +135,9 @@ fn walk(context: &mut Context<'_>, forward: bool) {
             context.apply(Event::Selection(selection::Event::Head(layer, head)));
         }
     }
+    if let Some(question) = place.question {
+        context.apply(Event::Selection(selection::Event::Question(question)));
+    }
     if let Some(dictionary) = place.dictionary {
         context.apply(Event::Selection(selection::Event::Dictionary(dictionary)));
     }

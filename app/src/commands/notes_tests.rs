@@ -87,8 +87,16 @@ fn every_job_that_reads_a_text_shows_what_was_decided() {
         passes::Command::Run(one, Pass::Index, Amount::All).into(),
         &all,
     );
-    check(&mut desk, dark_matter::Command::Fit(one).into(), &all);
-    check(&mut desk, dark_matter::Command::ReadHeldOut.into(), &all);
+    check(
+        &mut desk,
+        dark_matter::fit::Command::Compute(one).into(),
+        &all,
+    );
+    check(
+        &mut desk,
+        dark_matter::places::Command::ReadHeldOut.into(),
+        &all,
+    );
     check(&mut desk, training::Command::CountText(key).into(), &all);
     check(&mut desk, steering::Command::Run(mean).into(), &all);
     let together = compare::Command::Together((one, two)).into();

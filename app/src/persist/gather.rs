@@ -35,6 +35,7 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
         dictionary: at(place.dictionary),
         feature: place.feature.map(|feature| feature.0),
         heads: (place.heads).map(|(shown, head)| (shown, head.map(numbers))),
+        question: place.question,
         aside: place.aside.as_ref().map(Sentence::new),
     };
     Kept {
@@ -47,6 +48,7 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
         token: selection.token,
         head: head.map(numbers),
         shown: selection.shown,
+        question: selection.question,
         map: state.heads.map.clone(),
         focus: selection.focus,
         model: model.map_or_else(

@@ -8,6 +8,7 @@ use umbra_core::ids::{FeatureId, Head, Layer};
 
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
+use crate::state::dark_matter::question::Question;
 use crate::state::heads::step::Step;
 use crate::state::prompt::Side;
 use crate::state::requests::{Commands, navigation};
@@ -74,8 +75,8 @@ pub(super) fn subject(state: &AppState, view: ViewId) -> Option<Subject> {
             let (two, of) = (state.compare.chosen, selection.dictionary);
             two.is_some_and(|(a, b)| of == Some(a) || of == Some(b))
         }
-        (ViewId::DarkMatter | ViewId::Prompt, Subject::Token(_))
-        | (ViewId::Steering, Subject::Edit(_)) => true,
+        (ViewId::Prompt, Subject::Token(_)) | (ViewId::Steering, Subject::Edit(_)) => true,
+        (ViewId::DarkMatter, Subject::Token(_)) => selection.question == Question::Places,
         (ViewId::Prompt, Subject::Feature(_)) => {
             state.misfit().is_none() && state.prompt.side == Side::Features
         }

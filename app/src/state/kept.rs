@@ -10,6 +10,7 @@ use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 
 pub(crate) use self::edits::Edits;
 use super::catalogue::{Dictionary, DictionaryId};
+use super::dark_matter::question::Question;
 use super::heads::map::MapState;
 use super::heads::step::Shown;
 use super::layout::{self, Saved};
@@ -43,6 +44,8 @@ pub(crate) struct Kept {
     pub(crate) head: Option<(u32, u32)>,
     /// The step of Heads.
     pub(crate) shown: Shown,
+    /// The question of Dark matter.
+    pub(crate) question: Question,
     /// Appearance of the map of heads.
     pub(crate) map: MapState,
     /// The kind of thing selected last.
@@ -106,6 +109,9 @@ pub(crate) struct Place {
     /// The step of Heads there, with layer and number of its head.
     #[serde(default)]
     pub(crate) heads: Option<(Shown, Option<(u32, u32)>)>,
+    /// The question of Dark matter there.
+    #[serde(default)]
+    pub(crate) question: Option<Question>,
     /// The sentence set aside there.
     #[serde(default)]
     pub(crate) aside: Option<Sentence>,
@@ -132,6 +138,8 @@ pub(crate) struct Resumed {
     pub(crate) head: Option<(Layer, Head)>,
     /// The step of Heads.
     pub(crate) shown: Shown,
+    /// The question of Dark matter.
+    pub(crate) question: Question,
     /// Appearance of the map of heads.
     pub(crate) map: MapState,
     /// The kind of thing selected last.
@@ -183,6 +191,7 @@ impl Kept {
                     .filter(|_| dictionary.is_some())
                     .map(FeatureId),
                 heads: (place.heads).map(|(shown, of)| (shown, of.map(head))),
+                question: place.question,
                 aside: place.aside.map(Sentence::written),
             })
         };
@@ -200,6 +209,7 @@ impl Kept {
             token: self.token,
             head: self.head.map(head),
             shown: self.shown,
+            question: self.question,
             map: self.map,
             focus: self.focus,
             model: self.model,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use crate::state::catalogue::DictionaryId;
+use crate::state::dark_matter;
 use crate::state::heads::step::Shown;
 use crate::state::kept::{Around, Scrolls};
 use crate::state::prompt::Written;
@@ -24,6 +25,8 @@ pub(crate) struct Place {
     pub(crate) feature: Option<FeatureId>,
     /// The step of Heads and its head, where the screen is Heads.
     pub(crate) heads: Option<(Shown, Option<(Layer, Head)>)>,
+    /// The question of Dark matter, where the screen is Dark matter.
+    pub(crate) question: Option<dark_matter::question::Question>,
     /// The other sentence, where the way here replaced the sentence in Prompt: going back restores it, going forward
     /// exchanges it again.
     pub(crate) aside: Option<Written>,
@@ -365,11 +368,13 @@ impl Layout {
             let is_heads = view == ViewId::Heads;
             is_heads.then_some((selection.shown, selection.head))
         };
+        let question = |view| (view == ViewId::DarkMatter).then_some(selection.question);
         let place = Place {
             view,
             dictionary: selection.dictionary,
             feature: selection.feature,
             heads: heads(view),
+            question: question(view),
             aside,
         };
         if self.places.is_empty() {
@@ -377,13 +382,17 @@ impl Layout {
             self.places.push(Place {
                 view,
                 heads: heads(view),
+                question: question(view),
                 aside: None,
                 ..place.clone()
             });
         }
         self.places.truncate(self.at + 1);
         let is_there = self.places.last().is_some_and(|last| {
-            let here = |place: &Place| (place.view, place.dictionary, place.feature, place.heads);
+            let here = |place: &Place| {
+                let about = (place.heads, place.question);
+                (place.view, place.dictionary, place.feature, about)
+            };
             here(last) == here(&place) && place.aside.is_none()
         });
         if !is_there {

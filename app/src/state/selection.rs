@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::catalogue::DictionaryId;
+use super::dark_matter::question::Question;
 use super::heads::step::Shown;
 
 /// The kind of thing selected last; the inspector shows it.
@@ -35,6 +36,8 @@ pub(crate) struct Selection {
     pub(crate) head: Option<(Layer, Head)>,
     /// The step of Heads.
     pub(crate) shown: Shown,
+    /// The question of Dark matter.
+    pub(crate) question: Question,
     /// Place of an edit in Steering's stack.
     pub(crate) edit: Option<usize>,
     /// The one that came last.
@@ -72,6 +75,8 @@ pub(crate) enum Event {
     Head(Layer, Head),
     /// A step of Heads was chosen.
     Shown(Shown),
+    /// A question of Dark matter was chosen.
+    Question(Question),
     /// An edit of Steering was chosen.
     Edit(usize),
 }
@@ -95,6 +100,7 @@ impl Selection {
                 selection.focus = Focus::Head;
             }
             Event::Shown(shown) => selection.shown = shown,
+            Event::Question(question) => selection.question = question,
             Event::Edit(at) => {
                 selection.edit = Some(at);
                 selection.focus = Focus::Edit;

@@ -80,8 +80,8 @@ fn a_dictionary_that_reads_whole_texts_is_refused_by_every_entry() {
         input: umbra_core::prompt::Input::Text("The king".to_owned()),
         at: 1,
     }));
-    desk.run(dark_matter::Command::Look(id));
-    desk.run(dark_matter::Command::Fit(id));
+    desk.run(dark_matter::fit::Command::Look(id));
+    desk.run(dark_matter::fit::Command::Compute(id));
     let (heads, lab) = (&desk.state.heads, &desk.state.dark_matter);
     for of in [
         format!("{:?}", heads.features.figures),
@@ -89,7 +89,7 @@ fn a_dictionary_that_reads_whole_texts_is_refused_by_every_entry() {
     ] {
         assert!(!of.contains("Ready"), "{of}");
     }
-    assert!(lab.probe.ready().is_none());
+    assert!(lab.fit.probe.ready().is_none());
     let made = folder.path().join("mine/indexes");
     assert!(!made.join("temporal.sqlite").exists());
 }

@@ -342,11 +342,11 @@ fn a_dictionary_of_another_model_is_read_by_no_screen() {
     };
     desk.run(heads::features::Command::Measure(id));
     desk.run(heads::attribution::Command::Attribute(key));
-    desk.run(dark_matter::Command::Look(id));
-    desk.run(dark_matter::Command::Fit(id));
+    desk.run(dark_matter::fit::Command::Look(id));
+    desk.run(dark_matter::fit::Command::Compute(id));
     let state = &desk.state;
     assert!(state.heads.features.figures.is_empty() && state.heads.attribution.load.is_absent());
-    assert!(state.dark_matter.probe.is_absent() && state.dark_matter.probe_of.is_none());
+    assert!(state.dark_matter.fit.probe.is_absent() && state.dark_matter.fit.of.is_none());
     assert!(state.steering.run.is_none());
     desk.run(steering::Command::Silence(
         umbra_core::ids::Layer(0),

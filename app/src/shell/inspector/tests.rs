@@ -5,6 +5,7 @@ use egui_kittest::kittest::Queryable as _;
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::{Subject, subject};
+use crate::state::dark_matter::question::Question;
 use crate::state::heads::step::{Shown, Step};
 use crate::state::prompt::{self, Side};
 use crate::state::selection;
@@ -55,6 +56,9 @@ fn it_follows_the_selection_where_the_screen_does_not_say_the_same() {
     let shown = subject(&state, ViewId::Features);
     assert_eq!(shown, Some(Subject::Feature(feature)));
     select(&mut state, selection::Event::Token(Some(2)));
+    assert_eq!(shown_on(&state), [ViewId::Prompt]);
+    // Of the questions of Dark matter, only this one is about tokens.
+    select(&mut state, selection::Event::Question(Question::Places));
     assert_eq!(shown_on(&state), [ViewId::Prompt, ViewId::DarkMatter]);
     let shown = subject(&state, ViewId::Prompt);
     assert_eq!(shown, Some(Subject::Feature(feature)), "its card stays");

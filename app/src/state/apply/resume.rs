@@ -25,6 +25,7 @@ pub(super) fn begin(state: &mut AppState, kept: Kept) {
     }
     state.selection.token = resumed.token;
     state.selection.shown = resumed.shown;
+    state.selection.question = resumed.question;
     state.heads.map = resumed.map;
     if resumed.focus == Focus::Feature || (resumed.token.is_some() && resumed.focus == Focus::Token)
     {
@@ -145,6 +146,6 @@ pub(super) fn gives_way(waits: &mut ResumeState, chosen: &Selected) {
             waits.feature = None;
         }
         Selected::Head(..) => waits.head = None,
-        Selected::Token(_) | Selected::Edit(_) | Selected::Shown(_) => {}
+        Selected::Token(_) | Selected::Edit(_) | Selected::Shown(_) | Selected::Question(_) => {}
     }
 }

@@ -1,60 +1,47 @@
-//! The dark matter lab: the part of each activation that the dictionary leaves unexplained.
+//! The dark matter lab: the part of each activation that the dictionary leaves unexplained, one question a panel.
 
-mod largest;
+mod back;
+mod cost;
+mod depth;
+mod fit;
+mod ladder;
+mod linear;
+mod missing;
+mod panel;
 mod panels;
-mod profile;
+mod places;
+mod questions;
+mod self_test;
 #[cfg(test)]
 mod tests;
-mod text;
 
-use egui::{Button, RichText, ScrollArea, Ui};
+use egui::{Label, RichText, ScrollArea, Ui};
 
+use self::questions::Answered;
 use super::missing::misfit_ui;
 use super::view::View;
-use crate::state::catalogue::Dictionary;
-use crate::state::dark_matter::{Key, Passage};
-use crate::state::requests::{Commands, dark_matter, navigation};
+use crate::state::catalogue::{Dictionary, DictionaryId};
+use crate::state::dark_matter::question::Question;
+use crate::state::requests::{Commands, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
-use crate::theme::{Theme, body_strong, caption, icons, space};
-use crate::widgets::empty_state::{empty_state, failure_line};
-use crate::widgets::grid::Selection;
+use crate::theme::{Theme, icons, panel_title, space};
+use crate::widgets::empty_state::empty_state;
 use crate::widgets::scroll::scroll_ui;
 
-/// Width from which the table of the largest errors stands beside the text.
-const BESIDE: f32 = 1000.0;
-
-/// Width of that table.
-const LARGEST: f32 = 360.0;
-
-/// Rows of that table without scrolling at least.
-const LEAST: f32 = 10.0;
-
-/// Norm that colours the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Part {
-    /// ‖x − x̂‖.
-    #[default]
-    Total,
-    /// The part that the probe predicts.
-    Linear,
-    /// The rest.
-    Nonlinear,
-}
+/// Width from which the questions stand beside the panel.
+const BESIDE: f32 = 820.0;
 
 /// The dark matter lab: the part of each activation that the dictionary leaves unexplained.
 #[derive(Debug, Default)]
 pub(crate) struct DarkMatterView {
-    part: Part,
-    token: Option<usize>,
-    /// The row of the table of largest errors.
-    largest: Selection,
+    places: places::Panel,
 }
 
 impl View for DarkMatterView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let Some(dictionary) = state.dictionary() else {
-            let sentence = "This screen shows a dictionary's error token by token, and how much of it is linear.";
+            let sentence = "This screen takes apart what a dictionary leaves unexplained: how much it is, where, why, and what it costs.";
             if empty_state(ui, icons::PLANET, sentence, Some("Open a dictionary")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }
@@ -67,14 +54,30 @@ impl View for DarkMatterView {
             ui.label(RichText::new(sentence).color(Theme::from_ui(ui).ink.secondary));
             return;
         }
-        ask(state, dictionary, commands);
-        let area = ScrollArea::vertical().auto_shrink(false);
-        scroll_ui(ui, "dark matter", area, |ui| {
-            probe_ui(ui, state, dictionary, commands);
-            ui.add_space(space::GROUP);
-            text::text_ui(ui, state, commands);
+        let id = dictionary.id;
+        ask(state, id, commands);
+        let questions = Question::ALL.map(|question| (question, answer(state, id, question)));
+        let shown = state.selection.question;
+        if ui.available_width() < BESIDE {
+            questions::tabs_ui(ui, &questions, shown, commands);
             ui.add_space(space::CONTROL);
-            self.errors_ui(ui, state, commands);
+            return self.panel_ui(ui, state, (id, &questions), commands);
+        }
+        let height = ui.available_height();
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = space::GROUP;
+            ui.vertical(|ui| {
+                ui.set_width(questions::LIST);
+                ui.set_height(height);
+                let area = ScrollArea::vertical().auto_shrink([false, true]);
+                scroll_ui(ui, "dark matter questions", area, |ui| {
+                    questions::list_ui(ui, &questions, shown, commands);
+                });
+            });
+            ui.vertical(|ui| {
+                ui.set_height(height);
+                self.panel_ui(ui, state, (id, &questions), commands);
+            });
         });
     }
 
@@ -84,65 +87,54 @@ impl View for DarkMatterView {
 }
 
 impl DarkMatterView {
-    fn errors_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-        let lab = &state.dark_matter;
-        match &lab.errors {
-            Load::Absent => {}
-            Load::Loading => {
-                let secondary = Theme::from_ui(ui).ink.secondary;
-                ui.label(RichText::new("Reading the text…").color(secondary));
+    /// Draws the panel of the question that is shown: its title, its answer, and what the answer rests on.
+    fn panel_ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        (id, questions): (DictionaryId, &[Answered]),
+        commands: &mut Commands,
+    ) {
+        let shown = state.selection.question;
+        let answer = questions.iter().find(|(question, _)| *question == shown);
+        let area = ScrollArea::vertical().id_salt(shown.title());
+        scroll_ui(ui, shown.title(), area.auto_shrink(false), |ui| {
+            ui.label(panel_title(shown.title()));
+            if let Some((_, Some(answer))) = answer {
+                ui.add(Label::new(answer).wrap().selectable(true));
             }
-            Load::Failed(why) => failure_line(ui, "Could not decompose the error", why),
-            Load::Ready(errors) => {
-                let sentence = lab.held_out_row.is_none();
-                let token = if sentence {
-                    state.selection.token
-                } else {
-                    self.token
-                };
-                let split = lab.errors_of.as_ref().is_some_and(|key| key.split);
-                let shown = text::Shown {
-                    errors,
-                    split,
-                    token: token.filter(|token| *token < errors.texts.len()),
-                };
-                let chosen = self.split_ui(ui, &shown);
-                if let Some(token) = chosen {
-                    if sentence {
-                        commands.send(navigation::Command::SelectToken(Some(token)));
-                    } else {
-                        self.token = Some(token);
-                    }
-                }
+            ui.add_space(space::CONTROL);
+            match shown {
+                Question::Missing => missing::missing_ui(ui, state, id, commands),
+                Question::Places => self.places.ui(ui, state, commands),
+                Question::Linear => linear::linear_ui(ui, state, id, commands),
+                Question::Ladder => ladder::ladder_ui(ui, state, id, commands),
+                Question::Cost => cost::splice_ui(ui, state, id, commands),
+                Question::Back => back::back_ui(ui, state, id, commands),
             }
-        }
+        });
     }
 }
 
-impl DarkMatterView {
-    /// Text and, where there is room, the table of the largest errors beside it; returns the token that was chosen.
-    fn split_ui(&mut self, ui: &mut Ui, shown: &text::Shown<'_>) -> Option<usize> {
-        let all = ui.available_width();
-        if all < BESIDE {
-            return text::errors_ui(ui, shown, &mut self.part);
-        }
-        let height = ui.clip_rect().bottom() - ui.cursor().top() - 2.0 * space::CONTROL_ROW;
-        let height = height.max(LEAST * space::TABLE_ROW);
-        let mut chosen = None;
-        ui.horizontal_top(|ui| {
-            ui.spacing_mut().item_spacing.x = space::GROUP;
-            ui.vertical(|ui| {
-                ui.set_width(all - LARGEST - space::GROUP);
-                chosen = text::errors_ui(ui, shown, &mut self.part);
-            });
-            ui.vertical(|ui| {
-                ui.set_width(LARGEST);
-                ui.label(body_strong("Largest errors"));
-                let place = (&mut self.largest, height);
-                chosen = largest::largest_ui(ui, shown, self.part, place).or(chosen);
-            });
-        });
-        chosen
+/// Asks for everything that is kept with the project.
+fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
+    fit::ask(state, id, commands);
+    depth::ask(state, id, commands);
+    ladder::ask(state, id, commands);
+    cost::ask(state, id, commands);
+    self_test::ask(state, id, commands);
+    back::ask(state, id, commands);
+}
+
+/// Returns the answer to a question in one sentence, once it is known.
+fn answer(state: &AppState, id: DictionaryId, question: Question) -> Option<String> {
+    match question {
+        Question::Missing => missing::answer(state, id),
+        Question::Places => None,
+        Question::Linear => linear::answer(state, id),
+        Question::Ladder => ladder::answer(state, id),
+        Question::Cost => cost::answer(state, id),
+        Question::Back => back::answer(state, id),
     }
 }
 
@@ -156,73 +148,5 @@ fn missing(state: &AppState, dictionary: &Dictionary) -> Option<String> {
             Some("Open the model of this dictionary in Library".to_owned())
         }
         _ => Some("Loading…".to_owned()),
-    }
-}
-
-/// Asks for everything that the screen shows and that was not requested yet.
-fn ask(state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
-    let lab = &state.dark_matter;
-    if lab.probe_of != Some(dictionary.id) {
-        commands.send(dark_matter::Command::Look(dictionary.id));
-        return;
-    }
-    if lab.held_out_row.is_some() && lab.held_out.is_absent() {
-        commands.send(dark_matter::Command::ReadHeldOut);
-    }
-    if let Some(key) = wanted(state, dictionary)
-        && lab.errors_of.as_ref() != Some(&key)
-        && !lab.probe.is_loading()
-    {
-        commands.send(dark_matter::Command::TakeApart(key));
-    }
-}
-
-/// Returns the passage to decompose.
-fn wanted(state: &AppState, dictionary: &Dictionary) -> Option<Key> {
-    let lab = &state.dark_matter;
-    let passage = match lab.held_out_row {
-        Some(row) => {
-            lab.held_out.ready()?;
-            Passage::HeldOut(row)
-        }
-        None => Passage::Sentence(state.prompt.input()?),
-    };
-    Some(Key {
-        dictionary: dictionary.id,
-        passage,
-        split: lab.probe.ready().is_some(),
-    })
-}
-
-/// The figures of the probe, or what there is instead.
-fn probe_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
-    let lab = &state.dark_matter;
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let fit = |ui: &mut Ui, commands: &mut Commands, words: &str| {
-        let help = "Predicts the error from the activation by least squares on the training text, measures on held-out text, and saves the result with the project";
-        if ui.add(Button::new(words)).on_hover_text(help).clicked() {
-            commands.send(dark_matter::Command::Fit(dictionary.id));
-        }
-    };
-    match &lab.probe {
-        Load::Ready(probe) => {
-            panels::panels_ui(ui, probe, dictionary.evaluation.ready());
-            ui.horizontal_wrapped(|ui| {
-                ui.label(caption(panels::basis(probe)).color(secondary));
-                fit(ui, commands, "Fit again");
-            });
-        }
-        Load::Loading => {
-            ui.label(RichText::new("Fitting the probe…").color(secondary));
-        }
-        Load::Absent => {
-            let sentence = "No linear probe is fitted for this dictionary yet, so only the total error is known.";
-            ui.label(RichText::new(sentence).color(secondary));
-            fit(ui, commands, "Fit probe");
-        }
-        Load::Failed(why) => {
-            failure_line(ui, "The probe cannot be used", why);
-            fit(ui, commands, "Fit probe");
-        }
     }
 }

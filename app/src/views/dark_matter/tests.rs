@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::dark_matter::{ErrorNorms, Probe};
 use umbra_core::dims::Matrix;
 use umbra_core::prompt::Input;
 
 use crate::state::catalogue::DictionaryId;
-use crate::state::dark_matter::{Errors, Event as Lab, Key, Passage};
+use crate::state::dark_matter::Event as Lab;
+use crate::state::dark_matter::fit::Event as Fitted;
+use crate::state::dark_matter::places::{Errors, Event as Places, Key, Passage};
+use crate::state::dark_matter::question::Question;
 use crate::state::requests::{dark_matter, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
-use crate::testing;
+use crate::testing::{self, Stage};
 
 const ID: DictionaryId = DictionaryId(0);
 
@@ -43,13 +47,13 @@ fn with_errors(split: bool) -> AppState {
     let sentence = "once upon".to_owned();
     state.prompt.text.clone_from(&sentence);
     let lab = |event| Event::DarkMatter(event);
-    state.apply(lab(Lab::Probe(ID, Load::Loading)));
+    state.apply(lab(Lab::Fit(Fitted::Probe(ID, Load::Loading))));
     let load = if split {
         Load::Ready(Arc::new(probe()))
     } else {
         Load::Absent
     };
-    state.apply(lab(Lab::Probe(ID, load)));
+    state.apply(lab(Lab::Fit(Fitted::Probe(ID, load))));
     let key = Key {
         dictionary: ID,
         passage: Passage::Sentence(Input::Text(sentence)),
@@ -68,19 +72,30 @@ fn with_errors(split: bool) -> AppState {
         counts: vec![false, true, true],
         norms: [20.0, 2.0, 4.0].map(norms).to_vec(),
     };
-    state.apply(lab(Lab::Errors(key.clone(), Load::Loading)));
-    state.apply(lab(Lab::Errors(key, Load::Ready(Arc::new(errors)))));
+    let places = |load| lab(Lab::Places(Places::Errors(key.clone(), load)));
+    state.apply(places(Load::Loading));
+    state.apply(places(Load::Ready(Arc::new(errors))));
     state
+}
+
+/// Shows a question; none of what it asks for by itself is sent.
+fn shown(mut state: AppState, question: Question) -> Harness<'static, Stage> {
+    state.selection.question = question;
+    let mut harness = testing::harness(ViewId::DarkMatter, state);
+    harness.run();
+    harness.state_mut().commands.take();
+    harness
 }
 
 #[test]
 fn a_token_shows_its_norms_and_the_probe_its_figures() {
     let mut state = with_errors(true);
     state.selection.token = Some(2);
-    let mut harness = testing::harness(ViewId::DarkMatter, state);
+    let harness = shown(with_errors(true), Question::Linear);
     harness.get_by_label("R² of the error 0.321");
     harness.get_by_label("R² of its squared norm 0.876");
     harness.get_by_label_contains("12\u{202F}800 activations");
+    let mut harness = shown(state, Question::Places);
     harness.get_by_label("50.0\u{202F}%");
     harness.get_by_label("once, token 1").click();
     harness.run();
@@ -100,27 +115,30 @@ fn what_the_figures_are_over_wraps_in_a_narrow_window() {
 #[test]
 fn without_a_probe_one_is_offered() {
     let state = with_errors(false);
-    let mut harness = testing::harness(ViewId::DarkMatter, state);
+    let mut harness = shown(state, Question::Missing);
     harness.get_by_label("Fit probe").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
-    assert_eq!(sent, [dark_matter::Command::Fit(ID).into()]);
+    assert_eq!(sent, [dark_matter::fit::Command::Compute(ID).into()]);
 }
 
 #[test]
 fn a_refused_fit_says_why() {
     let mut state = with_errors(false);
     let why = "5120 activations are needed and there are 900, give more text".to_owned();
-    state.apply(Event::DarkMatter(Lab::Probe(ID, Load::Failed(why))));
+    state.apply(Event::DarkMatter(Lab::Fit(Fitted::Probe(
+        ID,
+        Load::Failed(why),
+    ))));
     let harness = testing::harness(ViewId::DarkMatter, state);
     harness.get_by_label_contains("give more text");
 }
 
 #[test]
 fn where_there_is_room_the_largest_errors_stand_beside_the_text() {
-    let mut harness = testing::harness(ViewId::DarkMatter, with_errors(true));
+    let mut harness = shown(with_errors(true), Question::Places);
     assert!(harness.query_by_label("Largest errors").is_none());
-    harness.set_size(egui::vec2(1280.0, 800.0));
+    harness.set_size(egui::vec2(1440.0, 800.0));
     harness.run();
     harness.get_by_label("Largest errors");
     // The first position does not count, however large its error is.

@@ -1,13 +1,13 @@
-//! The error of the selected dictionary: its probe, and the norms of the error on the sentence in Prompt or on a held-out passage.
+//! Where the error is: its norms on the sentence in Prompt or on a held-out passage.
 
 use std::sync::Arc;
 
 use umbra_core::corpus::Rows;
-use umbra_core::dark_matter::{ErrorNorms, Probe};
+use umbra_core::dark_matter::ErrorNorms;
 use umbra_core::prompt::Input;
 
-use super::catalogue::DictionaryId;
-use super::load::Load;
+use crate::state::catalogue::DictionaryId;
+use crate::state::load::Load;
 
 /// A text that was taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +40,9 @@ pub(crate) struct Errors {
     pub(crate) norms: Vec<ErrorNorms>,
 }
 
-/// Probe and errors.
+/// Facts of the panel.
 #[derive(Debug, Default)]
-pub(crate) struct DarkMatterState {
-    /// Dictionary whose probe was requested last.
-    pub(crate) probe_of: Option<DictionaryId>,
-    /// The probe; absent: none is kept.
-    pub(crate) probe: Load<Arc<Probe>>,
+pub(crate) struct PlacesState {
     /// The row of the held-out text that is shown, if that is what is shown.
     pub(crate) held_out_row: Option<usize>,
     /// Rows of the held-out text.
@@ -57,11 +53,9 @@ pub(crate) struct DarkMatterState {
     pub(crate) errors: Load<Arc<Errors>>,
 }
 
-/// Changes of this area.
+/// Changes of the panel.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A probe is looked for or fitted, arrived, is not there, or failed.
-    Probe(DictionaryId, Load<Arc<Probe>>),
     /// The sentence (none) or this row of the held-out text is shown.
     Shown(Option<usize>),
     /// The held-out text is being read, arrived or failed.
@@ -70,27 +64,18 @@ pub(crate) enum Event {
     Errors(Key, Load<Arc<Errors>>),
 }
 
-impl DarkMatterState {
+impl PlacesState {
     /// Carries out an event. What arrives late for something else is dropped.
     pub(super) fn apply(&mut self, event: Event) {
-        let lab = self;
         match event {
-            Event::Probe(of, load) => {
-                if load.is_loading() {
-                    lab.probe_of = Some(of);
-                }
-                if lab.probe_of == Some(of) {
-                    lab.probe = load;
-                }
-            }
-            Event::Shown(row) => lab.held_out_row = row,
-            Event::HeldOut(load) => lab.held_out = load,
+            Event::Shown(row) => self.held_out_row = row,
+            Event::HeldOut(load) => self.held_out = load,
             Event::Errors(of, load) => {
                 if load.is_loading() {
-                    lab.errors_of = Some(of.clone());
+                    self.errors_of = Some(of.clone());
                 }
-                if lab.errors_of.as_ref() == Some(&of) {
-                    lab.errors = load;
+                if self.errors_of.as_ref() == Some(&of) {
+                    self.errors = load;
                 }
             }
         }

@@ -1,11 +1,12 @@
 //! The text, tinted by the norm of its error; which text; one token's norms.
 
 use egui::{Button, RichText, Ui};
-use umbra_core::dark_matter::ErrorNorms;
 
-use super::{Part, profile};
-use crate::state::dark_matter::Errors;
-use crate::state::requests::{Commands, dark_matter, navigation};
+use super::part::{Part, Shown};
+use super::profile;
+use crate::state::dark_matter::places::Errors;
+use crate::state::requests::dark_matter::places::Command;
+use crate::state::requests::{Commands, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
@@ -13,20 +14,9 @@ use crate::widgets::empty_state::failure_line;
 use crate::widgets::token_strip::{Tint, TokenStrip};
 use crate::widgets::{legend, number};
 
-/// Errors on screen.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shown<'a> {
-    /// The errors.
-    pub(super) errors: &'a Errors,
-    /// Whether a probe took the parts apart.
-    pub(super) split: bool,
-    /// The chosen token.
-    pub(super) token: Option<usize>,
-}
-
 /// Text: the sentence in Prompt, or a passage of the held-out text.
 pub(super) fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let lab = &state.dark_matter;
+    let lab = &state.dark_matter.places;
     let row = lab.held_out_row;
     ui.horizontal_wrapped(|ui| {
         ui.label(panel_title("Error by token"));
@@ -35,14 +25,14 @@ pub(super) fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             .selectable_label(row.is_none(), "Sentence in Prompt")
             .clicked()
         {
-            commands.send(dark_matter::Command::Show(None));
+            commands.send(Command::Show(None));
         }
         if ui
             .selectable_label(row.is_some(), "Held-out text")
             .clicked()
             && row.is_none()
         {
-            commands.send(dark_matter::Command::Show(Some(0)));
+            commands.send(Command::Show(Some(0)));
         }
         if let (Some(row), Some(rows)) = (row, lab.held_out.ready()) {
             passages_ui(ui, row, rows.len(), commands);
@@ -68,7 +58,7 @@ fn passages_ui(ui: &mut Ui, row: usize, rows: usize, commands: &mut Commands) {
         let enabled = to.is_some();
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, enabled, name));
         if response.on_hover_text(name).clicked() {
-            commands.send(dark_matter::Command::Show(to));
+            commands.send(Command::Show(to));
         }
     };
     step(
@@ -99,7 +89,7 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
             (Part::Linear, "Linear"),
             (Part::Nonlinear, "Nonlinear"),
         ] {
-            let help = meaning(which);
+            let help = which.meaning();
             let enabled = shown.split || which == Part::Total;
             let button = Button::selectable(*part == which, words);
             let response = ui.add_enabled(enabled, button).on_hover_text(help);
@@ -129,7 +119,7 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
         .norms
         .iter()
         .zip(&shown.errors.counts)
-        .map(|(norms, counts)| if *counts { value(norms, *part) } else { 0.0 })
+        .map(|(norms, counts)| if *counts { part.value(norms) } else { 0.0 })
         .collect();
     let mut card = |ui: &mut Ui, token: usize| card_ui(ui, shown, token);
     let reply = TokenStrip::new("Error by token", &shown.errors.texts)
@@ -139,26 +129,6 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
         .card(&mut card)
         .show(ui);
     chosen.or(reply.chosen)
-}
-
-/// The norm that a part names.
-pub(super) fn value(norms: &ErrorNorms, part: Part) -> f32 {
-    match part {
-        Part::Total => norms.total,
-        Part::Linear => norms.linear,
-        Part::Nonlinear => norms.nonlinear,
-    }
-}
-
-/// Definition of the norm that a part names.
-pub(super) fn meaning(part: Part) -> &'static str {
-    match part {
-        Part::Total => "||x − x̂||: the whole error of the dictionary",
-        Part::Linear => {
-            "||ê||: the part of the error that the linear probe predicts from the activation"
-        }
-        Part::Nonlinear => "||x − x̂ − ê||: the rest after reconstruction and linear part",
-    }
 }
 
 /// The largest error, one scale for all parts; positions that do not count are left out, as in the fit.
@@ -198,12 +168,12 @@ fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static
     let figure = |value: f32| number::number(f64::from(value));
     let mut facts = vec![
         ("||x||", figure(norms.activation), "Norm of the activation"),
-        ("Total", figure(norms.total), meaning(Part::Total)),
+        ("Total", figure(norms.total), Part::Total.meaning()),
     ];
     if shown.split {
-        facts.push(("Linear", figure(norms.linear), meaning(Part::Linear)));
+        facts.push(("Linear", figure(norms.linear), Part::Linear.meaning()));
         let nonlinear = figure(norms.nonlinear);
-        facts.push(("Nonlinear", nonlinear, meaning(Part::Nonlinear)));
+        facts.push(("Nonlinear", nonlinear, Part::Nonlinear.meaning()));
     }
     if norms.activation > 0.0 {
         let share = f64::from(norms.total / norms.activation);
@@ -229,6 +199,8 @@ pub(super) fn card_ui(ui: &mut Ui, shown: &Shown<'_>, token: usize) {
 
 #[cfg(test)]
 mod tests {
+    use umbra_core::dark_matter::ErrorNorms;
+
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ use egui::{Align2, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo
 
 use umbra_core::dark_matter::ErrorNorms;
 
-use super::text::Shown;
+use super::part::Shown;
 use crate::theme::{Hue, Theme, size};
 use crate::widgets::meaning::{self, Meaning};
 use crate::widgets::{csv, number};

@@ -2,8 +2,7 @@
 
 use egui::Ui;
 
-use super::Part;
-use super::text::{Shown, meaning, value};
+use super::part::{Part, Shown};
 use crate::widgets::csv::Value;
 use crate::widgets::feature_chip::quoted;
 use crate::widgets::grid::{self, Column, Grid, Selection};
@@ -29,7 +28,7 @@ pub(super) fn largest_ui(
             .fills(),
         Column::number("error", "Error")
             .unit("norm")
-            .definition(meaning(part))
+            .definition(part.meaning())
             .width(64.0, 84.0),
         Column::number("share", "Share of norm")
             .definition(
@@ -81,7 +80,7 @@ struct Rows<'a> {
 
 fn cell(shown: &Shown<'_>, part: Part, token: usize, column: &str) -> Value {
     let norms = &shown.errors.norms[token];
-    let error = value(norms, part);
+    let error = part.value(norms);
     match column {
         "position" => Value::from(token),
         "token" => Value::from(shown.errors.texts[token].as_str()),

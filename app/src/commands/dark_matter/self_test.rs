@@ -1,0 +1,26 @@
+//! The self-test: planted linear, absent-feature and nonlinear error, found again by the split.
+
+use umbra_core::error::Error;
+
+use super::study;
+use crate::commands::context::Context;
+use crate::state::Event;
+use crate::state::dark_matter::Event as Lab;
+use crate::state::dark_matter::self_test::{Event as Panel, job};
+use crate::state::requests::dark_matter::self_test::Command;
+
+impl Command {
+    /// Carries it out.
+    pub(super) fn run(self, context: &mut Context<'_>) {
+        match self {
+            Self::Look(id) => study::look(context, id, event, |_| Ok(None::<()>)),
+            Self::Compute(id) => study::compute(context, (id, job), event, |_, _| {
+                Err(Error::setting("study", "this build cannot compute it"))
+            }),
+        }
+    }
+}
+
+fn event(change: Panel) -> Event {
+    Event::DarkMatter(Lab::SelfTest(change))
+}

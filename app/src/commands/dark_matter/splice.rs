@@ -1,0 +1,26 @@
+//! The splice: cross-entropy with each part of the error put back.
+
+use umbra_core::error::Error;
+
+use super::study;
+use crate::commands::context::Context;
+use crate::state::Event;
+use crate::state::dark_matter::Event as Lab;
+use crate::state::dark_matter::splice::{Event as Panel, job};
+use crate::state::requests::dark_matter::splice::Command;
+
+impl Command {
+    /// Carries it out.
+    pub(super) fn run(self, context: &mut Context<'_>) {
+        match self {
+            Self::Look(id) => study::look(context, id, event, |_| Ok(None::<()>)),
+            Self::Compute(id) => study::compute(context, (id, job), event, |_, _| {
+                Err(Error::setting("study", "this build cannot compute it"))
+            }),
+        }
+    }
+}
+
+fn event(change: Panel) -> Event {
+    Event::DarkMatter(Lab::Splice(change))
+}

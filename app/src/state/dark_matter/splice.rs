@@ -1,0 +1,25 @@
+//! The splice: cross-entropy with each part of the error put back.
+
+use super::study::{Change, Study};
+
+/// Returns the name of the job that computes it for a dictionary.
+pub(crate) fn job(dictionary: &str) -> String {
+    format!("Splice the error of {dictionary}")
+}
+
+/// Facts of the panel.
+#[derive(Debug, Default)]
+pub(crate) struct SpliceState {
+    /// The result.
+    pub(crate) study: Study<()>,
+}
+
+/// Changes of the panel.
+pub(crate) type Event = Change<()>;
+
+impl SpliceState {
+    /// Carries out an event.
+    pub(super) fn apply(&mut self, event: Event) {
+        self.study.apply(event);
+    }
+}

@@ -1,0 +1,52 @@
+//! The fit that several panels rest on: its figures, or the offer to fit it.
+
+use egui::{Button, RichText, Ui};
+
+use super::panel;
+use super::panels;
+use crate::state::catalogue::DictionaryId;
+use crate::state::dark_matter::fit::job;
+use crate::state::requests::Commands;
+use crate::state::requests::dark_matter::fit::Command;
+use crate::state::{AppState, Load};
+use crate::theme::{Theme, caption};
+use crate::widgets::empty_state::failure_line;
+
+/// Asks for the kept probe.
+pub(super) fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
+    if state.dark_matter.fit.of != Some(id) {
+        commands.send(Command::Look(id));
+    }
+}
+
+/// Draws on what the fit rests with the way to a new one, or the offer to fit.
+pub(super) fn fit_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Commands) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let fit = |ui: &mut Ui, commands: &mut Commands, words: &str| {
+        let help = "Predicts the error from the activation by least squares on the training text, measures on held-out text, and saves the result with the project";
+        if ui.add(Button::new(words)).on_hover_text(help).clicked() {
+            commands.send(Command::Compute(id));
+        }
+    };
+    match &state.dark_matter.fit.probe {
+        Load::Ready(probe) => {
+            ui.horizontal_wrapped(|ui| {
+                ui.label(caption(panels::basis(probe)).color(secondary));
+                fit(ui, commands, "Fit again");
+            });
+        }
+        Load::Loading => {
+            let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
+            panel::standing_ui(ui, state, &job(name));
+        }
+        Load::Absent => {
+            let sentence = "No linear probe is fitted for this dictionary yet, so only the total error is known.";
+            ui.label(RichText::new(sentence).color(secondary));
+            fit(ui, commands, "Fit probe");
+        }
+        Load::Failed(why) => {
+            failure_line(ui, "The probe cannot be used", why);
+            fit(ui, commands, "Fit probe");
+        }
+    }
+}

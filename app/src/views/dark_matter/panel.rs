@@ -1,0 +1,88 @@
+//! Pieces that the panels share: the offer to compute a result with what it costs, how far that is, why it failed, and the offer to compute it again.
+
+use egui::{Button, Label, RichText, Ui};
+
+use crate::state::dark_matter::study::Study;
+use crate::state::jobs::Job;
+use crate::state::{AppState, Load};
+use crate::theme::{Theme, caption, space};
+use crate::widgets::empty_state::failure_line;
+
+/// A computation that a panel offers.
+#[derive(Debug)]
+pub(super) struct Offer<'a> {
+    /// Sentence on what it computes.
+    pub(super) what: &'a str,
+    /// Sentence on what it reads and about how long it takes.
+    pub(super) cost: &'a str,
+    /// Words of the button.
+    pub(super) button: &'a str,
+    /// Words of the button once there is a result.
+    pub(super) again: &'a str,
+    /// Name of the job.
+    pub(super) job: &'a str,
+}
+
+/// Draws the offer, or how far the computation is; nothing where `study` holds a result that needs no new one. True when it was asked for.
+pub(super) fn offer_ui<T, K: PartialEq>(
+    ui: &mut Ui,
+    state: &AppState,
+    study: &Study<T, K>,
+    offer: &Offer<'_>,
+) -> bool {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    if study.making.is_loading() {
+        standing_ui(ui, state, offer.job);
+        return false;
+    }
+    match &study.found {
+        Load::Ready(_) => {
+            if let Some(why) = study.making.failure() {
+                failure_line(ui, "The last computation failed", why);
+            }
+            return again_ui(ui, offer);
+        }
+        Load::Loading => {
+            ui.label(RichText::new("Looking for the kept result…").color(secondary));
+            return false;
+        }
+        Load::Failed(why) => failure_line(ui, "The kept result cannot be used", why),
+        Load::Absent => {}
+    }
+    if let Some(why) = study.making.failure() {
+        failure_line(ui, "The computation failed", why);
+    }
+    let stopped = if study.is_stopped {
+        "The computation was stopped; nothing of it was kept. "
+    } else {
+        ""
+    };
+    let words = format!("{stopped}{}", offer.what);
+    ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
+    let clicked = ui.add(Button::new(offer.button)).clicked();
+    ui.add(Label::new(caption(offer.cost).color(secondary)).wrap());
+    ui.add_space(space::CONTROL);
+    clicked
+}
+
+/// Draws the offer to compute a result again, in one line.
+fn again_ui(ui: &mut Ui, offer: &Offer<'_>) -> bool {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.horizontal_wrapped(|ui| {
+        let button = ui.button(offer.again).on_hover_text(offer.what);
+        ui.label(caption(offer.cost).color(secondary));
+        button.clicked()
+    })
+    .inner
+}
+
+/// Draws how far the job of that name is.
+pub(super) fn standing_ui(ui: &mut Ui, state: &AppState, job: &str) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let running = state.jobs.running().find(|running| running.name == job);
+    let words = match running.and_then(Job::standing) {
+        Some(standing) => format!("{job}: {standing}"),
+        None => format!("{job}…"),
+    };
+    ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
+}

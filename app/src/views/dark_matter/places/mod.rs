@@ -1,0 +1,142 @@
+//! Where the error is: token by token on the sentence in Prompt or on a held-out passage.
+
+mod largest;
+mod part;
+mod profile;
+mod text;
+
+use egui::{RichText, Ui};
+
+use self::part::Part;
+use crate::state::catalogue::Dictionary;
+use crate::state::dark_matter::places::{Key, Passage};
+use crate::state::requests::dark_matter::places::Command;
+use crate::state::requests::{Commands, navigation};
+use crate::state::{AppState, Load};
+use crate::theme::{Theme, body_strong, space};
+use crate::widgets::empty_state::failure_line;
+use crate::widgets::grid::Selection;
+
+/// Width from which the table of the largest errors stands beside the text.
+const BESIDE: f32 = 1000.0;
+
+/// Width of that table.
+const LARGEST: f32 = 360.0;
+
+/// Rows of that table without scrolling at least.
+const LEAST: f32 = 10.0;
+
+/// The panel, with what is chosen on it.
+#[derive(Debug, Default)]
+pub(super) struct Panel {
+    part: Part,
+    token: Option<usize>,
+    /// The row of the table of largest errors.
+    largest: Selection,
+}
+
+impl Panel {
+    /// Draws the panel.
+    pub(super) fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let Some(dictionary) = state.dictionary() else {
+            return;
+        };
+        ask(state, dictionary, commands);
+        text::text_ui(ui, state, commands);
+        ui.add_space(space::CONTROL);
+        self.errors_ui(ui, state, commands);
+    }
+
+    fn errors_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let lab = &state.dark_matter.places;
+        match &lab.errors {
+            Load::Absent => {}
+            Load::Loading => {
+                let secondary = Theme::from_ui(ui).ink.secondary;
+                ui.label(RichText::new("Reading the text…").color(secondary));
+            }
+            Load::Failed(why) => failure_line(ui, "Could not decompose the error", why),
+            Load::Ready(errors) => {
+                let sentence = lab.held_out_row.is_none();
+                let token = if sentence {
+                    state.selection.token
+                } else {
+                    self.token
+                };
+                let split = lab.errors_of.as_ref().is_some_and(|key| key.split);
+                let shown = part::Shown {
+                    errors,
+                    split,
+                    token: token.filter(|token| *token < errors.texts.len()),
+                };
+                let chosen = self.split_ui(ui, &shown);
+                if let Some(token) = chosen {
+                    if sentence {
+                        commands.send(navigation::Command::SelectToken(Some(token)));
+                    } else {
+                        self.token = Some(token);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Text and, where there is room, the table of the largest errors beside it; returns the token that was chosen.
+    fn split_ui(&mut self, ui: &mut Ui, shown: &part::Shown<'_>) -> Option<usize> {
+        let all = ui.available_width();
+        if all < BESIDE {
+            return text::errors_ui(ui, shown, &mut self.part);
+        }
+        let height = ui.clip_rect().bottom() - ui.cursor().top() - 2.0 * space::CONTROL_ROW;
+        let height = height.max(LEAST * space::TABLE_ROW);
+        let mut chosen = None;
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = space::GROUP;
+            ui.vertical(|ui| {
+                ui.set_width(all - LARGEST - space::GROUP);
+                chosen = text::errors_ui(ui, shown, &mut self.part);
+            });
+            ui.vertical(|ui| {
+                ui.set_width(LARGEST);
+                ui.label(body_strong("Largest errors"));
+                let place = (&mut self.largest, height);
+                chosen = largest::largest_ui(ui, shown, self.part, place).or(chosen);
+            });
+        });
+        chosen
+    }
+}
+
+/// Asks for everything that the panel shows and that was not requested yet.
+fn ask(state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+    let lab = &state.dark_matter.places;
+    if state.dark_matter.fit.of != Some(dictionary.id) {
+        return;
+    }
+    if lab.held_out_row.is_some() && lab.held_out.is_absent() {
+        commands.send(Command::ReadHeldOut);
+    }
+    if let Some(key) = wanted(state, dictionary)
+        && lab.errors_of.as_ref() != Some(&key)
+        && !state.dark_matter.fit.probe.is_loading()
+    {
+        commands.send(Command::TakeApart(key));
+    }
+}
+
+/// Returns the passage to decompose.
+fn wanted(state: &AppState, dictionary: &Dictionary) -> Option<Key> {
+    let lab = &state.dark_matter.places;
+    let passage = match lab.held_out_row {
+        Some(row) => {
+            lab.held_out.ready()?;
+            Passage::HeldOut(row)
+        }
+        None => Passage::Sentence(state.prompt.input()?),
+    };
+    Some(Key {
+        dictionary: dictionary.id,
+        passage,
+        split: state.dark_matter.fit.probe.ready().is_some(),
+    })
+}
