@@ -6,8 +6,10 @@
 
 mod fit;
 mod keep;
+mod linear;
 mod measure;
 mod normal;
+pub mod splice;
 mod split;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::passes::{charge, count, keeping, logits};
+use super::passes::{charge, count, keeping};
+use super::splicer::logits;
 use super::sums::Sums;
 use super::{add_up, chunks, mean};
 use crate::capture;

@@ -7,6 +7,7 @@ mod cross_layer;
 #[cfg(test)]
 mod cross_layer_tests;
 mod passes;
+mod splicer;
 mod sums;
 mod verdict;
 
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cross_layer::{AcrossFigures, LayerFigures, run_across};
 use self::passes::Passes;
-pub(crate) use self::passes::{charge, logits as whole};
+pub(crate) use self::passes::{charge, keeping};
+pub(crate) use self::splicer::{Clean, Splicer, logits as whole};
 use self::sums::Sums;
 pub use self::verdict::{Judged, Verdict, judge};
 use crate::capture;
@@ -266,7 +268,7 @@ pub(crate) fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
 }
 
 /// Measures chunk after chunk and adds the parts in order; `observe` gets the rows done.
-fn add_up<T: Send>(
+pub(crate) fn add_up<T: Send>(
     chunks: &[Vec<usize>],
     measure: &(dyn Fn(&[usize]) -> Result<T> + Sync),
     add: &mut dyn FnMut(T),

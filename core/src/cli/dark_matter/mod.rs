@@ -1,6 +1,8 @@
 //! `umbra dark-matter`: everything that a dictionary does not explain, taken apart.
 
 mod fit;
+mod several;
+mod splice;
 mod text;
 
 use std::path::PathBuf;
@@ -26,6 +28,8 @@ pub(super) struct Args {
 enum Verb {
     /// Fit the linear part of a dictionary's error, and measure on held-out text how much of the error is linear
     Fit(Box<fit::Args>),
+    /// Measure what each part of the error costs: cross-entropy with it put back, removed or swapped between tokens
+    Splice(Box<splice::Args>),
     /// Split the error of one text token by token
     Text(Box<text::Args>),
 }
@@ -34,6 +38,7 @@ enum Verb {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
         Verb::Fit(args) => fit::run(args, console),
+        Verb::Splice(args) => splice::run(args, console),
         Verb::Text(args) => text::run(args, console),
     }
 }
