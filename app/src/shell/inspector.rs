@@ -18,6 +18,7 @@ use crate::state::view::ViewId;
 use crate::theme::{self, Theme, caption, icons, space};
 use crate::views::feature::{card, chips};
 use crate::views::heads::{self, Figure};
+use crate::views::prompt::error::UNEXPLAINED;
 use crate::widgets::feature_chip::quoted;
 use crate::widgets::number;
 use crate::widgets::parts::fact_ui;
@@ -215,6 +216,11 @@ fn token_ui(ui: &mut Ui, state: &AppState, at: usize, commands: &mut Commands) {
     );
     if state.sae().is_none() {
         return;
+    }
+    let errors = state.errors_on(reading);
+    if let Some(share) = errors.and_then(|(errors, _)| errors.unexplained(at)) {
+        let share = number::percent(share);
+        fact_ui(ui, "Unexplained", &share, UNEXPLAINED);
     }
     ui.add_space(space::CONTROL);
     let secondary = Theme::from_ui(ui).ink.secondary;

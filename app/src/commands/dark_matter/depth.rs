@@ -13,7 +13,7 @@ impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
-            Self::Look(id) => study::look(context, id, event, |_| Ok(None::<()>)),
+            Self::Look(id) => study::look(context, id, event, |work| work.kept::<()>("depth")),
             Self::Compute(id) => study::compute(context, (id, job), event, |_, _| {
                 Err(Error::setting("study", "this build cannot compute it"))
             }),

@@ -40,5 +40,7 @@ impl Command {
     }
 }
 
-/// Asks for nothing: the screen asks once it is shown.
-pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
+/// Asks for what Prompt shows of the error; the screen asks for the rest once it is shown.
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
+    places::follow(state, commands);
+}

@@ -10,6 +10,7 @@ use umbra_core::error::{Error, Result};
 use umbra_core::ids::TokenId;
 use umbra_core::models::{Model, token_tensor};
 use umbra_core::sae::Sae;
+use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::text::TextRequest;
 
 use super::study::Work;
@@ -17,8 +18,11 @@ use crate::commands::context::Context;
 use crate::jobs::Wanted;
 use crate::state::dark_matter::Event as Lab;
 use crate::state::dark_matter::places::{Errors, Event as Panel, Key, Passage};
+use crate::state::prompt::Side;
+use crate::state::requests::Commands;
+use crate::state::requests::dark_matter::fit;
 use crate::state::requests::dark_matter::places::Command;
-use crate::state::{Event, Load};
+use crate::state::{AppState, Event, Load};
 
 impl Command {
     /// Carries it out.
@@ -28,6 +32,39 @@ impl Command {
             Self::ReadHeldOut => read_held_out(context),
             Self::TakeApart(key) => take_apart(context, key),
         }
+    }
+}
+
+/// Asks for the errors on the sentence in Prompt, once it is read and nobody types.
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
+    let prompt = &state.prompt;
+    let Some(id) = state.selection.dictionary else {
+        return;
+    };
+    let is_due = prompt.side == Side::Features
+        && prompt.is_read()
+        && prompt.pause_left().is_none()
+        && state.project.open().is_some();
+    let has_errors = |pair: &Pair| pair.sae.hook().is_ok();
+    if !is_due || !state.pair(id).is_some_and(has_errors) {
+        return;
+    }
+    let lab = &state.dark_matter;
+    if lab.fit.of != Some(id) {
+        commands.send(fit::Command::Look(id));
+        return;
+    }
+    let Some(input) = prompt.input().filter(|_| !lab.fit.probe.is_loading()) else {
+        return;
+    };
+    let key = Key {
+        dictionary: id,
+        passage: Passage::Sentence(input),
+        fit: lab.fit.number(id),
+    };
+    let sentence = &lab.places.sentence;
+    if sentence.of.as_ref() != Some(&key) && !sentence.errors.is_loading() {
+        commands.send(Command::TakeApart(key));
     }
 }
 
@@ -59,7 +96,11 @@ fn take_apart(context: &mut Context<'_>, key: Key) {
         return;
     };
     let lab = &context.state.dark_matter;
-    let probe = lab.fit.probe.ready().filter(|_| key.split).cloned();
+    let probe = lab
+        .fit
+        .of(key.dictionary)
+        .filter(|_| key.fit.is_some())
+        .cloned();
     let rows = lab.places.held_out.ready().cloned();
     let event = |key, load| event(Panel::Errors(key, load));
     context.apply(event(key.clone(), Load::Loading));

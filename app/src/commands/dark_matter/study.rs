@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use umbra_core::error::Result;
 use umbra_core::project::Project;
 use umbra_core::workbench::pair::Pair;
@@ -32,6 +33,15 @@ impl Work {
             pair: state.pair(id)?.clone(),
             name: dictionary.name.clone(),
         })
+    }
+}
+
+impl Work {
+    /// Reads the result of a study that is kept with the project; an error if it was made with another model or dictionary.
+    pub(super) fn kept<T: DeserializeOwned>(&self, study: &str) -> Result<Option<T>> {
+        let kept = self.project.kept_study::<T>(study, &self.name)?;
+        let checked = kept.map(|kept| kept.checked(&self.pair.model, &[&self.pair.sae]));
+        Ok(checked.transpose()?.map(|kept| kept.result))
     }
 }
 

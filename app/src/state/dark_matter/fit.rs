@@ -19,6 +19,8 @@ pub(crate) struct FitState {
     pub(crate) of: Option<DictionaryId>,
     /// The probe; absent: none is kept.
     pub(crate) probe: Load<Arc<Probe>>,
+    /// Number of probes that arrived so far.
+    arrived: u64,
 }
 
 /// Changes of the fit.
@@ -34,6 +36,11 @@ impl FitState {
         self.probe.ready().filter(|_| self.of == Some(of))
     }
 
+    /// Returns the number of the probe that is there for the dictionary `of`: another fit has another number.
+    pub(crate) fn number(&self, of: DictionaryId) -> Option<u64> {
+        self.of(of).map(|_| self.arrived)
+    }
+
     /// Carries out an event. What arrives late for something else is dropped.
     pub(super) fn apply(&mut self, event: Event) {
         let Event::Probe(of, load) = event;
@@ -41,6 +48,7 @@ impl FitState {
             self.of = Some(of);
         }
         if self.of == Some(of) {
+            self.arrived += u64::from(load.ready().is_some());
             self.probe = load;
         }
     }

@@ -57,7 +57,7 @@ fn with_errors(split: bool) -> AppState {
     let key = Key {
         dictionary: ID,
         passage: Passage::Sentence(Input::Text(sentence)),
-        split,
+        fit: state.dark_matter.fit.number(ID),
     };
     let norms = |total| ErrorNorms {
         activation: 8.0,

@@ -7,9 +7,11 @@ use umbra_core::features::Firing;
 use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
-use super::model::{ColourBy, Tints, marks, surprise, tints};
+use super::error;
+use super::model::{self, ColourBy, Tints, marks, surprise, tints};
 use crate::memo::Memo;
 use crate::state::AppState;
+use crate::state::dark_matter::places::Part;
 use crate::state::prompt::Side;
 use crate::state::requests::{Commands, navigation, prompt};
 use crate::theme::{Hue, Theme, Tinted, caption, icons, mono_caption, space};
@@ -38,6 +40,7 @@ struct Key {
     by: ColourBy,
     feature: Option<FeatureId>,
     scale: Option<u32>,
+    errors: usize,
 }
 
 /// Parts of a reading that are drawn on one text.
@@ -92,7 +95,7 @@ fn menu(field: &egui::Response, (reading, tints): (&Reading, Option<&Tints>), at
 }
 
 /// Definition of what colours a token.
-const BY_TOKEN: &str = "What colours a token: the chosen feature's activation, or the surprise of the feature that is most surprising there";
+const BY_TOKEN: &str = "What colours a token: the chosen feature's activation, the surprise of the feature that is most surprising there, or the norm of a part of the dictionary's error";
 
 impl Editor {
     /// Draws the field with the line above it; `pointed` is a token that is pointed at elsewhere.
@@ -192,6 +195,11 @@ impl Editor {
         self.asked = Some(feature);
     }
 
+    /// Colours by a part of the error.
+    pub(super) fn colour_by_error(&mut self, part: Part) {
+        self.by = ColourBy::Error(part);
+    }
+
     /// The feature that the sentence is coloured by, if it is one.
     fn feature(&self, state: &AppState) -> Option<FeatureId> {
         let feature = state.selection.feature;
@@ -213,6 +221,9 @@ impl Editor {
             by: self.by,
             feature,
             scale,
+            errors: state
+                .errors_on(reading)
+                .map_or(0, |(errors, _)| Arc::as_ptr(errors) as usize),
         }
     }
 
@@ -222,6 +233,11 @@ impl Editor {
             let survey = state.surprises().filter(|_| state.has_rarity());
             if let (ColourBy::Surprise, Some(survey)) = (key.by, survey) {
                 return surprise(reading, survey);
+            }
+            if let ColourBy::Error(part) = key.by {
+                let errors = state.errors_on(reading);
+                return errors
+                    .map_or_else(Tints::default, |(errors, _)| model::error(errors, part));
             }
             let signed = state.sae().is_some_and(|sae| sae.selection.is_signed());
             tints(reading, key.feature, key.scale.map(f32::from_bits), signed)
@@ -237,6 +253,7 @@ impl Editor {
             self.tints(state, reading);
         }
         let tints = self.tints.latest();
+        let hue = self.by.hue();
         self.drawn.get(key, |_| {
             let spans = carry(&reading.text, text, &reading.spans);
             let marked = if lit { marked(state) } else { vec![] };
@@ -250,7 +267,7 @@ impl Editor {
                 let signed = tints.is_some_and(|tints| tints.scale.signed);
                 Piece {
                     span,
-                    tint: shaded(theme, share, signed),
+                    tint: shaded(theme, share, (signed, hue)),
                     negative: share < -0.02,
                     marks: marks.next().unwrap_or_default(),
                 }
@@ -270,6 +287,7 @@ impl Editor {
         };
         let what = match self.by {
             ColourBy::Surprise if state.has_rarity() => "surprise (bits)",
+            ColourBy::Error(_) => "norm of the error",
             _ => "activation",
         };
         let tints = self.tints(state, reading);
@@ -280,6 +298,7 @@ impl Editor {
             .any(|(value, _)| *value != 0.0);
         ui.add_space(space::GROUP);
         self.colour_ui(ui, state);
+        error::colour_ui(ui, state, reading, &mut self.by);
         if is_silent && self.feature(state).is_some() {
             let secondary = Theme::from_ui(ui).ink.secondary;
             ui.label(caption("Not active on this sentence").color(secondary));
@@ -292,9 +311,9 @@ impl Editor {
         if scale.signed {
             legend::diverging(ui, what, most);
         } else if from > 0.0 {
-            legend::between(ui, what, Hue::Activation, (from, scale.most));
+            legend::between(ui, what, self.by.hue(), (from, scale.most));
         } else {
-            legend::sequential(ui, what, Hue::Activation, most);
+            legend::sequential(ui, what, self.by.hue(), most);
         }
     }
 
@@ -408,14 +427,14 @@ impl Editor {
 
 /// Tint of a token by its value; none where that is 0.
 pub(crate) fn tinted(theme: &Theme, value: f32, scale: Scale) -> Option<Tinted> {
-    shaded(theme, value / scale.most, scale.signed)
+    shaded(theme, value / scale.most, (scale.signed, Hue::Activation))
 }
 
 /// Tint of a token by its share of the scale; none where that is 0.
-fn shaded(theme: &Theme, share: f32, signed: bool) -> Option<Tinted> {
+fn shaded(theme: &Theme, share: f32, (signed, hue): (bool, Hue)) -> Option<Tinted> {
     match signed {
         true if share != 0.0 => Some(theme.diverging_tint(share)),
-        false if share > 0.0 => Some(theme.tint(Hue::Activation, share)),
+        false if share > 0.0 => Some(theme.tint(hue, share)),
         _ => None,
     }
 }
@@ -496,6 +515,7 @@ fn card_ui(ui: &mut Ui, state: &AppState, reading: &Reading, at: usize) {
             ui.label(mono_caption(figures(firing)).color(secondary));
         });
     }
+    error::card_ui(ui, state, reading, at);
 }
 
 /// Activation, and surprise where it is defined, in words.

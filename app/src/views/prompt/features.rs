@@ -6,7 +6,7 @@ use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
 use super::editor::{figures, position};
-use super::token::TokenSide;
+use super::token::{Chosen, TokenSide};
 use crate::state::features::Table;
 use crate::state::requests::{Commands, navigation};
 use crate::state::{AppState, Load};
@@ -45,6 +45,8 @@ pub(super) struct FeaturesSide {
     pub(super) pointed: Option<usize>,
     /// The feature that was chosen in this frame.
     pub(super) chosen: Option<FeatureId>,
+    /// Whether the error was chosen in this frame.
+    pub(super) chose_error: bool,
 }
 
 /// The grid's rows: listed features, those without a surprise, dense ones if they are unfolded.
@@ -145,7 +147,10 @@ impl FeaturesSide {
         commands: &mut Commands,
     ) {
         let chosen = ui.scope(|ui| self.token.ui(ui, state, reading, commands));
-        if let Some(feature) = chosen.inner {
+        if let Some(Chosen::Error) = chosen.inner {
+            self.chose_error = true;
+        }
+        if let Some(Chosen::Feature(feature)) = chosen.inner {
             (self.chosen, self.own) = (Some(feature), Some(feature));
             commands.send(navigation::Command::SelectFeature(Some(feature)));
         }

@@ -2,6 +2,7 @@
 
 mod attention;
 pub(crate) mod editor;
+pub(crate) mod error;
 mod features;
 mod lens;
 mod model;
@@ -19,6 +20,7 @@ use self::features::FeaturesSide;
 use self::lens::LensSide;
 use self::next::next_ui;
 use super::view::View;
+use crate::state::dark_matter::places::Part;
 use crate::state::prompt::Side;
 use crate::state::requests::{Commands, navigation, prompt};
 use crate::state::view::ViewId;
@@ -81,6 +83,9 @@ impl View for PromptView {
                 self.features.ui(ui, state, hovered, commands);
                 if let Some(feature) = self.features.chosen.take() {
                     self.editor.colour_by(feature);
+                }
+                if std::mem::take(&mut self.features.chose_error) {
+                    self.editor.colour_by_error(Part::Total);
                 }
             }
             Side::Lens => self.lens.ui(ui, state, commands),

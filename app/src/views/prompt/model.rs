@@ -4,6 +4,8 @@ use umbra_core::features::Survey;
 use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
+use crate::state::dark_matter::places::{Errors, Part};
+use crate::theme::Hue;
 use crate::widgets::token_strip::Scale;
 
 /// Meaning of the tints.
@@ -16,6 +18,18 @@ pub(super) enum ColourBy {
     Strongest,
     /// The selected feature.
     Feature,
+    /// The norm of a part of the dictionary's error.
+    Error(Part),
+}
+
+impl ColourBy {
+    /// Hue of its tints.
+    pub(super) fn hue(self) -> Hue {
+        match self {
+            Self::Error(_) => Hue::Error,
+            Self::Surprise | Self::Strongest | Self::Feature => Hue::Activation,
+        }
+    }
 }
 
 /// Tints of one reading.
@@ -78,6 +92,11 @@ pub(super) fn surprise(reading: &Reading, survey: &Survey) -> Tints {
         from,
         ..scaled(values, most, false)
     }
+}
+
+/// Norm of a part of the error on each token that counts, on one scale for all parts.
+pub(super) fn error(errors: &Errors, part: Part) -> Tints {
+    scaled(errors.values(part), errors.most(), false)
 }
 
 /// The largest size among the tokens that count.

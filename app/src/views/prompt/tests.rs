@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 use umbra_core::latents::Latents;
 use umbra_core::models::{Model, Opening};
@@ -584,4 +584,80 @@ fn a_silent_feature_is_said_to_be_not_active_and_a_chosen_one_leads_the_grid() {
         let leads = harness.query_by_label_contains(cell).is_some();
         assert_eq!(leads, !silent, "#{feature}");
     }
+}
+
+/// The sentence with the norms of the dictionary's error, split by a fit or not.
+fn with_errors(split: bool) -> AppState {
+    use crate::state::dark_matter::Event as Lab;
+    use crate::state::dark_matter::places::{Errors, Event as Places, Key, Passage};
+    use umbra_core::dark_matter::ErrorNorms;
+
+    let mut state = read();
+    let key = Key {
+        dictionary: DictionaryId(0),
+        passage: Passage::Sentence(Input::Text("The king".to_owned())),
+        fit: split.then_some(1),
+    };
+    let norms = |total| ErrorNorms {
+        activation: 8.0,
+        total,
+        linear: 1.0,
+        nonlinear: 1.25,
+    };
+    let errors = Errors {
+        texts: reading().texts,
+        counts: reading().counts,
+        norms: [20.0, 2.0, 4.0].map(norms).to_vec(),
+    };
+    for load in [Load::Loading, Load::Ready(Arc::new(errors))] {
+        state.apply(Event::DarkMatter(Lab::Places(Places::Errors(
+            key.clone(),
+            load,
+        ))));
+    }
+    state
+}
+
+#[test]
+fn a_token_says_how_much_of_it_is_unexplained_and_the_sentence_is_coloured_by_it() {
+    let mut harness = testing::harness(ViewId::Prompt, with_errors(true));
+    harness.run();
+    // The last token: 4² / 8².
+    harness
+        .get_by_label("Unexplained 25.0\u{202F}%, colour by the error")
+        .click();
+    harness.run();
+    harness.run();
+    harness.get_by_label_contains("norm of the error");
+    harness.get_by_label("Nonlinear error").click();
+    harness.run();
+    assert!(taken(&mut harness).is_empty(), "it selects nothing");
+}
+
+#[test]
+fn without_a_fit_only_the_whole_error_colours_the_sentence() {
+    let mut harness = testing::harness(ViewId::Prompt, with_errors(false));
+    harness.run();
+    let is_disabled = |label: &str| {
+        let node = harness.get_by_label(label);
+        node.accesskit_node().is_disabled()
+    };
+    assert!(is_disabled("Linear error") && is_disabled("Nonlinear error"));
+    assert!(!is_disabled("Error"));
+}
+
+#[test]
+fn errors_of_another_sentence_are_not_shown() {
+    let mut state = with_errors(true);
+    let mut other = reading();
+    other.texts[2] = " queen".to_owned();
+    other.text = "The queen".to_owned();
+    let input = Input::Text("The king".to_owned());
+    for load in [Load::Loading, Load::Ready(Arc::new(other))] {
+        let event = area::Event::Reading(Some(DictionaryId(0)), input.clone(), load);
+        state.apply(Event::Prompt(event));
+    }
+    let harness = testing::harness(ViewId::Prompt, state);
+    assert!(harness.query_by_label_contains("Unexplained").is_none());
+    assert!(harness.query_by_label("Error").is_none());
 }

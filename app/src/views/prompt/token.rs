@@ -6,6 +6,7 @@ use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
 use super::editor::figures;
+use super::error;
 use crate::state::AppState;
 use crate::state::requests::{Commands, prompt};
 use crate::state::settings::Ranking;
@@ -26,6 +27,15 @@ const ACTIVATION: f32 = 62.0;
 /// Meaning of the order by surprise.
 const SURPRISE: &str = "Surprise = (|a| / max |a|) · log₂(1 / density), in bits: how strong the feature is here, times how rare it is. Maximum and density are the index's";
 
+/// A bar of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chosen {
+    /// That of a feature.
+    Feature(FeatureId),
+    /// That of what is unexplained.
+    Error,
+}
+
 /// The list of one token's features.
 #[derive(Debug, Default)]
 pub(super) struct TokenSide {
@@ -33,14 +43,14 @@ pub(super) struct TokenSide {
 }
 
 impl TokenSide {
-    /// Draws the list; answers the feature whose bar was clicked.
+    /// Draws the list; answers with the bar that was clicked.
     pub(super) fn ui(
         &mut self,
         ui: &mut Ui,
         state: &AppState,
         (reading, at): (&Reading, usize),
         commands: &mut Commands,
-    ) -> Option<FeatureId> {
+    ) -> Option<Chosen> {
         let text = reading.texts.get(at)?;
         title_ui(ui, text, at);
         order_ui(ui, state, commands);
@@ -49,6 +59,21 @@ impl TokenSide {
             let note = "Dictionaries are not trained on the first position and special tokens, so these activations may mislead";
             ui.add(egui::Label::new(caption(note).color(secondary)).wrap());
         }
+        ui.spacing_mut().item_spacing.y = 2.0;
+        let chose_error = error::row_ui(ui, state, (reading, at));
+        let features = self.features_ui(ui, state, (reading, at), commands);
+        let error = chose_error.then_some(Chosen::Error);
+        error.or(features.map(Chosen::Feature))
+    }
+
+    fn features_ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        (reading, at): (&Reading, usize),
+        commands: &mut Commands,
+    ) -> Option<FeatureId> {
+        let secondary = Theme::from_ui(ui).ink.secondary;
         let ranked = state.ranked(reading, at);
         if ranked.all().next().is_none() {
             let sentence = "No feature is active on this token.";
@@ -63,7 +88,6 @@ impl TokenSide {
         };
         let most = ranked.all().map(length).fold(0.0, f32::max);
         let most = ranked.listed.first().map_or(most, length);
-        ui.spacing_mut().item_spacing.y = 2.0;
         let mut chosen = None;
         let mut rows = |ui: &mut Ui, firings: &[Firing], commands: &mut Commands| {
             for firing in firings {

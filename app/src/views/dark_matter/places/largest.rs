@@ -2,7 +2,8 @@
 
 use egui::Ui;
 
-use super::part::{Part, Shown};
+use super::text::Shown;
+use crate::state::dark_matter::places::Part;
 use crate::widgets::csv::Value;
 use crate::widgets::feature_chip::quoted;
 use crate::widgets::grid::{self, Column, Grid, Selection};

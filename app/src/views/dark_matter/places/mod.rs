@@ -1,15 +1,14 @@
 //! Where the error is: token by token on the sentence in Prompt or on a held-out passage.
 
 mod largest;
-mod part;
 mod profile;
 mod text;
 
 use egui::{RichText, Ui};
 
-use self::part::Part;
+use self::text::Shown;
 use crate::state::catalogue::Dictionary;
-use crate::state::dark_matter::places::{Key, Passage};
+use crate::state::dark_matter::places::{Key, Part, Passage};
 use crate::state::requests::dark_matter::places::Command;
 use crate::state::requests::{Commands, navigation};
 use crate::state::{AppState, Load};
@@ -49,7 +48,8 @@ impl Panel {
 
     fn errors_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let lab = &state.dark_matter.places;
-        match &lab.errors {
+        let apart = lab.shown();
+        match &apart.errors {
             Load::Absent => {}
             Load::Loading => {
                 let secondary = Theme::from_ui(ui).ink.secondary;
@@ -63,8 +63,8 @@ impl Panel {
                 } else {
                     self.token
                 };
-                let split = lab.errors_of.as_ref().is_some_and(|key| key.split);
-                let shown = part::Shown {
+                let split = apart.of.as_ref().is_some_and(|key| key.fit.is_some());
+                let shown = Shown {
                     errors,
                     split,
                     token: token.filter(|token| *token < errors.texts.len()),
@@ -82,7 +82,7 @@ impl Panel {
     }
 
     /// Text and, where there is room, the table of the largest errors beside it; returns the token that was chosen.
-    fn split_ui(&mut self, ui: &mut Ui, shown: &part::Shown<'_>) -> Option<usize> {
+    fn split_ui(&mut self, ui: &mut Ui, shown: &Shown<'_>) -> Option<usize> {
         let all = ui.available_width();
         if all < BESIDE {
             return text::errors_ui(ui, shown, &mut self.part);
@@ -117,7 +117,7 @@ fn ask(state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
         commands.send(Command::ReadHeldOut);
     }
     if let Some(key) = wanted(state, dictionary)
-        && lab.errors_of.as_ref() != Some(&key)
+        && lab.shown().of.as_ref() != Some(&key)
         && !state.dark_matter.fit.probe.is_loading()
     {
         commands.send(Command::TakeApart(key));
@@ -137,6 +137,6 @@ fn wanted(state: &AppState, dictionary: &Dictionary) -> Option<Key> {
     Some(Key {
         dictionary: dictionary.id,
         passage,
-        split: state.dark_matter.fit.probe.ready().is_some(),
+        fit: state.dark_matter.fit.number(dictionary.id),
     })
 }

@@ -4,7 +4,7 @@ use egui::{Align2, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo
 
 use umbra_core::dark_matter::ErrorNorms;
 
-use super::part::Shown;
+use super::text::{Shown, card_ui};
 use crate::theme::{Hue, Theme, size};
 use crate::widgets::meaning::{self, Meaning};
 use crate::widgets::{csv, number};
@@ -113,7 +113,7 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>) -> Option<usize> {
     menu(&response, shown, (pointed, whole));
     let clicked = response.clicked();
     if let Some(token) = pointed {
-        response.on_hover_ui_at_pointer(|ui| super::text::card_ui(ui, shown, token));
+        response.on_hover_ui_at_pointer(|ui| card_ui(ui, shown, token));
     }
     pointed.filter(|_| clicked)
 }

@@ -2,9 +2,8 @@
 
 use egui::{Button, RichText, Ui};
 
-use super::part::{Part, Shown};
 use super::profile;
-use crate::state::dark_matter::places::Errors;
+use crate::state::dark_matter::places::{Errors, Part};
 use crate::state::requests::dark_matter::places::Command;
 use crate::state::requests::{Commands, navigation};
 use crate::state::view::ViewId;
@@ -13,6 +12,17 @@ use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::token_strip::{Tint, TokenStrip};
 use crate::widgets::{legend, number};
+
+/// Errors on screen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    /// The errors.
+    pub(super) errors: &'a Errors,
+    /// Whether a probe took the parts apart.
+    pub(super) split: bool,
+    /// The chosen token.
+    pub(super) token: Option<usize>,
+}
 
 /// Text: the sentence in Prompt, or a passage of the held-out text.
 pub(super) fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
@@ -82,16 +92,12 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
     if !shown.split {
         *part = Part::Total;
     }
-    let most = most(shown.errors);
+    let most = shown.errors.most();
     ui.horizontal_wrapped(|ui| {
-        for (which, words) in [
-            (Part::Total, "Total"),
-            (Part::Linear, "Linear"),
-            (Part::Nonlinear, "Nonlinear"),
-        ] {
+        for which in Part::ALL {
             let help = which.meaning();
             let enabled = shown.split || which == Part::Total;
-            let button = Button::selectable(*part == which, words);
+            let button = Button::selectable(*part == which, which.title());
             let response = ui.add_enabled(enabled, button).on_hover_text(help);
             if response
                 .on_disabled_hover_text("Fit the probe to split the error")
@@ -114,13 +120,7 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
     }
     token_ui(ui, shown);
     ui.add_space(space::CHIP);
-    let values: Vec<f32> = shown
-        .errors
-        .norms
-        .iter()
-        .zip(&shown.errors.counts)
-        .map(|(norms, counts)| if *counts { part.value(norms) } else { 0.0 })
-        .collect();
+    let values = shown.errors.values(*part);
     let mut card = |ui: &mut Ui, token: usize| card_ui(ui, shown, token);
     let reply = TokenStrip::new("Error by token", &shown.errors.texts)
         .values(&values, most)
@@ -129,16 +129,6 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
         .card(&mut card)
         .show(ui);
     chosen.or(reply.chosen)
-}
-
-/// The largest error, one scale for all parts; positions that do not count are left out, as in the fit.
-fn most(errors: &Errors) -> f32 {
-    let norms = errors.norms.iter().zip(&errors.counts);
-    let counted = norms.filter(|(_, counts)| **counts);
-    let most = counted.fold(0.0_f32, |most, (norms, _)| {
-        most.max(norms.total).max(norms.linear).max(norms.nonlinear)
-    });
-    if most > 0.0 { most } else { 1.0 }
 }
 
 /// The chosen token's norms in one line.
@@ -204,25 +194,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_leaves_out_positions_that_do_not_count() {
-        let norms = [900.0, 2.0, 3.0, 700.0].map(|total| ErrorNorms {
+    fn a_token_has_its_parts_only_where_a_probe_took_them_apart() {
+        let norms = ErrorNorms {
             activation: 4.0,
-            total,
+            total: 2.0,
             linear: 1.0,
             nonlinear: 1.5,
-        });
+        };
         let errors = Errors {
-            texts: ["<bos>", " a", " b", "<bos>"].map(str::to_owned).to_vec(),
-            counts: vec![false, true, true, false],
-            norms: norms.to_vec(),
+            texts: vec![" a".to_owned()],
+            counts: vec![true],
+            norms: vec![norms],
         };
-        assert_eq!(most(&errors), 3.0);
-        let shown = Shown {
-            errors: &errors,
-            split: false,
-            token: None,
+        let names = |split| {
+            let shown = Shown {
+                errors: &errors,
+                split,
+                token: None,
+            };
+            let facts = facts(&shown, 0).into_iter();
+            facts.map(|fact| fact.0).collect::<Vec<_>>()
         };
-        let names: Vec<_> = facts(&shown, 1).iter().map(|fact| fact.0).collect();
-        assert_eq!(names, ["||x||", "Total", "Share of norm"]);
+        assert_eq!(names(false), ["||x||", "Total", "Share of norm"]);
+        let split = ["||x||", "Total", "Linear", "Nonlinear", "Share of norm"];
+        assert_eq!(names(true), split);
     }
 }
