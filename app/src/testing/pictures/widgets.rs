@@ -27,6 +27,7 @@ use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
 use crate::widgets::scatter_plot::{ScatterPlot, ScatterPoint};
+use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 use crate::widgets::token_strip::Tint;
 
 /// Content of a picture.
@@ -57,7 +58,7 @@ impl Sample {
 }
 
 /// All samples.
-pub(super) const SAMPLES: [Sample; 25] = [
+pub(super) const SAMPLES: [Sample; 26] = [
     sample("bars", (360.0, 320.0), bars),
     sample("cell_grid", (420.0, 260.0), cell_grid).pointed(190.0, 120.0),
     sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
@@ -84,6 +85,7 @@ pub(super) const SAMPLES: [Sample; 25] = [
     sample("settings_form", (512.0, 380.0), settings_form),
     sample("scales", (460.0, 260.0), scales),
     sample("snippet", (420.0, 130.0), names::snippets),
+    sample("stacked_bars", (420.0, 250.0), stacked_bars),
     sample("token_editor", (420.0, 200.0), token_editor),
     sample("table", (460.0, 240.0), grid::tests::picture),
     sample("table_narrow", (190.0, 240.0), grid::tests::picture),
@@ -137,6 +139,55 @@ fn noise(i: usize) -> f32 {
 
 fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Bars of two parts with intervals in a wide and in a narrow place, and bars of one part that may be below 0.
+fn stacked_bars(ui: &mut Ui) {
+    let theme = Theme::from_ui(ui);
+    let kinds = [("linear error", 0.5), ("nonlinear error", 1.0)].map(|(name, share)| Portion {
+        name,
+        colour: theme.mark(Hue::Error, share),
+    });
+    let bar = |label: &str, parts: &[f64], interval: Option<[f64; 2]>| StackedBar {
+        label: label.to_owned(),
+        parts: parts.to_vec(),
+        text: number::percent(parts.iter().sum()),
+        interval,
+        hover: String::new(),
+    };
+    let classes = [
+        bar("word start", &[0.02, 0.07], Some([0.08, 0.1])),
+        bar("punctuation", &[0.05, 0.11], Some([0.14, 0.18])),
+        bar("first in document", &[0.01, 0.02], None),
+    ];
+    let shown = StackedBars {
+        name: "Unexplained by class",
+        title: "Class",
+        kinds: &kinds,
+        list: &classes,
+        most: None,
+        format: number::percent,
+        clickable: false,
+        definition: "",
+    };
+    shown.show(ui);
+    ui.add_space(space::GROUP);
+    ui.scope(|ui| {
+        ui.set_max_width(200.0);
+        let list = [
+            bar("activation", &[0.79], Some([0.7, 0.85])),
+            bar("loss", &[-0.1], None),
+        ];
+        let (name, kinds) = ("R²", &kinds[1..]);
+        StackedBars {
+            name,
+            kinds,
+            list: &list,
+            most: Some(1.0),
+            ..shown
+        }
+        .show(ui);
+    });
 }
 
 fn bars(ui: &mut Ui) {

@@ -15,6 +15,7 @@ use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
 use crate::widgets::scatter_plot::{ScatterPlot, ScatterPoint};
+use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 use crate::widgets::to_save::{self, ToSave};
 use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
 use crate::widgets::token_strip::{Tint, TokenStrip};
@@ -32,7 +33,38 @@ struct Case {
     file: &'static str,
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
+    Case {
+        draw: |ui| {
+            let theme = Theme::from_ui(ui);
+            let kinds = [("linear", 0.5), ("nonlinear", 1.0)].map(|(name, share)| Portion {
+                name,
+                colour: theme.mark(Hue::Error, share),
+            });
+            let list = [StackedBar {
+                label: "digit".to_owned(),
+                parts: vec![0.125, 0.25],
+                text: "0.375".to_owned(),
+                interval: Some([0.25, 0.5]),
+                hover: String::new(),
+            }];
+            let bars = StackedBars {
+                name: "Error by class",
+                title: "Class",
+                kinds: &kinds,
+                list: &list,
+                most: None,
+                format: number::number,
+                clickable: false,
+                definition: "FVU",
+            };
+            bars.show(ui);
+        },
+        on: "digit, 0.375, 0.250 to 0.500",
+        csv: "Class,linear,nonlinear,Whole,From,To\r\ndigit,0.125,0.25,0.375,0.25,0.5\r\n",
+        value: Some("0.375"),
+        file: "error-by-class",
+    },
     Case {
         draw: |ui| {
             HistogramPlot::new("Activations", &[0.0, 0.5, 1.0, 1.5], &[7, 30_000, 1])
