@@ -6,6 +6,7 @@
 
 mod fit;
 mod keep;
+pub mod ladder;
 mod linear;
 mod measure;
 mod normal;
