@@ -21,6 +21,7 @@ mod hub;
 mod indexes;
 mod journey;
 mod labs;
+mod ladders;
 mod lines;
 mod links;
 mod model;
@@ -58,7 +59,7 @@ fn leaves_device_open(args: &[&str]) -> bool {
         args.iter().any(names)
     };
     let runs = match args {
-        ["train" | "eval" | "prompt" | "dark-matter", ..]
+        ["train" | "ladder" | "eval" | "prompt" | "dark-matter", ..]
         | ["index", "build", ..]
         | ["sae", "encode" | "verify", ..] => true,
         ["steer" | "capture", ..] | ["model", "logits" | "generate", ..] => has(&["--sae"]),

@@ -2,7 +2,7 @@
 # Rebuilds the demo's text, dictionaries, indexes, probes, figures and survey of heads from the books.
 #
 # usage: build.sh BOOKS [WORK]
-# BOOKS holds chilit/, fairy-tales/ and oz/. WORK (default: a temporary folder) keeps what is not part of the demo.
+# BOOKS holds chilit/, fairy-tales/ and oz/. WORK (default: a temporary folder) keeps what is not part of the demo: the prepared books, and a ladder of four widths with its figures.
 set -euo pipefail
 demo=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$demo/../.." && pwd)
@@ -35,5 +35,11 @@ for dictionary in "${dictionaries[@]}"; do
     --keep "$demo/kept/$name.probe.safetensors"
   "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/six held-out books" --project "$demo"
 done
+
+# Four widths of one hook with equal settings, measured on the same tokens: whether more width helps. They stay in WORK, where they add nothing to the demo's size.
+"$umbra" ladder train --model "$model" --corpus "$work/books/train" --no-split --hook blocks.2.hook_resid_post --widths 256,512,1024,2048 --k 32 \
+  --tokens 2000000 --seed 0 --precision f16 --out "$work/ladder" --overwrite
+"$umbra" dark-matter ladder --model "$model" --sae "$work/ladder/256" --sae "$work/ladder/512" --sae "$work/ladder/1024" --sae "$work/ladder/2048" \
+  --corpus "$demo/text/held-out" --tokens 60000 --fit "$demo/text/train" | tee "$work/ladder/ladder.txt"
 
 "$umbra" heads survey --model "$model" --corpus "$demo/text/held-out" --causal --project "$demo"

@@ -38,6 +38,7 @@ pub(crate) mod scatter_plot;
 pub(crate) mod scroll;
 pub(crate) mod settings_form;
 pub(crate) mod snippet;
+pub(crate) mod stack_plot;
 pub(crate) mod stacked_bars;
 pub(crate) mod to_save;
 pub(crate) mod token_editor;

@@ -17,6 +17,12 @@ const LONGEST: u64 = 1 << 20;
 pub(super) fn expanded(mut args: Vec<OsString>, line: &Command) -> Result<Vec<OsString>> {
     let noun = args.iter().skip(1).find(|arg| *arg != "--json");
     let noun = noun.and_then(|noun| line.find_subcommand(noun));
+    // A verb that takes settings, as of `umbra ladder train`.
+    let verb = args.iter().skip(1).filter(|arg| *arg != "--json").nth(1);
+    let verb = noun
+        .zip(verb)
+        .and_then(|(noun, verb)| noun.find_subcommand(verb));
+    let noun = verb.or(noun);
     let takes = |noun: &&Command| noun.get_arguments().any(|arg| arg.get_id() == "config");
     let (Some(noun), Some(path)) = (noun.filter(takes), named(&args)) else {
         return Ok(args);

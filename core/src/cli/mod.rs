@@ -19,6 +19,7 @@ mod guide;
 mod heads;
 mod hub;
 mod index;
+mod ladder;
 mod line;
 mod link;
 mod model;
@@ -104,6 +105,8 @@ macro_rules! nouns {
 nouns! {
     /// Train a dictionary on one hook of a model and save it as a SAELens folder
     Train => train,
+    /// Train dictionaries of several widths in one pass of the model, to see whether more width helps
+    Ladder => ladder,
     /// Time a training step on this machine against the product of its encoder alone
     Bench => bench,
 /// List CPU and GPUs with their speed, and say which one `--device auto` takes

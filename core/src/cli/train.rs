@@ -21,13 +21,14 @@ use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 use crate::store::Store;
 use crate::train::{self, Event, Keeping, Outcome, Spec};
+use crate::workbench::ladder;
 use crate::workbench::text::Text;
 use crate::workbench::training::{self, Report, Runs, Source, Trained, check_folders};
 
 pub use request::{train_line, train_request};
 
 /// Flags of `umbra train`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(
     mut_arg("model", |arg| arg.required(false).required_unless_present("store")),
     mut_arg("corpus", |arg| arg.required(false).required_unless_present("store").conflicts_with("store")),
@@ -88,6 +89,44 @@ pub(super) struct Args {
     /// Number type of the weights
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
+    /// Numbers of features of a ladder, each trained into a folder of its own; empty for one dictionary. Set by `umbra ladder train`.
+    #[arg(skip)]
+    pub(super) widths: Vec<usize>,
+}
+
+impl Args {
+    /// Returns the folder of the first dictionary.
+    fn first_folder(&self) -> PathBuf {
+        match self.widths.first() {
+            Some(width) => ladder::folder(&self.out, *width),
+            None => self.out.clone(),
+        }
+    }
+
+    /// Whether more than one dictionary is trained.
+    fn trains_several(&self) -> bool {
+        !self.also.is_empty() || !self.widths.is_empty()
+    }
+
+    /// Returns the folder that was asked for.
+    pub(super) fn out(&self) -> &Path {
+        &self.out
+    }
+
+    /// Whether --also names other dictionaries.
+    pub(super) fn names_others(&self) -> bool {
+        !self.also.is_empty()
+    }
+
+    /// Whether --from names a dictionary to start from.
+    pub(super) fn starts_from_one(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// Whether the setting `key` was given.
+    pub(super) fn gives(&self, key: &str) -> bool {
+        self.settings.0.iter().any(|(given, _)| *given == key)
+    }
 }
 
 /// `--precision`.
@@ -125,12 +164,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         }
     }
     let stopped = saved.iter().any(|one| one.ended.is_stopped());
-    let object = if args.also.is_empty() {
-        saved.pop().map(|one| (object(&one), table(&one)))
-    } else {
+    let object = if args.trains_several() {
         let all: Vec<Value> = saved.iter().map(object).collect();
         let tables: Vec<String> = saved.iter().map(table).collect();
         Some((json!({ "dictionaries": all }), tables.join("\n\n")))
+    } else {
+        saved.pop().map(|one| (object(&one), table(&one)))
     };
     if let Some((object, table)) = object {
         console.answer(&object, || table)?;
@@ -142,7 +181,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 fn say_how_to_go_on(args: &Args, console: &Console) {
     let kept = Keeping {
         resume: true,
-        ..keeping(args, &args.out)
+        ..keeping(args, &args.first_folder())
     };
     if args.resume && kept.check().is_ok() {
         console.note("Use --overwrite instead of --resume to start again");
@@ -208,8 +247,18 @@ fn settings(args: &Args, hook: HookPoint, start: Option<Sae>) -> Result<Spec> {
     Ok(spec)
 }
 
-/// Returns the dictionary of the flags and those of --also, after checking that their folders can be written.
+/// Returns the dictionary of the flags and those of --also, or the rungs of a ladder, after checking that their folders can be written.
 fn runs(args: &Args, first: Spec) -> Result<Vec<(Spec, Keeping)>> {
+    if !args.widths.is_empty() {
+        let rungs = ladder::rungs(&first, &args.widths, &args.out)?;
+        let runs = rungs.into_iter().map(|(spec, out)| {
+            let keeping = keeping(args, &out);
+            (spec, keeping)
+        });
+        let runs: Vec<_> = runs.collect();
+        check_folders(&runs, args.overwrite)?;
+        return Ok(runs);
+    }
     let mut runs = vec![(first, keeping(args, &args.out))];
     for also in &args.also {
         let (spec, out) = other(&runs[0].0, also)?;

@@ -16,6 +16,8 @@ use crate::{capture, formats};
 pub(super) struct Fitted {
     /// Weights `[d + 1, d]`: error ≈ [x, 1] · weights.
     pub(super) weights: Matrix,
+    /// Weights `[d + 1]`: ‖error‖² ≈ [x, 1] · norm_weights.
+    pub(super) norm_weights: Vec<f32>,
     /// Number of activations fitted on.
     pub(super) tokens: u64,
     /// Ridge on the diagonal of ones; 0 unless the activations do not span their space.
@@ -49,6 +51,7 @@ pub(super) fn fit(
         let solution = equations.solve()?;
         Ok(Fitted {
             weights: solution.weights,
+            norm_weights: solution.norm_weights,
             tokens,
             ridge: solution.ridge,
         })

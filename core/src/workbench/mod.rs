@@ -4,6 +4,7 @@ pub mod circuit;
 pub mod devices;
 pub mod direct;
 pub mod error_parts;
+pub mod ladder;
 pub mod link;
 pub mod materials;
 pub mod needs;

@@ -27,6 +27,7 @@ use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
 use crate::widgets::scatter_plot::{ScatterPlot, ScatterPoint};
+use crate::widgets::stack_plot::{Part, StackPlot};
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 use crate::widgets::token_strip::Tint;
 
@@ -58,7 +59,7 @@ impl Sample {
 }
 
 /// All samples.
-pub(super) const SAMPLES: [Sample; 26] = [
+pub(super) const SAMPLES: [Sample; 27] = [
     sample("bars", (360.0, 320.0), bars),
     sample("cell_grid", (420.0, 260.0), cell_grid).pointed(190.0, 120.0),
     sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
@@ -86,6 +87,7 @@ pub(super) const SAMPLES: [Sample; 26] = [
     sample("scales", (460.0, 260.0), scales),
     sample("snippet", (420.0, 130.0), names::snippets),
     sample("stacked_bars", (420.0, 250.0), stacked_bars),
+    sample("stack_plot", (420.0, 290.0), stack_plot).pointed(230.0, 120.0),
     sample("token_editor", (420.0, 200.0), token_editor),
     sample("table", (460.0, 240.0), grid::tests::picture),
     sample("table_narrow", (190.0, 240.0), grid::tests::picture),
@@ -383,6 +385,40 @@ fn level_plots(ui: &mut Ui) {
         ..plot
     };
     plot.show(ui, size);
+}
+
+/// Three causes of an error over four widths, with their law.
+fn stack_plot(ui: &mut Ui) {
+    let theme = Theme::from_ui(ui);
+    let widths = [256.0, 512.0, 1024.0, 2048.0];
+    let names = ["256", "512", "1 024", "2 048"].map(str::to_owned);
+    let law = |width: f64| 0.12 + 6.0 * width.powf(-0.7);
+    let (nonlinear, linear) = ([0.08; 4], [0.04; 4]);
+    let unlearnt = widths.map(|width| law(width) - 0.12);
+    let part = |name, share, heights| Part {
+        name,
+        colour: theme.mark(Hue::Error, share),
+        heights,
+    };
+    let parts = [
+        part("Nonlinear error", 1.0, &nonlinear[..]),
+        part("Linear error", 0.6, &linear),
+        part("Features not yet learnt", 0.3, &unlearnt),
+    ];
+    StackPlot {
+        name: "Error by width",
+        definition: "",
+        x: "features",
+        y: "FVU",
+        at: &widths,
+        names: &names,
+        parts: &parts,
+        intervals: &widths.map(|width| Some([0.95 * law(width), 1.05 * law(width)])),
+        curve: Some((&law, "Power law")),
+        level: Some(0.12),
+        height: 220.0,
+    }
+    .show(ui);
 }
 
 /// Every scale in eleven steps, with what is written on them.

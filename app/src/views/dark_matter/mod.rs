@@ -36,6 +36,7 @@ const BESIDE: f32 = 820.0;
 #[derive(Debug, Default)]
 pub(crate) struct DarkMatterView {
     places: places::Panel,
+    ladder: ladder::Panel,
 }
 
 impl View for DarkMatterView {
@@ -108,7 +109,7 @@ impl DarkMatterView {
                 Question::Missing => missing::missing_ui(ui, state, id, commands),
                 Question::Places => self.places.ui(ui, state, commands),
                 Question::Linear => linear::linear_ui(ui, state, id, commands),
-                Question::Ladder => ladder::ladder_ui(ui, state, id, commands),
+                Question::Ladder => self.ladder.ui(ui, state, id, commands),
                 Question::Cost => cost::splice_ui(ui, state, id, commands),
                 Question::Back => back::back_ui(ui, state, id, commands),
             }

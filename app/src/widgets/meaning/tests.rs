@@ -15,6 +15,7 @@ use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
 use crate::widgets::scatter_plot::{ScatterPlot, ScatterPoint};
+use crate::widgets::stack_plot::{Part, StackPlot};
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 use crate::widgets::to_save::{self, ToSave};
 use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
@@ -33,7 +34,7 @@ struct Case {
     file: &'static str,
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     Case {
         draw: |ui| {
             let theme = Theme::from_ui(ui);
@@ -260,6 +261,34 @@ const CASES: [Case; 11] = [
         csv: "name,short,long\r\nL0H0,0,0.25\r\nL0H1,0.1,0.25\r\n",
         value: None,
         file: "heads",
+    },
+    Case {
+        draw: |ui| {
+            let names = ["256".to_owned(), "512".to_owned()];
+            let parts = [Part {
+                name: "Error",
+                colour: Theme::from_ui(ui).hue(Hue::Error),
+                heights: &[0.5, 0.25],
+            }];
+            StackPlot {
+                name: "Error by width",
+                definition: DEFINITION,
+                x: "features",
+                y: "FVU",
+                at: &[256.0, 512.0],
+                names: &names,
+                parts: &parts,
+                intervals: &[],
+                curve: None,
+                level: None,
+                height: 160.0,
+            }
+            .show(ui);
+        },
+        on: "Error by width: 256 0.500, 512 0.250",
+        csv: "features,Part,FVU\r\n256,Error,0.5\r\n512,Error,0.25\r\n",
+        value: None,
+        file: "error-by-width",
     },
 ];
 

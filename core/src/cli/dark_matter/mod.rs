@@ -1,6 +1,7 @@
 //! `umbra dark-matter`: everything that a dictionary does not explain, taken apart.
 
 mod fit;
+mod ladder;
 mod several;
 mod splice;
 mod text;
@@ -28,6 +29,8 @@ pub(super) struct Args {
 enum Verb {
     /// Fit the linear part of a dictionary's error, and measure on held-out text how much of the error is linear
     Fit(Box<fit::Args>),
+    /// Measure several dictionaries of one hook on the same tokens: error by width, its power law, and how far the error of one predicts that of another
+    Ladder(Box<ladder::Args>),
     /// Measure what each part of the error costs: cross-entropy with it put back, removed or swapped between tokens
     Splice(Box<splice::Args>),
     /// Split the error of one text token by token
@@ -38,6 +41,7 @@ enum Verb {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
         Verb::Fit(args) => fit::run(args, console),
+        Verb::Ladder(args) => ladder::run(args, console),
         Verb::Splice(args) => splice::run(args, console),
         Verb::Text(args) => text::run(args, console),
     }

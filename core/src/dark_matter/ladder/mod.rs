@@ -12,6 +12,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
+use super::linear::Fitted;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
 use crate::fit::{Fit, Verdict, short};
@@ -203,28 +204,30 @@ pub struct Causes {
 /// Linear parts of the errors of the dictionaries of a ladder, in its order.
 #[derive(Debug, Clone)]
 pub struct LinearParts {
-    /// Weights `[d + 1, d]` and weights of the squared norm `[d + 1]`.
-    parts: Vec<(crate::dims::Matrix, Vec<f32>)>,
-    /// Number of tokens fitted on.
-    tokens: u64,
-    /// Notes on ridges.
-    ridged: Vec<String>,
+    parts: Vec<Fitted>,
+    notes: Vec<String>,
 }
 
 impl LinearParts {
-    /// Fits the linear part of every dictionary's error in one pass of the model over `rows`.
+    /// Fits the linear part of every dictionary's error in one pass of the model over the positions of the first text that count. The second text, which is
+    /// measured later, must be read by the same rules.
     pub fn fit(
         model: &Model,
         saes: &[Autoencoder<'_>],
-        rows: &Rows,
+        texts: (&Rows, &Rows),
         observe: &mut dyn FnMut(Progress) -> Flow,
     ) -> Result<Ended<Self>> {
-        run::fit(model, saes, rows, observe)
+        run::fit(model, saes, texts, observe)
     }
 
-    /// Returns the names of the dictionaries whose fit needed a ridge.
-    pub fn ridged(&self) -> &[String] {
-        &self.ridged
+    /// Returns what a reader must know about the fits: few activations, or a ridge.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Number of tokens fitted on.
+    fn tokens(&self) -> u64 {
+        self.parts.first().map_or(0, |part| part.tokens)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::capture;
 use crate::corpus::{Blocks, Resampled, Rows, interval};
 use crate::dark_matter::measure::Measured;
-use crate::dark_matter::normal::{NormalEquations, squared_norm};
-use crate::dark_matter::{ROWS_AT_ONCE, TOKENS_PER_DIMENSION, split};
+use crate::dark_matter::normal::squared_norm;
+use crate::dark_matter::{ROWS_AT_ONCE, linear, split};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, TokenId};
@@ -57,47 +57,14 @@ impl Pass<'_> {
 pub(super) fn fit(
     model: &Model,
     saes: &[Autoencoder<'_>],
-    rows: &Rows,
+    texts: (&Rows, &Rows),
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<LinearParts>> {
     check(model, saes)?;
-    let width = saes[0].width();
-    let (tokens, needed) = (rows.counted(), TOKENS_PER_DIMENSION * width);
-    if tokens < needed {
-        let what = format!(
-            "{tokens} counted tokens are too few for a linear probe of width {width}, which needs {needed}: give more text"
-        );
-        return Err(Error::setting("text to fit on", what));
-    }
-    let pass = Pass {
-        model,
-        saes,
-        rows,
-        hook: saes[0].hook()?,
-    };
-    let mut equations: Vec<NormalEquations> =
-        saes.iter().map(|_| NormalEquations::new(width)).collect();
-    let ended = pass.each(observe, &mut |_, x| {
-        for (sae, equations) in saes.iter().zip(&mut equations) {
-            equations.add(x, &split::error(*sae, x)?.1)?;
-        }
-        Ok(())
-    })?;
-    if ended.is_stopped() {
-        return Ok(Ended::STOPPED);
-    }
-    let (mut parts, mut ridged) = (Vec::new(), Vec::new());
-    for (sae, equations) in saes.iter().zip(equations) {
-        let solution = equations.solve()?;
-        if solution.ridge > 0.0 {
-            ridged.push(sae.name.clone());
-        }
-        parts.push((solution.weights, solution.norm_weights));
-    }
-    Ok(Ended::Done(LinearParts {
+    let fitted = linear::fit(model, saes, texts, observe)?;
+    Ok(fitted.map(|parts| LinearParts {
+        notes: linear::notes(&parts, saes),
         parts,
-        tokens: tokens as u64,
-        ridged,
     }))
 }
 
@@ -194,9 +161,9 @@ impl<'a> Measuring<'a> {
                 norms.regressors.push(square.sqrt());
             }
             if let Some(linear) = self.linear {
-                let (weights, norm_weights) = &linear.parts[i];
-                let part = split::linear_part(weights, x)?;
-                self.measured[i].add(x, &error, &part, norm_weights);
+                let fitted = &linear.parts[i];
+                let part = split::linear_part(&fitted.weights, x)?;
+                self.measured[i].add(x, &error, &part, &fitted.norm_weights);
                 for (error, part) in error.values_mut().iter_mut().zip(part.values()) {
                     *error -= part;
                 }
@@ -293,7 +260,7 @@ impl<'a> Measuring<'a> {
             law: law(&widths, &fvu, &drawn),
             passages: self.kept.finish(model, self.rows, m),
             tokens: all.tokens() as u64,
-            fit_tokens: self.linear.map(|linear| linear.tokens),
+            fit_tokens: self.linear.map(LinearParts::tokens),
             blocks: self.blocks.said(),
             draws: settings.draws,
         })

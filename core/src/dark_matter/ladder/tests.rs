@@ -146,7 +146,7 @@ fn go(_: Progress) -> Flow {
 fn climbed(model: &Model, saes: &[Sae], rows: &Rows) -> (Ladder, LinearParts) {
     let all: Vec<Autoencoder<'_>> = saes.iter().map(|sae| sae.autoencoder().unwrap()).collect();
     let fitted = text(2).1;
-    let parts = LinearParts::fit(model, &all, &fitted, &mut go).unwrap();
+    let parts = LinearParts::fit(model, &all, (&fitted, rows), &mut go).unwrap();
     let parts = parts.done().unwrap();
     let settings = Settings {
         draws: 60,
@@ -227,8 +227,8 @@ fn figures_equal_their_dense_definitions() {
         let left: Vec<Vec<f64>> = (x.iter().zip(&errors))
             .map(|(x, e)| {
                 let predicted = |j: usize| -> f64 {
-                    let slope = (0..x.len()).map(|k| x[k] * f64::from(part.0.row(k)[j]));
-                    slope.sum::<f64>() + f64::from(part.0.row(x.len())[j])
+                    let slope = (0..x.len()).map(|k| x[k] * f64::from(part.weights.row(k)[j]));
+                    slope.sum::<f64>() + f64::from(part.weights.row(x.len())[j])
                 };
                 (0..x.len()).map(|j| e[j] - predicted(j)).collect()
             })
@@ -361,7 +361,7 @@ fn the_number_of_threads_changes_nothing_and_an_observer_stops_it() {
     let ended = Ladder::measure(&model, (&all, None), &rows, &settings, stop).unwrap();
     assert!(ended.is_stopped());
     assert!(
-        LinearParts::fit(&model, &all, &rows, stop)
+        LinearParts::fit(&model, &all, (&rows, &rows), stop)
             .unwrap()
             .is_stopped()
     );

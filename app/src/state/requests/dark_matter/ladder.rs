@@ -7,6 +7,8 @@ use crate::state::catalogue::DictionaryId;
 pub(crate) enum Command {
     /// Look for the result kept with the project.
     Look(DictionaryId),
-    /// Compute the result and keep it with the project.
+    /// Put this dictionary on the ladder, or leave it out.
+    Tick(DictionaryId, bool),
+    /// Measure the dictionaries on the ladder of this one's hook and keep the result with the project.
     Compute(DictionaryId),
 }
