@@ -1,16 +1,18 @@
 //! Groups of flags that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
 
 use super::{Console, hub};
 use crate::corpus::{CorpusSpec, Part, Positions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fit::Fit;
 use crate::formats::{Located, Reading};
+use crate::ids::HookPoint;
 use crate::models::{BosWish, Card, Footprint, Form, Model, Opening, Processing};
+use crate::project::Project;
 use crate::sae::Sae;
 use crate::workbench::pair::{self, Pair};
 use crate::workbench::text::{Most, Text, TextRequest};
@@ -159,6 +161,26 @@ pub struct SaeArgs {
     /// Hook of the dictionary, such as blocks.2.hook_resid_post [default: the hook that its file names]
     #[arg(long, value_name = "NAME")]
     pub hook: Option<String>,
+    /// Parent of a dictionary of an error.
+    #[command(flatten)]
+    pub parent: ParentArg,
+}
+
+/// `--parent`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ParentArg {
+    /// Folder of the parent, for a dictionary of an error [default: where the dictionary's file says, else the dictionary of that fingerprint in the project around
+    /// it]
+    #[arg(long, value_name = "DIR")]
+    parent: Option<PathBuf>,
+}
+
+impl ParentArg {
+    /// Returns the places where the parent of the dictionary at `sae` may lie.
+    pub fn places(&self, sae: &Path) -> Vec<PathBuf> {
+        let given = self.parent.iter().cloned();
+        given.chain(Project::dictionaries_around(sae)).collect()
+    }
 }
 
 impl SaeArgs {
@@ -169,14 +191,28 @@ impl SaeArgs {
 
     /// Reads a dictionary that was located.
     pub(super) fn read_at(&self, located: &Located, console: &Console) -> Result<Sae> {
-        let (mut sae, notes) = located.open()?;
+        let (mut sae, notes) = located.open_among(&self.parent.places(&located.path))?;
         console.notes(&notes);
         // Parsed here rather than by clap: an unknown hook is a failure (exit code 1), not wrong usage (2).
         if let Some(hook) = &self.hook {
-            sae.provenance.hook = Some(hook.parse()?);
+            rehook(&mut sae, hook.parse()?)?;
         }
         Ok(sae)
     }
+}
+
+/// Has `sae` read another hook than its file names; an error for a dictionary of an error, whose hook is its parent's.
+pub fn rehook(sae: &mut Sae, hook: HookPoint) -> Result<()> {
+    if let Some(of) = &sae.error_of {
+        let what = format!(
+            "{} reads {}, and its hook is that of its parent: omit the flag",
+            sae.name,
+            of.said()
+        );
+        return Err(Error::setting("--hook", what));
+    }
+    sae.provenance.hook = Some(hook);
+    Ok(())
 }
 
 /// Opens a model and a dictionary for it, and says what was decided. The model is processed as the dictionary's file says, unless `--process` says
@@ -198,14 +234,19 @@ fn open_pair(
 ) -> Result<Pair> {
     let sae = sae.read(model.offline, console)?;
     takes(&sae)?;
-    let opened = model.open_processed(pair::processing(model.process, &sae), console)?;
+    open_for(model, &Arc::new(sae), console)
+}
+
+/// Opens a model for a dictionary that is open, and says what was decided; see [`open_both`].
+pub fn open_for(model: &ModelArgs, sae: &Arc<Sae>, console: &Console) -> Result<Pair> {
+    let opened = model.open_processed(pair::processing(model.process, sae), console)?;
     if model.process.is_none() && !opened.processing().is_none() {
         console.note(&format!(
             "The model is processed by {}, as the dictionary's file says (--process none leaves it unprocessed)",
             opened.processing()
         ));
     }
-    let pair = Pair::new(&Arc::new(opened), &Arc::new(sae));
+    let pair = Pair::new(&Arc::new(opened), sae);
     console.notes(&pair.check()?);
     if let Some(wanted) = pair.wanted {
         console.note(&format!(

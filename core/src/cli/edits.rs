@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{
-    Console, DeviceArg, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, SplitArg, open_both,
+    Console, DeviceArg, MismatchArgs, ModelArgs, ParentArg, PositionsArg, SaeArgs, SplitArg,
+    open_both,
 };
 use crate::corpus::CorpusSpec;
 use crate::error::{Error, Result};
@@ -37,6 +38,8 @@ pub(super) struct EditArgs {
     #[command(flatten)]
     pub(super) positions: PositionsArg,
     /// Device of the dictionary.
+    #[command(flatten)]
+    parent: ParentArg,
     #[command(flatten)]
     pub(super) device: DeviceArg,
 }
@@ -136,6 +139,7 @@ impl EditArgs {
                 let sae = SaeArgs {
                     sae: path.clone(),
                     hook: hook.map(str::to_owned),
+                    parent: self.parent.clone(),
                 };
                 let pair = open_both(model, &sae, console)?;
                 (pair.model, Some(pair.sae))

@@ -118,6 +118,30 @@ fn table(figures: &Figures) -> String {
             ),
         ]);
     }
+    if let Some(pair) = figures.pair {
+        lines.extend([
+            (
+                "FVU parent",
+                pair.fvu_parent,
+                "of the activation, parent alone",
+            ),
+            (
+                "FVU pair",
+                pair.fvu_pair,
+                "of the activation, parent and child",
+            ),
+            (
+                "CE parent",
+                pair.ce_parent,
+                "nats per token, parent alone spliced",
+            ),
+            (
+                "CE pair",
+                pair.ce_pair,
+                "nats per token, parent and child spliced",
+            ),
+        ]);
+    }
     let mut table: Vec<String> = lines
         .into_iter()
         .map(|(name, figure, meaning)| format!("{name:<20} {figure:>10.5}  {meaning}"))
@@ -128,5 +152,6 @@ fn table(figures: &Figures) -> String {
         "tokens",
         figures.positions.said(figures.left_out)
     ));
+    table.extend(figures.pair.map(|pair| pair.conclusion(figures.ce_clean)));
     table.join("\n")
 }

@@ -46,8 +46,9 @@ use std::sync::Mutex;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser};
 
 pub use args::{
-    BosArgs, CorpusArgs, DocumentsArg, MeasuringArgs, MismatchArgs, ModelArgs, PositionsArg,
-    SaeArgs, SplitArg, TextArgs, open_both, open_with_transcoder, say_fit,
+    BosArgs, CorpusArgs, DocumentsArg, MeasuringArgs, MismatchArgs, ModelArgs, ParentArg,
+    PositionsArg, SaeArgs, SplitArg, TextArgs, open_both, open_for, open_with_transcoder, rehook,
+    say_fit,
 };
 pub use console::{Bar, Console};
 pub use device::{DeviceArg, devices};

@@ -254,7 +254,7 @@ fn row(
         folder: Some(&entry.sae),
         ..Known::default()
     };
-    let (sae, notes) = match formats::open(&entry.sae) {
+    let (sae, notes) = match formats::open_among(&entry.sae, None, &project.dictionaries()) {
         Ok(opened) => opened,
         Err(why) => {
             let why = super::words::error(&why);

@@ -226,8 +226,12 @@ fn attention(args: &AttentionArgs, console: &Console) -> Result<Exit> {
     console.notes(&text.notes);
     let mut dictionaries = Vec::new();
     for entry in &project.entries {
-        let (sae, notes) = formats::open(&entry.sae)?;
+        let (sae, notes) = formats::open_among(&entry.sae, None, &project.dictionaries())?;
         console.notes(&notes);
+        // Attribution follows activations, not a parent's error.
+        if sae.error_of.is_some() {
+            continue;
+        }
         say_fit(&Fit::judge(&model, &sae), false, console)?;
         let index = entry.index.as_deref().map(Index::open).transpose()?;
         if let Some(index) = &index {

@@ -5,25 +5,29 @@ mod settings;
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use self::settings::SettingArgs;
-use super::{Bar, Console, CorpusArgs, DeviceArg, DocumentsArg, Exit, ModelArgs, PositionsArg};
+use super::{
+    Bar, Console, CorpusArgs, DeviceArg, DocumentsArg, Exit, ModelArgs, ParentArg, PositionsArg,
+    open_for,
+};
 use crate::corpus::Part;
 use crate::error::{Error, Result};
 use crate::formats::Precision;
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::Sae;
+use crate::sae::{ErrorPart, Sae};
 use crate::store::Store;
 use crate::train::{self, Event, Keeping, Outcome, Spec};
 use crate::workbench::ladder;
 use crate::workbench::text::Text;
-use crate::workbench::training::{self, Report, Runs, Source, Trained, check_folders};
+use crate::workbench::training::{self, OnError, Report, Runs, Source, Trained, check_folders};
 
 pub use request::{train_line, train_request};
 
@@ -50,8 +54,21 @@ pub(super) struct Args {
     store: Option<PathBuf>,
     /// Hook to train on, such as blocks.2.hook_resid_post or blocks.0.attn.hook_z; for a transcoder the hook that it reads [default: the only hook of --store, or the
     /// hook of --from]
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["store", "from"])]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["store", "from", "of"])]
     hook: Option<String>,
+    /// Train on the error of --of instead of the activation: the whole error, or the part of it that is linear in the activation, or the rest [default: error,
+    /// with --of]
+    #[arg(long, value_enum, value_name = "PART", requires = "of")]
+    on: Option<PartArg>,
+    /// Dictionary whose error is trained on: a folder or file of any library, or a name on the hub. The new dictionary's files name it as the parent; its hook is the
+    /// parent's
+    #[arg(long, value_name = "DIR")]
+    of: Option<PathBuf>,
+    /// Probe of --of with the linear map that tells linear from nonlinear error, as `umbra dark-matter fit --keep` writes it [default: fitted on the training text]
+    #[arg(long, value_name = "FILE", requires = "on")]
+    probe: Option<PathBuf>,
+    #[command(flatten)]
+    parent: ParentArg,
     /// Dictionary to start from instead of random directions: a folder or file of any library, or a name on the hub. Its features, weights, biases and thresholds are
     /// the start; variant and k are its own unless given
     #[arg(long, value_name = "DIR")]
@@ -139,6 +156,27 @@ enum PrecisionArg {
     F16,
 }
 
+/// `--on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PartArg {
+    /// What the reconstruction leaves of the activation
+    Error,
+    /// The part of the error that a linear map predicts from the activation
+    Linear,
+    /// The rest of the error
+    Nonlinear,
+}
+
+impl From<PartArg> for ErrorPart {
+    fn from(part: PartArg) -> Self {
+        match part {
+            PartArg::Error => Self::Whole,
+            PartArg::Linear => Self::Linear,
+            PartArg::Nonlinear => Self::Nonlinear,
+        }
+    }
+}
+
 /// Runs `umbra train`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(path) = &args.config {
@@ -198,11 +236,46 @@ struct Saved {
     ended: Ended<Outcome, Outcome>,
 }
 
-/// Returns the hook asked for, else that of the dictionary to start from. Parsed here rather than by clap: an unknown hook is a failure (exit code 1), not wrong
-/// usage (2).
-fn hook(args: &Args, start: Option<&Sae>) -> Result<Option<HookPoint>> {
+/// Returns the hook asked for, else that of the dictionary whose error is trained on or to start from. Parsed here rather than by clap: an unknown hook is a
+/// failure (exit code 1), not wrong usage (2).
+fn hook(args: &Args, based: &Based) -> Result<Option<HookPoint>> {
     let asked = args.hook.as_ref().map(|hook| hook.parse()).transpose()?;
-    Ok(asked.or_else(|| start?.provenance.hook))
+    let of = based.on.as_ref().and_then(|on| on.parent.provenance.hook);
+    let start = || based.start.as_ref()?.provenance.hook;
+    Ok(asked.or(of).or_else(start))
+}
+
+/// Dictionaries that a run is based on.
+#[derive(Debug, Clone, Default)]
+struct Based {
+    /// Dictionary to start from.
+    start: Option<Sae>,
+    /// Dictionary whose error is trained on.
+    on: Option<OnError>,
+}
+
+/// Reads the dictionaries that the run is based on.
+fn based(args: &Args, console: &Console) -> Result<Based> {
+    let offline = args.model.as_ref().is_some_and(|model| model.offline);
+    let mut on = None;
+    if let Some(of) = &args.of {
+        let located = super::hub::dictionary_at(of, offline, console)?;
+        let (sae, notes) = located.open_among(&args.parent.places(&located.path))?;
+        console.notes(&notes);
+        on = Some(on_error(args, sae, located.path));
+    }
+    let start = start(args, console)?;
+    Ok(Based { start, on })
+}
+
+/// Returns what --on asks for, of the dictionary `sae` at `path`.
+fn on_error(args: &Args, sae: Sae, path: PathBuf) -> OnError {
+    OnError {
+        part: args.on.map_or(ErrorPart::Whole, ErrorPart::from),
+        parent: Arc::new(sae),
+        path,
+        probe: args.probe.clone(),
+    }
 }
 
 /// Reads the dictionary to start from.
@@ -216,12 +289,12 @@ fn start(args: &Args, console: &Console) -> Result<Option<Sae>> {
     Ok(Some(sae))
 }
 
-/// Returns the settings of a run on `hook`, with those given by flags, and prints what they say of `start`.
-fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> Result<Spec> {
-    if let Some(start) = &start {
+/// Returns the settings of a run on `hook`, with those given by flags, and prints what they say of the dictionary to start from.
+fn spec(args: &Args, hook: HookPoint, based: &Based, console: &Console) -> Result<Spec> {
+    if let Some(start) = &based.start {
         console.note(&format!("Training starts from {}", start.name));
     }
-    let spec = settings(args, hook, start)?;
+    let spec = settings(args, hook, based)?;
     for (key, _) in &args.settings.0 {
         if !spec.settings().any(|setting| setting.key == *key) {
             console.note(&format!("{key} has no effect for {}", spec.kind()));
@@ -230,11 +303,16 @@ fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> 
     Ok(spec)
 }
 
-/// Returns the settings of a run on `hook`: those of `start`, then those given by flags.
-fn settings(args: &Args, hook: HookPoint, start: Option<Sae>) -> Result<Spec> {
+/// Returns the settings of a run on `hook`: those of the dictionaries that it is based on, then those given by flags.
+fn settings(args: &Args, hook: HookPoint, based: &Based) -> Result<Spec> {
     let mut spec = Spec::default_for(hook);
-    if let Some(start) = start {
-        spec.go_on_from(start);
+    if let Some(start) = &based.start {
+        spec.go_on_from(start.clone());
+    }
+    if let Some(on) = &based.on {
+        spec.read_as(&on.parent);
+        // The part is found once the model is open.
+        spec.on = None;
     }
     for (key, text) in &args.settings.0 {
         spec.set(key, text)?;
@@ -294,19 +372,45 @@ fn other(first: &Spec, text: &str) -> Result<(Spec, PathBuf)> {
 }
 
 fn from_model(args: &Args, console: &Console) -> Result<Vec<Saved>> {
-    let start = start(args, console)?;
-    let (Some(hook), Some(model)) = (hook(args, start.as_ref())?, &args.model) else {
+    let based = based(args, console)?;
+    let (Some(hook), Some(model)) = (hook(args, &based)?, &args.model) else {
         let what = "name the hook to train on and the model, or a --store";
         return Err(Error::setting("--hook", what));
     };
-    let runs = runs(args, spec(args, hook, start, console)?)?;
-    let model = model.open(console)?;
+    let runs = runs(args, spec(args, hook, &based, console)?)?;
+    let parent = based.on.as_ref().map(|on| Arc::clone(&on.parent));
+    let model = match &parent {
+        // It reads as its parent does.
+        Some(parent) => open_for(model, parent, console)?.model,
+        None => Arc::new(model.open(console)?),
+    };
     for (spec, _) in &runs {
         model.width(spec.hook)?;
         model.width(spec.writes())?;
     }
-    let text = read(args, &model, &runs[0].0, console)?;
-    trained(args, Source::Text(&model, &text), runs, console)
+    let text = read(args, (&model, parent.as_deref()), &runs[0].0, console)?;
+    let source = Source::Text(&model, &text);
+    on_part(args, &based, (source, runs), console)
+}
+
+/// Finds the part of the error to train on, if one is asked for, and trains.
+fn on_part(
+    args: &Args,
+    based: &Based,
+    (source, mut runs): (Source<'_>, Vec<(Spec, Keeping)>),
+    console: &Console,
+) -> Result<Vec<Saved>> {
+    if let Some(on) = &based.on {
+        let mut bar = console.bar("Fitting the linear map");
+        let applied = on.apply(&source, &mut runs, &mut |at| bar.at(at))?;
+        drop(bar);
+        let Ended::Done(notes) = applied else {
+            let what = "was stopped while its linear map was fitted: nothing was trained";
+            return Err(Error::setting("--on", what));
+        };
+        console.notes(&notes);
+    }
+    trained(args, source, runs, console)
 }
 
 /// Checkpoint settings of a run.
@@ -386,8 +490,8 @@ fn trained(
 }
 
 fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Saved>> {
-    let start = start(args, console)?;
-    let asked = hook(args, start.as_ref())?;
+    let based = based(args, console)?;
+    let asked = hook(args, &based)?;
     let (store, notes) = Store::open(folder)?;
     console.notes(&notes);
     let hook = match (asked, store.about().hooks.as_slice()) {
@@ -399,7 +503,7 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Saved
             return Err(Error::setting("--hook", what));
         }
     };
-    let runs = runs(args, spec(args, hook, start, console)?)?;
+    let runs = runs(args, spec(args, hook, &based, console)?)?;
     for (spec, _) in &runs {
         store.width(spec.hook)?;
     }
@@ -416,11 +520,16 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Saved
             console.note(&note);
         }
     }
-    trained(args, Source::Store(&store), runs, console)
+    on_part(args, &based, (Source::Store(&store), runs), console)
 }
 
-/// Reads the text to train on; `spec` says which positions count and whether documents are kept apart.
-fn read(args: &Args, model: &Model, spec: &Spec, console: &Console) -> Result<Text> {
+/// Reads the text to train on, in rows as long as those of the parent; `spec` says which positions count and whether documents are kept apart.
+fn read(
+    args: &Args,
+    (model, parent): (&Model, Option<&Sae>),
+    spec: &Spec,
+    console: &Console,
+) -> Result<Text> {
     let offline = args.model.as_ref().is_some_and(|model| model.offline);
     let documents = DocumentsArg {
         separate_documents: Some(spec.separate_documents),
@@ -432,7 +541,7 @@ fn read(args: &Args, model: &Model, spec: &Spec, console: &Console) -> Result<Te
     } else {
         Part::Train
     };
-    let text = request.of(part).read(model, None)?.by(spec.positions);
+    let text = request.of(part).read(model, parent)?.by(spec.positions);
     console.notes(&text.said());
     Ok(text)
 }
@@ -559,7 +668,8 @@ mod tests {
             };
             let line = parse(&[&format!("--{}", setting.flag), &value]).unwrap();
             assert_eq!(line.args.settings.0, [(setting.key, value.clone())]);
-            let mut spec = Spec::default_for(hook(&line.args, None).unwrap().unwrap());
+            let hook = hook(&line.args, &Based::default()).unwrap().unwrap();
+            let mut spec = Spec::default_for(hook);
             spec.set(setting.key, &value).unwrap();
             assert_eq!(spec.get(setting.key).unwrap(), value);
         }

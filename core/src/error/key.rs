@@ -38,6 +38,8 @@ pub enum Key {
     Offline,
     /// Whether files of an earlier run are replaced.
     Overwrite,
+    /// Folder of the parent of a dictionary of an error.
+    Parent,
     /// Positions of the text that count.
     Positions,
     /// Probe of a dictionary's error.
@@ -58,7 +60,7 @@ pub enum Key {
 
 impl Key {
     /// All keys.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AllowMismatch,
         Self::Context,
         Self::Device,
@@ -74,6 +76,7 @@ impl Key {
         Self::NoBos,
         Self::Offline,
         Self::Overwrite,
+        Self::Parent,
         Self::Positions,
         Self::Probe,
         Self::Process,
@@ -102,6 +105,7 @@ impl Key {
             Self::NoBos => "no_bos",
             Self::Offline => "offline",
             Self::Overwrite => "overwrite",
+            Self::Parent => "parent",
             Self::Positions => "positions",
             Self::Probe => "probe",
             Self::Process => "process",

@@ -11,6 +11,8 @@ mod splicer;
 mod sums;
 mod verdict;
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +72,51 @@ pub struct Figures {
     /// Further figures of the reconstruction; none in older figures.
     #[serde(flatten)]
     pub nearness: Option<Nearness>,
+    /// Figures of a dictionary of an error together with its parents; none for others.
+    #[serde(flatten)]
+    pub pair: Option<PairFigures>,
+}
+
+/// Figures of a dictionary of an error and its parents as one dictionary, `x̂ = parent(x) + child(part of the error)`, beside those of the parents alone. `x` is
+/// the activation that the first parent reads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PairFigures {
+    /// FVU of the parents' reconstruction.
+    pub fvu_parent: f64,
+    /// FVU of the reconstruction of parents and child together.
+    pub fvu_pair: f64,
+    /// Cross-entropy with the parents' reconstruction in place of the activation.
+    pub ce_parent: f64,
+    /// Cross-entropy with the reconstruction of parents and child in place of the activation.
+    pub ce_pair: f64,
+}
+
+impl PairFigures {
+    /// Says in one sentence what the child adds to its parents, with the clean cross-entropy `ce_clean` as what can be won back.
+    pub fn conclusion(&self, ce_clean: f64) -> String {
+        let fvu = format!("FVU {:.4} → {:.4}", self.fvu_parent, self.fvu_pair);
+        let ce = format!("CE {:.4} → {:.4}", self.ce_parent, self.ce_pair);
+        let (lost, won) = (self.ce_parent - ce_clean, self.ce_parent - self.ce_pair);
+        let better = (self.fvu_pair < self.fvu_parent, won > 0.0);
+        match better {
+            (true, true) if lost > 0.0 => format!(
+                "With the child the pair explains more ({fvu}) and wins back {:.0} % of the cross-entropy that the parent costs ({ce})",
+                100.0 * won / lost
+            ),
+            (true, true) => {
+                format!("With the child the pair explains more ({fvu}) and predicts better ({ce})")
+            }
+            (true, false) => format!(
+                "With the child the pair explains more ({fvu}), but the model predicts no better ({ce})"
+            ),
+            (false, true) => {
+                format!("The child explains no more ({fvu}), but the model predicts better ({ce})")
+            }
+            (false, false) => {
+                format!("The child adds nothing to its parent on this text ({fvu}, {ce})")
+            }
+        }
+    }
 }
 
 /// Further figures of `sae_lens.evals` beyond FVU and cross-entropy, by its formulas.
@@ -158,13 +205,29 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
         "explained_variance_legacy",
         "mean over tokens of 1 − |x − x̂|² / |x − mean|², the formula of older versions of sae_lens, its mean over all positions that count",
     ),
+    (
+        "fvu_parent",
+        "of a dictionary of an error: FVU of its parent's reconstruction of the activation",
+    ),
+    (
+        "fvu_pair",
+        "of a dictionary of an error: FVU of the activation's reconstruction by both, that of the parent plus that of the child",
+    ),
+    (
+        "ce_parent",
+        "of a dictionary of an error: mean cross-entropy with the activation replaced, at every position that counts, by the parent's reconstruction",
+    ),
+    (
+        "ce_pair",
+        "of a dictionary of an error: mean cross-entropy with the activation replaced, at every position that counts, by the reconstruction of parent and child",
+    ),
 ];
 
 /// Encoder of rows, given by index, from their activations `[rows · t, d]`.
 pub type Code<'a> = &'a (dyn Fn(&[usize], &Matrix) -> Result<Latents> + Sync);
 
 /// Evaluates `sae` on `rows`; each row is read twice and counts twice as progress. For a transcoder, `x` of the definitions is the activation of the hook it
-/// writes and `x̂` its output.
+/// writes and `x̂` its output; for a dictionary of an error, `x` is the part of the error that it reads, which the spliced runs replace within the activation.
 pub fn run(
     model: &Model,
     sae: &Sae,
@@ -186,16 +249,21 @@ pub fn run_coded(
     let chunks = chunks(model, rows)?;
     let hook = sae.writes()?;
     let twice = 2 * rows.len();
-    let Ended::Done(mean) = mean(model, rows, hook, &mut |pass| {
+    let own: Part<'_> = &|x| sae.own_part(x);
+    let first: Part<'_> = &|x| sae.root().own_part(x);
+    let parts = if sae.error_of.is_some() {
+        vec![own, first]
+    } else {
+        vec![own]
+    };
+    let Ended::Done(means) = means(model, rows, (hook, &parts), &mut |pass| {
         observe(Progress::rows(pass.done as usize, twice))
     })?
     else {
         return Ok(Ended::STOPPED);
     };
-    let mean = Matrix::new(1, mean.len(), mean)?;
-    let mean = sae.own_part(&mean)?.values().to_vec();
     let model = capture::reader(model, rows)?;
-    let passes = Passes::new(&model, (sae, code), rows, hook, mean);
+    let passes = Passes::new(&model, (sae, code), rows, hook, means);
     let mut sums = Sums::new(sae.features());
     let mut add = |part: Sums| sums.add(&part);
     let mut report = |done| observe(Progress::rows(rows.len() + done, twice));
@@ -203,8 +271,15 @@ pub fn run_coded(
     if add_up(&chunks, &measure, &mut add, &mut report)?.is_stopped() {
         return Ok(Ended::STOPPED);
     }
-    sums.figures(rows).map(Ended::Done)
+    let mut figures = sums.figures(rows)?;
+    if sae.error_of.is_some() {
+        figures.pair = Some(sums.pair()?);
+    }
+    Ok(Ended::Done(figures))
 }
+
+/// Part of a hook's values that a dictionary reads.
+type Part<'a> = &'a dyn for<'m> Fn(&'m Matrix) -> Result<Cow<'m, Matrix>>;
 
 /// Computes the mean activation `[d]` at `hook` over the positions that count in all rows.
 pub fn mean(
@@ -213,15 +288,36 @@ pub fn mean(
     hook: HookPoint,
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Vec<f32>>> {
-    let mut sum = vec![0.0_f64; model.width(hook)?];
+    let whole: Part<'_> = &|x| Ok(Cow::Borrowed(x));
+    let means = means(model, rows, (hook, &[whole]), observe)?;
+    Ok(match means {
+        Ended::Done(means) => Ended::Done(means.into_iter().next().unwrap_or_default()),
+        Ended::Stopped(()) => Ended::STOPPED,
+    })
+}
+
+/// Computes the mean of each of `parts` of the activation at `hook` over the positions that count in all rows.
+fn means(
+    model: &Model,
+    rows: &Rows,
+    (hook, parts): (HookPoint, &[Part<'_>]),
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Vec<Vec<f32>>>> {
+    let none = Matrix::zeros(0, model.width(hook)?);
+    let mut sums: Vec<Vec<f64>> = Vec::new();
+    for part in parts {
+        sums.push(vec![0.0; part(&none)?.columns()]);
+    }
     let all: Vec<usize> = (0..rows.len()).collect();
     let mut done = 0;
     for some in all.chunks(CHUNK_ROWS * wave()) {
         let x = capture::activations(model, rows, some, hook)?;
-        let counts = rows.counts_of(some);
-        for (row, _) in x.iter_rows().zip(counts).filter(|(_, counts)| *counts) {
-            for (sum, x) in sum.iter_mut().zip(row) {
-                *sum += f64::from(*x);
+        let x = rows.kept(some, &x);
+        for (part, sum) in parts.iter().zip(&mut sums) {
+            for row in part(&x)?.iter_rows() {
+                for (sum, x) in sum.iter_mut().zip(row) {
+                    *sum += f64::from(*x);
+                }
             }
         }
         done += some.len();
@@ -230,9 +326,8 @@ pub fn mean(
         }
     }
     let tokens = rows.counted() as f64;
-    Ok(Ended::Done(
-        sum.into_iter().map(|sum| (sum / tokens) as f32).collect(),
-    ))
+    let mean = |sum: Vec<f64>| sum.into_iter().map(|sum| (sum / tokens) as f32).collect();
+    Ok(Ended::Done(sums.into_iter().map(mean).collect()))
 }
 
 /// Returns how many tokens of `rows` a dictionary gets at a time.

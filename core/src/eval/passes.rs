@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::Code;
-use super::splicer::Splicer;
+use super::splicer::{Clean, Splicer};
 use super::sums::Sums;
 use crate::corpus::Rows;
 use crate::dims::Matrix;
@@ -19,17 +19,23 @@ pub(super) struct Passes<'a> {
     code: Code<'a>,
     rows: &'a Rows,
     hook: HookPoint,
+    /// Mean of what the dictionary reads.
     mean: Vec<f32>,
+    /// Mean of what its first parent reads, for a dictionary of an error.
+    mean_of_root: Option<Vec<f32>>,
 }
 
 impl<'a> Passes<'a> {
+    /// Takes the means of what the dictionary reads and, for a dictionary of an error, of what its first parent reads.
     pub(super) fn new(
         model: &'a Model,
         (sae, code): (&'a Sae, Code<'a>),
         rows: &'a Rows,
         hook: HookPoint,
-        mean: Vec<f32>,
+        means: Vec<Vec<f32>>,
     ) -> Self {
+        let mut means = means.into_iter();
+        let mean = means.next().unwrap_or_default();
         Self {
             model,
             sae,
@@ -37,6 +43,7 @@ impl<'a> Passes<'a> {
             rows,
             hook,
             mean,
+            mean_of_root: means.next(),
         }
     }
 
@@ -64,6 +71,9 @@ impl<'a> Passes<'a> {
             sums.active(&latents.features[latents.range(i)]);
         }
         sums.charged += count(&clean.charges);
+        if let Some(mean) = &self.mean_of_root {
+            self.measure_line((&splicer, &clean), (&whole, &recon, mean), &mut sums)?;
+        }
         let zero = Matrix::zeros(x.rows(), x.columns());
         let mean = Matrix::new(x.rows(), x.columns(), self.mean.repeat(x.rows()))?;
         let zeroed = clean.zeroed(self.rows);
@@ -82,6 +92,32 @@ impl<'a> Passes<'a> {
             }
         }
         Ok(sums)
+    }
+
+    /// Adds the sums of the parents of a dictionary of an error, and of the parents together with `recon`, its own reconstruction of the error.
+    fn measure_line(
+        &self,
+        (splicer, clean): (&Splicer<'_>, &Clean<'_>),
+        (whole, recon, mean): (&Matrix, &Matrix, &[f32]),
+        sums: &mut Sums,
+    ) -> Result<()> {
+        let (Some(of), root) = (&self.sae.error_of, self.sae.root()) else {
+            return Ok(());
+        };
+        let (x, counts) = (root.own_part(whole)?, &clean.counts);
+        let parents = of.parent().with_parents(&x)?;
+        let mut pair = parents.clone();
+        let values = pair.values_mut().iter_mut().zip(recon.values());
+        values.for_each(|(pair, recon)| *pair += recon);
+        for (value, into) in [(parents, &mut sums.parents), (pair, &mut sums.pair)] {
+            for i in (0..x.rows()).filter(|i| counts[*i]) {
+                into.fit(x.row(i), value.row(i), mean);
+            }
+            let value = root.put_back(whole, keeping(value, &x, counts))?;
+            let logits = splicer.replaced(clean, self.hook, &value)?;
+            into.ce += clean.charge(&logits)?;
+        }
+        Ok(())
     }
 }
 

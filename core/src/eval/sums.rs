@@ -1,6 +1,6 @@
 //! Sums over the rows, in f64, and the figures computed from them.
 
-use super::{Figures, Nearness};
+use super::{Figures, Nearness, PairFigures};
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
 
@@ -31,6 +31,31 @@ pub(super) struct Sums {
     pub(super) ce_sae: f64,
     pub(super) ce_zero: f64,
     pub(super) ce_mean: f64,
+    /// Sums of a child's parents alone, and of the parents and the child together.
+    pub(super) parents: Whole,
+    pub(super) pair: Whole,
+}
+
+/// Sums of a reconstruction of the activation that the first parent of a dictionary of an error reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Whole {
+    error: f64,
+    variance: f64,
+    pub(super) ce: f64,
+}
+
+impl Whole {
+    /// Adds one token's activation and reconstruction, given the mean.
+    pub(super) fn fit(&mut self, x: &[f32], recon: &[f32], mean: &[f32]) {
+        self.error += squared_distance(x, recon);
+        self.variance += squared_distance(x, mean);
+    }
+
+    fn add(&mut self, part: Self) {
+        self.error += part.error;
+        self.variance += part.variance;
+        self.ce += part.ce;
+    }
 }
 
 impl Sums {
@@ -51,6 +76,8 @@ impl Sums {
             ce_sae: 0.0,
             ce_zero: 0.0,
             ce_mean: 0.0,
+            parents: Whole::default(),
+            pair: Whole::default(),
         }
     }
 
@@ -107,6 +134,8 @@ impl Sums {
         self.ce_sae += part.ce_sae;
         self.ce_zero += part.ce_zero;
         self.ce_mean += part.ce_mean;
+        self.parents.add(part.parents);
+        self.pair.add(part.pair);
     }
 
     /// Number of activations added.
@@ -165,8 +194,40 @@ impl Sums {
             positions: rows.mask().rule,
             left_out: Some(rows.left_out() as u64),
             nearness: Some(self.nearness()),
+            pair: None,
         };
         check(&figures)?;
+        Ok(figures)
+    }
+
+    /// Computes the figures of a dictionary of an error together with its parents.
+    pub(super) fn pair(&self) -> Result<PairFigures> {
+        let charged = self.charged as f64;
+        let figures = PairFigures {
+            fvu_parent: self.parents.error / self.parents.variance,
+            fvu_pair: self.pair.error / self.pair.variance,
+            ce_parent: self.parents.ce / charged,
+            ce_pair: self.pair.ce / charged,
+        };
+        let PairFigures {
+            fvu_parent,
+            fvu_pair,
+            ce_parent,
+            ce_pair,
+        } = figures;
+        for (name, figure) in [
+            ("fvu_parent", fvu_parent),
+            ("fvu_pair", fvu_pair),
+            ("ce_parent", ce_parent),
+            ("ce_pair", ce_pair),
+        ] {
+            if !figure.is_finite() {
+                let what = format!(
+                    "{name} is not finite: the activation does not vary on this text, or the reconstruction breaks the model"
+                );
+                return Err(Error::Numeric { what });
+            }
+        }
         Ok(figures)
     }
 }

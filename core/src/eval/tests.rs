@@ -10,7 +10,7 @@ use super::*;
 use crate::dims::Matrix;
 use crate::ids::{Site, TokenId};
 use crate::models::{Hooks, Start, token_tensor};
-use crate::sae::{Role, TopK};
+use crate::sae::{ErrorOf, ErrorPart, Role, TopK};
 
 pub(super) fn model(name: &str) -> Model {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
@@ -270,6 +270,7 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
         positions: rows.mask().rule,
         left_out: Some((rows.len() * t) as u64 - n as u64),
         nearness: Some(plain.nearness(n, error)),
+        pair: None,
     }
 }
 
@@ -615,4 +616,68 @@ fn documents_kept_apart_in_one_row_give_the_figures_of_documents_in_rows_of_thei
             assert_ne!(want, mixed, "{name} {hook}: it matters");
         }
     }
+}
+
+/// Weights and figures of `tests/golden/children.py`, which computes in f64.
+#[test]
+fn a_dictionary_of_an_error_is_measured_as_torch_measures_it_with_its_parent() {
+    let golden = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/golden/children"
+    ));
+    let bytes = std::fs::read(golden.join("tensors.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = |name: &str| {
+        let view = tensors.tensor(name).unwrap();
+        let floats = view.data().as_chunks::<4>().0.iter();
+        let values = floats.map(|four| f32::from_le_bytes(*four)).collect();
+        (view.shape().to_vec(), values)
+    };
+    let matrix = |name: &str| {
+        let (shape, values): (Vec<usize>, Vec<f32>) = tensor(name);
+        Matrix::new(shape[0], shape[1], values).unwrap()
+    };
+    let want = std::fs::read_to_string(golden.join("figures.json")).unwrap();
+    let want: serde_json::Value = serde_json::from_str(&want).unwrap();
+    let hook: HookPoint = want["hook"].as_str().unwrap().parse().unwrap();
+    let dictionary = |name: &str| {
+        let k = want[format!("k_{name}")].as_u64().unwrap() as usize;
+        let part = |part: &str| matrix(&format!("{name}.{part}"));
+        let bias = |part: &str| tensor(&format!("{name}.{part}")).1;
+        Sae::new(
+            name,
+            (part("w_enc"), bias("b_enc")),
+            (part("w_dec"), bias("b_dec")),
+            TopK { k },
+        )
+        .reading(hook)
+    };
+    let lists = want["tokens"].as_array().unwrap();
+    let t = lists[0].as_array().unwrap().len();
+    let tokens = lists.iter().flat_map(|row| row.as_array().unwrap());
+    let tokens: Vec<TokenId> = tokens
+        .map(|id| TokenId(id.as_u64().unwrap() as u32))
+        .collect();
+    let count = tokens.len();
+    let rows = Rows::new(t, tokens, vec![0; count], vec!["random".to_owned()]);
+    let model = model("tiny-gpt2");
+    let rows = rows.by(Positions::First);
+    for part in ErrorPart::ALL {
+        let map = part.needs_map().then(|| matrix("map"));
+        let mut child = dictionary("child");
+        child.read_error(ErrorOf::new(dictionary("parent"), part, map, "parent").unwrap());
+        let got = serde_json::to_value(figures(&model, &child, &rows)).unwrap();
+        for (key, want) in want["figures"][part.name()].as_object().unwrap() {
+            let (got, want) = (got[key].as_f64().unwrap(), want.as_f64().unwrap());
+            // f32 beside f64: activations and logits are off by a few millionths of their size.
+            assert!(
+                (got - want).abs() < 2e-5 * want.abs(),
+                "{part} {key}: {got} {want}"
+            );
+        }
+    }
+    // Without its parent the dictionary reads something else.
+    let alone = figures(&model, &dictionary("child"), &rows);
+    let whole = want["figures"]["error"]["ce_sae"].as_f64().unwrap();
+    assert!((alone.ce_sae - whole).abs() > 1e-2 && alone.pair.is_none());
 }

@@ -135,6 +135,7 @@ mod tests {
             positions: crate::corpus::Positions::Text,
             left_out: Some(0),
             nearness: None,
+            pair: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::parent::{Parent, parent};
 use super::weights::WeightFile;
 use super::{Format, cross_layer, detect, place, there};
 use crate::error::{Error, Result};
@@ -51,6 +52,8 @@ pub struct Look {
     pub layers: Vec<PathBuf>,
     /// Tensors by name: type and shape.
     pub tensors: Vec<Tensor>,
+    /// Parent whose error it reads; none for a dictionary of activations.
+    pub parent: Option<Parent>,
 }
 
 impl Look {
@@ -93,6 +96,10 @@ pub fn look(path: &Path) -> Result<Look> {
         weights: found.weights,
         bytes,
         layers: Vec::new(),
+        parent: match found.format {
+            Format::SaeLens => parent(&found.folder)?,
+            _ => None,
+        },
         tensors,
     })
 }
@@ -108,6 +115,7 @@ fn of_layers(folder: &Path, files: &[(Format, PathBuf)]) -> Result<Look> {
         shape: None,
         layers: files.iter().map(|(_, path)| path.clone()).collect(),
         tensors: Vec::new(),
+        parent: None,
     };
     for (layer, (format, path)) in files.iter().enumerate() {
         let mut parts = vec![(path.clone(), *format == Format::GemmaScope2)];

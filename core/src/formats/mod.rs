@@ -15,6 +15,7 @@ mod llamascopium;
 mod look;
 mod on_hub;
 mod openai;
+mod parent;
 mod parts;
 mod place;
 mod qwen_scope;
@@ -28,7 +29,7 @@ mod tests;
 mod weights;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::detect::Found;
 use self::weights::WeightFile;
@@ -43,6 +44,7 @@ pub(crate) use self::detect::{files_in, may_be_settings, may_be_weights};
 pub use self::claims::{Claim, Claimed, WhileTrained, claims};
 pub use self::look::{Look, Tensor, look};
 pub use self::on_hub::fetch;
+pub use self::parent::{Parent, parent};
 pub(crate) use self::reading::is_of_positions;
 pub use self::reading::{Reading, kept_apart, name_documents, name_positions, rows, rule};
 pub(crate) use self::registry::closest;
@@ -191,9 +193,27 @@ pub fn open(path: &Path) -> Result<(Sae, Notes)> {
 
 /// Opens the dictionary at `path` with the facts that only SAELens's registry has.
 pub fn open_known(path: &Path, known: Option<&Known>) -> Result<(Sae, Notes)> {
+    open_among(path, known, &[])
+}
+
+/// Opens the dictionary at `path` as [`open_known`] does. A dictionary of an error is opened with its parent, which is looked for at the recorded path and then in
+/// `parents`; a parent that is missing or has another fingerprint is an error.
+pub fn open_among(path: &Path, known: Option<&Known>, parents: &[PathBuf]) -> Result<(Sae, Notes)> {
+    open_at(path, known, (parents, 0))
+}
+
+/// Opens a dictionary at the end of `depth` children.
+fn open_at(
+    path: &Path,
+    known: Option<&Known>,
+    (parents, depth): (&[PathBuf], usize),
+) -> Result<(Sae, Notes)> {
     there(path)?;
     let found = detect::detect(path)?;
     let (mut sae, mut notes) = read(&found, known)?;
+    if found.format == Format::SaeLens {
+        parent::attach(&mut sae, &found.folder, (parents, depth), &mut notes)?;
+    }
     if sae.w_enc.is_of_file() || sae.w_dec.is_of_file() {
         notes.add("Its large weights stay in the file and are read when used: do not change the file while it is open");
     }

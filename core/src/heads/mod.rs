@@ -138,6 +138,7 @@ pub fn live(index: &Index, sae: &Sae) -> Result<Vec<bool>> {
 
 /// Returns the layer whose `hook_z` the dictionary reads; an error for any other hook or a model whose heads do not fill its width.
 fn layer_of(model: &Model, sae: Autoencoder<'_>) -> Result<Layer> {
+    sae.check_reads_activations()?;
     let hook = sae.hook()?;
     if let Some(head) = sae.provenance.head {
         let what = format!(

@@ -119,6 +119,21 @@ impl Project {
         }
     }
 
+    /// Returns the folders of its dictionaries, in which the parent of a dictionary of an error is looked for.
+    pub fn dictionaries(&self) -> Vec<PathBuf> {
+        self.entries.iter().map(|entry| entry.sae.clone()).collect()
+    }
+
+    /// Returns the folders of the dictionaries of the nearest project whose folder holds `path`; empty outside any project.
+    pub fn dictionaries_around(path: &Path) -> Vec<PathBuf> {
+        let Ok(path) = absolute(path) else {
+            return Vec::new();
+        };
+        let folder = path.ancestors().find(|folder| Self::is_in(folder));
+        let project = folder.and_then(|folder| Self::open(folder).ok());
+        project.map_or_else(Vec::new, |(project, _)| project.dictionaries())
+    }
+
     /// Writes `umbra.toml`, whole or not at all.
     pub fn save(&self) -> Result<()> {
         file::write(self)

@@ -318,6 +318,7 @@ fn some_figures() -> Figures {
         positions: crate::corpus::Positions::Text,
         left_out: Some(0),
         nearness: None,
+        pair: None,
     }
 }
 

@@ -38,6 +38,13 @@ impl<'a> Gathered<'a> {
         if let Some(head) = sae.provenance.head {
             self.setting("of head", head);
         }
+        if let Some(of) = &sae.error_of {
+            self.setting("part", of.part().said());
+            self.setting("parent", of.parent_fingerprint());
+            if let Some(map) = of.map() {
+                self.tensor("map", &[map.rows(), map.columns()], map.values());
+            }
+        }
         self.setting("subtracts b_dec", subtracts);
         let norm = match sae.input_norm {
             InputNorm::None => "none",

@@ -4,6 +4,7 @@ mod batch_topk;
 mod cross_layer;
 mod custom;
 mod decision;
+mod error_part;
 mod feature_choice;
 mod fingerprint;
 mod fold;
@@ -34,6 +35,7 @@ mod zipf;
 use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::dims::{Dims, Matrix};
 use crate::error::Result;
@@ -45,6 +47,8 @@ use crate::latents::Latents;
 pub use cross_layer::CrossLayer;
 pub use custom::{Custom, RuleInput, SelectionRule};
 pub use decision::Decision;
+pub(crate) use error_part::linear_part;
+pub use error_part::{ErrorOf, ErrorPart};
 pub use fold::Whitening;
 pub use gated::Gated;
 pub use gradient::GradientValues;
@@ -111,6 +115,8 @@ pub struct Sae {
     pub selection: Selection,
     /// Whether it is an autoencoder, a transcoder or a temporal dictionary.
     pub role: Role,
+    /// Parent whose error it reads in place of the activation; none for all others.
+    pub error_of: Option<Arc<ErrorOf>>,
     /// Origin.
     pub provenance: Provenance,
 }
@@ -136,6 +142,7 @@ impl Sae {
             input_norm: InputNorm::None,
             selection: selection.into(),
             role: Role::Autoencoder,
+            error_of: None,
             provenance: Provenance::default(),
         }
     }

@@ -9,7 +9,7 @@ use crate::kernels::encode::MOST_ON_DEVICE;
 impl Sae {
     /// Has [`Sae::encode`] and [`Sae::decode`] run on `compute` from now on, for everyone who shares this dictionary; clones begin on the CPU. A GPU gets the
     /// encoder now and the decoder on first use. Both stay until a weight changes or the dictionary is placed elsewhere. An error if the GPU has no room or
-    /// does not cover the selection rule.
+    /// does not cover the selection rule. The parent of a dictionary of an error goes with it.
     ///
     /// If the GPU fails later, the CPU takes over, and the placement says so.
     pub fn place(&self, compute: &Compute) -> Result<Placement> {
@@ -26,13 +26,20 @@ impl Sae {
         let decoder = device::place(&self.w_dec, gpu, "the decoder");
         let encoder = device::place(&self.w_enc, gpu, "the encoder");
         encoder.fill(&self.w_enc).inspect_err(|_| self.release())?;
-        Ok(Placement::new([encoder, decoder]))
+        let mut placement = Placement::new([encoder, decoder]);
+        if let Some(of) = &self.error_of {
+            placement.extend([of.parent().place(compute).inspect_err(|_| self.release())?]);
+        }
+        Ok(placement)
     }
 
     /// Drops the copies on a device.
     fn release(&self) {
         device::release(&self.w_enc);
         device::release(&self.w_dec);
+        if let Some(of) = &self.error_of {
+            of.parent().release();
+        }
     }
 
     /// Returns why it runs on the CPU only, as a clause, if it does.
@@ -43,7 +50,8 @@ impl Sae {
         } else if most.is_some_and(|k| k > MOST_ON_DEVICE) {
             format!("keeps more features per token than a GPU selects, {MOST_ON_DEVICE}")
         } else {
-            return None;
+            let of = self.error_of.as_ref()?;
+            return of.parent().needs_cpu();
         };
         let rule = self.selection.describe();
         Some(format!("the rule of {} ({rule}) {why}", self.name))

@@ -1,14 +1,19 @@
-//! Dictionaries of one head: they read and write that head's slice of a hook with a slice per head (SAELens `hook_head_index`).
+//! Part of a hook that a dictionary reads and writes: all of it, one head's slice of a hook with a slice per head (SAELens `hook_head_index`), or the error that
+//! its parent leaves of either ([`super::ErrorOf`]).
 
 use std::borrow::Cow;
 
 use super::Sae;
-use crate::dims::Matrix;
+use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 
 impl Sae {
-    /// Returns the part of its hook's values `[n, h·e]`, heads side by side, that it reads: all of them, or its head's `[n, e]`.
+    /// Returns the part of its hook's values `[n, h·e]`, heads side by side, that it reads: all of them, its head's `[n, e]`, or what its parent leaves of
+    /// either.
     pub fn own_part<'m>(&self, whole: &'m Matrix) -> Result<Cow<'m, Matrix>> {
+        if let Some(of) = &self.error_of {
+            return of.of(&*of.parent().own_part(whole)?).map(Cow::Owned);
+        }
         let Some(columns) = self.columns(whole)? else {
             return Ok(Cow::Borrowed(whole));
         };
@@ -17,8 +22,22 @@ impl Sae {
         Matrix::new(whole.rows(), columns.len(), part).map(Cow::Owned)
     }
 
-    /// Returns `whole [n, h·e]` with `part` in place of what [`Self::own_part`] returned; other heads keep their bits.
+    /// Returns `whole [n, h·e]` with `part` in place of what [`Self::own_part`] returned; other heads keep their bits. In place of an error it is `x + (part −
+    /// error)`, so that a value that equals the error changes no bit of `x`.
     pub fn put_back(&self, whole: &Matrix, part: Matrix) -> Result<Matrix> {
+        if let Some(of) = &self.error_of {
+            let parent = of.parent();
+            let mut x = parent.own_part(whole)?.into_owned();
+            let own = of.of(&x)?;
+            Dims::new("put back in place of an error")
+                .bind("part", &part, "n d")?
+                .bind("error", &own, "n d")?;
+            let changes = part.values().iter().zip(own.values());
+            for (x, (part, own)) in x.values_mut().iter_mut().zip(changes) {
+                *x += part - own;
+            }
+            return parent.put_back(whole, x);
+        }
         let Some(columns) = self.columns(whole)? else {
             return Ok(part);
         };
@@ -29,7 +48,7 @@ impl Sae {
         Ok(all)
     }
 
-    /// Columns of its head; none if it reads all heads.
+    /// Returns the columns of its head; none if it reads all heads.
     fn columns(&self, whole: &Matrix) -> Result<Option<std::ops::Range<usize>>> {
         let Some(head) = self.provenance.head else {
             return Ok(None);

@@ -31,6 +31,9 @@ const FORM: &str = "3";
 /// Settings that a run may go on with changed: they decide how it goes on, not what was done.
 const FREE: [&str; 1] = ["learning_rate"];
 
+/// Setting `on` of a run that reads activations; checkpoints of older versions do not name it.
+const ON_ACTIVATIONS: &str = "activations";
+
 /// Checkpoints of a run: where and when it writes them, and whether it resumes from one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Keeping {
@@ -151,6 +154,7 @@ pub(super) fn read(
         let unrecorded = match key.as_str() {
             "positions" => Positions::unrecorded().name(),
             "separate_documents" => "false",
+            "on" => ON_ACTIVATIONS,
             _ => "nothing",
         };
         let was = facts.get(&key).map_or(unrecorded, String::as_str);
@@ -175,6 +179,14 @@ fn settings(spec: &Spec, from: &Provenance) -> BTreeMap<String, String> {
         .filter_map(|setting| Some((setting.key.to_owned(), spec.get(setting.key).ok()?)))
         .collect();
     all.insert("hook".to_owned(), spec.hook.to_string());
+    let on = spec
+        .on
+        .as_ref()
+        .map(|of| format!("{} (fingerprint {})", of.said(), of.fingerprint()));
+    all.insert(
+        "on".to_owned(),
+        on.unwrap_or_else(|| ON_ACTIVATIONS.to_owned()),
+    );
     for key in [
         "corpus_sha256",
         "split",

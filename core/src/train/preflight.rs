@@ -49,11 +49,14 @@ pub(super) fn check_positions(runs: &[(Spec, Keeping)], store: &Store) -> Result
 }
 
 /// Returns the inputs of each run after checking that the runs agree and fit into memory.
-pub(super) fn streams<'a>(runs: &[(Spec, Keeping)], from: Origin<'a>) -> Result<Vec<Stream<'a>>> {
+pub(super) fn streams<'a>(
+    runs: &'a [(Spec, Keeping)],
+    from: Origin<'a>,
+) -> Result<Vec<Stream<'a>>> {
     agree(runs)?;
     let streams = runs.iter().map(|(spec, _)| {
         spec.validate()?;
-        let stream = Stream::new(from, spec.hook, spec.seed)?;
+        let stream = Stream::new(from, spec.hook, spec.seed)?.on(spec.on.as_deref())?;
         if spec.transcodes {
             stream.with_target(spec.writes())
         } else if spec.variant == Variant::Gradient {

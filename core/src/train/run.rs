@@ -21,7 +21,7 @@ use super::step::{Batch, Trainer};
 use super::stream::{Origin, Shared, Stream};
 use crate::capture;
 use crate::corpus::Rows;
-use crate::device::{Compute, Gpu, free_memory};
+use crate::device::{Compute, Gpu, Placement, free_memory};
 use crate::error::{Error, Key, Result};
 use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
@@ -148,6 +148,10 @@ fn run_on(
     let buffer = runs.iter().map(|(spec, _)| spec.buffer.max(2 * spec.batch));
     let shared = Shared::new(from, &wants, buffer.max().unwrap_or_default());
     let shared = (runs.len() > 1).then_some(&shared);
+    // A parent without room on the device computes on the CPU.
+    let parents: Vec<Option<Placement>> = (runs.iter())
+        .map(|(spec, _)| spec.on.as_ref()?.parent().place(compute).ok())
+        .collect();
     let mut going: Vec<Going<'_>> = runs
         .iter()
         .zip(streams)
@@ -166,6 +170,11 @@ fn run_on(
                 going[i].advance(&mut |event| observe(i, event));
                 tell_failure(&going, i, observe);
             }
+        }
+    }
+    for (i, placement) in parents.iter().enumerate() {
+        if let Some(fault) = placement.as_ref().and_then(Placement::fault) {
+            observe(i, Event::Fault(fault)).continue_value();
         }
     }
     Ok((going.into_iter())

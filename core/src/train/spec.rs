@@ -12,8 +12,8 @@ use crate::formats;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::Product;
 use crate::sae::{
-    Custom, GradientValues, InputNorm, Sae, Selection, SelectionRule, SparsityPenalty, Uses,
-    Variant, Zipf,
+    Custom, ErrorOf, GradientValues, InputNorm, Sae, Selection, SelectionRule, SparsityPenalty,
+    Uses, Variant, Zipf,
 };
 use crate::store::Dtype;
 
@@ -165,6 +165,8 @@ pub struct Spec {
     pub transcoder_rule: Variant,
     /// Dictionary to start from, in place of random directions.
     pub start: Option<Arc<Sae>>,
+    /// Parent whose error is read in place of the activation; none: the activation itself.
+    pub on: Option<Arc<ErrorOf>>,
     /// Extra facts for the saved metadata (corpus, split), as JSON.
     pub facts: BTreeMap<String, Value>,
 }
@@ -221,6 +223,7 @@ impl Spec {
             skip: false,
             transcoder_rule: Variant::Relu,
             start: None,
+            on: None,
             facts: BTreeMap::new(),
         }
     }
@@ -251,8 +254,7 @@ impl Spec {
             self.skip = transcoder.w_skip.is_some();
             self.hook_out = transcoder.hook_out;
         }
-        self.positions = formats::rule(&sae.provenance).unwrap_or(self.positions);
-        self.separate_documents = formats::kept_apart(&sae.provenance).unwrap_or_default();
+        self.read_as(&sae);
         self.normalise = match sae.input_norm {
             InputNorm::None => self.normalise,
             InputNorm::Layer => Normalise::LayerNorm,
@@ -260,7 +262,14 @@ impl Spec {
         };
         self.facts
             .insert("trained_from".to_owned(), sae.name.as_str().into());
+        self.on.clone_from(&sae.error_of);
         self.start = Some(sae);
+    }
+
+    /// Counts positions and keeps documents apart as `sae` was trained, for a run that reads its error.
+    pub fn read_as(&mut self, sae: &Sae) {
+        self.positions = formats::rule(&sae.provenance).unwrap_or(self.positions);
+        self.separate_documents = formats::kept_apart(&sae.provenance).unwrap_or_default();
     }
 
     /// Selects active features by `rule` in training, in place of the variant's own rule. Records and metadata name it; such a run can only be repeated by a
@@ -393,6 +402,25 @@ impl Spec {
                 start.features()
             );
             return Err(Error::setting("features", what));
+        }
+        if let Some(of) = self.on.as_deref().filter(|_| self.transcodes) {
+            let what = format!(
+                "a transcoder writes another hook than it reads and cannot reconstruct {}: choose another variant",
+                of.said()
+            );
+            return Err(Error::setting("variant", what));
+        }
+        if let Some(of) = self
+            .on
+            .as_deref()
+            .filter(|of| of.parent().hook().ok() != Some(self.hook))
+        {
+            let what = format!(
+                "the parent {} reads another hook than {}: omit the setting",
+                of.parent().name,
+                self.hook
+            );
+            return Err(Error::setting("hook", what));
         }
         if self.transcodes && self.writes() == self.hook {
             let what = format!(

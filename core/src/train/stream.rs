@@ -11,6 +11,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Key, Result};
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::sae::ErrorOf;
 use crate::store::{Order, Store};
 
 /// Rows read at a time.
@@ -222,6 +223,8 @@ pub(super) struct Stream<'a> {
     paired: bool,
     /// The hook whose activation follows each, and its width.
     target: Option<(HookPoint, usize)>,
+    /// The parent whose error is read in place of each activation.
+    on: Option<&'a ErrorOf>,
 }
 
 impl<'a> Stream<'a> {
@@ -247,7 +250,44 @@ impl<'a> Stream<'a> {
             order: Order::shuffled(from.rows(), seed),
             paired: false,
             target: None,
+            on: None,
         })
+    }
+
+    /// With a part of a parent's error in place of each activation, as wide as the parent reads.
+    pub(super) fn on(mut self, of: Option<&'a ErrorOf>) -> Result<Self> {
+        if let Some(of) = of {
+            let whole = Matrix::zeros(1, self.width);
+            // A parent of another width, or of a head that is not there, is refused here.
+            self.width = of.parent().own_part(&whole)?.columns();
+            if self.width != of.parent().width() {
+                let what = format!(
+                    "it is {} wide, but the parent {} reads {}: choose the model it was trained on",
+                    self.width,
+                    of.parent().name,
+                    of.parent().width()
+                );
+                return Err(Error::hook(self.hook, what));
+            }
+            self.on = Some(of);
+        }
+        Ok(self)
+    }
+
+    /// Puts the part of the error in place of each activation; a gradient behind it stays, since the parent's reconstruction does not move with what is put back.
+    fn in_part(&self, all: Matrix) -> Result<Matrix> {
+        let Some(of) = self.on else { return Ok(all) };
+        if !self.paired {
+            return of.of(&*of.parent().own_part(&all)?);
+        }
+        let half = all.columns() / 2;
+        let columns = |from: usize| {
+            let rows = all.iter_rows().flat_map(|row| &row[from..from + half]);
+            Matrix::new(all.rows(), half, rows.copied().collect())
+        };
+        let part = of.of(&*of.parent().own_part(&columns(0)?)?)?;
+        // Of one head, if the parent reads one.
+        beside(&part, &*of.parent().root().own_part(&columns(half)?)?)
     }
 
     /// With the gradient of the text's next-token loss behind each activation, twice as wide; as it is where a store holds none.
@@ -327,7 +367,7 @@ impl Source for Stream<'_> {
                 store.fetch_ahead(hook, self.order.coming(PIECE));
             }
         }
-        self.from.kept(&chosen, &all)
+        self.in_part(self.from.kept(&chosen, &all)?)
     }
 
     fn skip(&mut self) {

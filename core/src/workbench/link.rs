@@ -45,7 +45,7 @@ impl Link {
     pub fn new(project: &Path, dictionary: &str, feature: FeatureId) -> Result<(Self, Notes)> {
         let (project, mut notes) = Project::open(project)?;
         let entry = named(&project, dictionary)?;
-        let (sae, said) = formats::open(&entry.sae)?;
+        let (sae, said) = formats::open_among(&entry.sae, None, &project.dictionaries())?;
         notes.extend(said);
         let link = Self {
             project: project.folder.clone(),
@@ -64,7 +64,7 @@ impl Link {
         let mut entries = project.entries.iter().filter(|e| self.names(&e.sae));
         let mut entry = named(&project, &self.dictionary)?;
         loop {
-            let (sae, _) = formats::open(&entry.sae)?;
+            let (sae, _) = formats::open_among(&entry.sae, None, &project.dictionaries())?;
             let checked = self.check_sae(&sae);
             // Two folders of one name: the fingerprint tells them apart.
             let other = entries.find(|other| other.sae != entry.sae);

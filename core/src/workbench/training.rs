@@ -1,6 +1,7 @@
 //! Training from settings to saved dictionaries: the folders are checked and locked, the runs recorded, the dictionaries saved, the checkpoints kept until then.
 //! Records and metadata are the same whoever starts a run.
 
+mod on_error;
 mod request;
 mod session;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::store::Store;
 use crate::train::{self, CHECKPOINT, Event, Keeping, Outcome, Spec};
 use crate::whole_file;
 
+pub use on_error::{OnError, kept_probe, trained_on};
 pub use request::{Reads, Request};
 
 /// Source of the activations that runs read.

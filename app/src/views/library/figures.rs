@@ -81,6 +81,15 @@ fn rows(figures: &Figures) -> Vec<(&'static str, String, &'static str)> {
             ),
         ]);
     }
+    if let Some(pair) = figures.pair {
+        let value = number::number;
+        rows.extend([
+            ("FVU, parent alone", value(pair.fvu_parent), "fvu_parent"),
+            ("FVU, with the parent", value(pair.fvu_pair), "fvu_pair"),
+            ("CE, parent alone", value(pair.ce_parent), "ce_parent"),
+            ("CE, with the parent", value(pair.ce_pair), "ce_pair"),
+        ]);
+    }
     rows
 }
 
@@ -116,6 +125,12 @@ mod tests {
                 l2_ratio: 0.95,
                 explained_variance: 0.9,
                 explained_variance_legacy: 0.89,
+            }),
+            pair: Some(eval::PairFigures {
+                fvu_parent: 0.2,
+                fvu_pair: 0.1,
+                ce_parent: 1.2,
+                ce_pair: 1.1,
             }),
         };
         for (label, _, key) in rows(&figures) {

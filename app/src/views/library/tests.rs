@@ -83,6 +83,7 @@ fn figures(fvu: f64) -> Figures {
         positions: Positions::Text,
         left_out: Some(0),
         nearness: None,
+        pair: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::last;
-use crate::cli::{Console, Exit, ModelArgs, SaeArgs, open_both};
+use crate::cli::{Console, Exit, ModelArgs, ParentArg, SaeArgs, open_both};
 use crate::error::Result;
 use crate::heads::circuit::{Circuit, DEFINITIONS, Kind, Node, Settings};
 use crate::ids::FeatureId;
@@ -56,6 +56,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let mut asked = args.sae.iter().map(|sae| SaeArgs {
         sae: sae.clone(),
         hook: None,
+        parent: ParentArg::default(),
     });
     let Some(first) = asked.next() else {
         return Ok(Exit::Done);

@@ -48,9 +48,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let request = passes::held_out(&project, Amount::Tokens(args.tokens))?;
     let mut layers: Vec<(String, LayerRoles)> = Vec::new();
     for entry in &project.entries {
-        let (sae, _) = formats::open(&entry.sae)?;
+        let (sae, _) = formats::open_among(&entry.sae, None, &project.dictionaries())?;
         let sae = Arc::new(sae);
-        let of_head = sae.provenance.head.is_some();
+        // Heads are told apart by activations alone.
+        let of_head = sae.provenance.head.is_some() || sae.error_of.is_some();
         let Ok(hook) = sae.hook() else { continue };
         if !hook.is_z()
             || of_head

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, open_with_transcoder};
+use super::super::{
+    Console, Exit, MeasuringArgs, ParentArg, SaeArgs, TextArgs, open_with_transcoder,
+};
 use crate::compare::{self, Comparison, Pair, SHARED, Together};
 use crate::error::{Error, Result};
 use crate::progress::Ended;
@@ -28,6 +30,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
     #[command(flatten)]
+    parent: ParentArg,
+    #[command(flatten)]
     measuring: MeasuringArgs,
     #[command(flatten)]
     text: TextArgs,
@@ -42,6 +46,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let named = |sae: &PathBuf| SaeArgs {
         sae: sae.clone(),
         hook: None,
+        parent: args.parent.clone(),
     };
     let offline = args.measuring.offline;
     let (pair, a) = match args.measuring.model() {

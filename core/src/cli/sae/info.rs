@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Console, Exit, hub};
+use super::super::{Console, Exit, ParentArg, hub, rehook};
 use crate::error::Result;
 use crate::fit::Fit;
 use crate::formats::{self, Located, Look};
@@ -23,6 +23,8 @@ pub(super) struct Args {
     /// Hook of the dictionary [default: the hook that its file names]
     #[arg(long, value_name = "NAME", requires = "model")]
     hook: Option<String>,
+    #[command(flatten)]
+    parent: ParentArg,
 }
 
 /// Runs `umbra sae info`.
@@ -38,6 +40,11 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         "layers": look.layers.len(), "features": look.shape.map(|[f, _]| f), "width": look.shape.map(|[_, d]| d),
         "memory_bytes": look.memory_bytes(), "tensors": tensors,
     });
+    if let Some(parent) = &look.parent {
+        object["parent"] = json!({
+            "name": parent.name, "part": parent.part.name(), "path": parent.path, "there": parent.path.exists(), "fingerprint": parent.fingerprint,
+        });
+    }
     if let Some((sae, model, fit)) = &fit {
         object["fingerprint"] = json!(sae);
         object["model_fingerprint"] = json!(model);
@@ -59,10 +66,10 @@ fn fit(args: &Args, located: &Located, console: &Console) -> Result<Option<(Stri
     let Some(model) = &args.model else {
         return Ok(None);
     };
-    let (mut sae, notes) = located.open()?;
+    let (mut sae, notes) = located.open_among(&args.parent.places(&located.path))?;
     console.notes(&notes);
     if let Some(hook) = &args.hook {
-        sae.provenance.hook = Some(hook.parse()?);
+        rehook(&mut sae, hook.parse()?)?;
     }
     let (model, notes) = Model::open(&hub::path_of(model, args.offline, console)?)?;
     console.notes(&notes);
@@ -90,6 +97,18 @@ fn text(look: &Look) -> String {
         };
         lines.push(format!(
             "{of}{f} features, {d} wide, {memory:.1} MB in memory"
+        ));
+    }
+    if let Some(parent) = &look.parent {
+        let there = if parent.path.exists() {
+            ""
+        } else {
+            ", which is missing"
+        };
+        lines.push(format!(
+            "reads {} in {}{there}",
+            parent.said(),
+            parent.path.display()
         ));
     }
     for (name, dtype, shape) in &look.tensors {

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::{
-    Console, DeviceArg, Exit, MeasuringArgs, SaeArgs, TextArgs, hub, open_with_transcoder, words,
+    Console, DeviceArg, Exit, MeasuringArgs, ParentArg, SaeArgs, TextArgs, hub,
+    open_with_transcoder, rehook, words,
 };
 use crate::error::{Error, Notes, Result};
 use crate::eval::{self, AcrossFigures, Figures, Judged, Verdict, judge};
@@ -24,6 +25,8 @@ pub(super) struct Args {
     /// Hook of the dictionary [default: the hook that its file names]
     #[arg(long, value_name = "NAME")]
     hook: Option<String>,
+    #[command(flatten)]
+    parent: ParentArg,
     #[command(flatten)]
     measuring: MeasuringArgs,
     #[command(flatten)]
@@ -43,10 +46,11 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let named = SaeArgs {
         sae: path.clone(),
         hook: args.hook.clone(),
+        parent: args.parent.clone(),
     };
-    let (mut sae, notes) = located.open()?;
+    let (mut sae, notes) = located.open_among(&args.parent.places(path))?;
     if let Some(hook) = &args.hook {
-        sae.provenance.hook = Some(hook.parse()?);
+        rehook(&mut sae, hook.parse()?)?;
     }
     let (mut figures, mut fit) = (None, None);
     if let Some(model) = args.measuring.model() {

@@ -7,7 +7,7 @@ use clap::FromArgMatches as _;
 
 use super::super::written::Written;
 use super::super::{Line, Noun, command, line};
-use super::{Args, other};
+use super::{Args, Based, other};
 use crate::corpus::{CorpusSpec, Part};
 use crate::error::{Error, Result};
 use crate::formats;
@@ -18,8 +18,8 @@ use crate::workbench::text::TextRequest;
 use crate::workbench::training::{Reads, Request};
 
 impl Args {
-    /// Returns what the flags ask for, with `start` as the dictionary of --from.
-    fn request(&self, start: Option<Sae>) -> Result<Request> {
+    /// Returns what the flags ask for, with the dictionaries of --from and --of.
+    fn request(&self, based: &Based) -> Result<Request> {
         let reads = match (&self.store, &self.model) {
             (Some(store), _) => Reads::Store(store.clone()),
             (None, Some(model)) => Reads::Text {
@@ -30,8 +30,8 @@ impl Args {
             (None, None) => return Err(Error::setting("--model", "name it, or a --store")),
         };
         let missing = || Error::setting("--hook", "name the hook to train on");
-        let hook = super::hook(self, start.as_ref())?.ok_or_else(missing)?;
-        let first = super::settings(self, hook, start)?;
+        let hook = super::hook(self, based)?.ok_or_else(missing)?;
+        let first = super::settings(self, hook, based)?;
         let mut dictionaries = vec![(first, self.out.clone())];
         for also in &self.also {
             dictionaries.push(other(&dictionaries[0].0, also)?);
@@ -39,6 +39,7 @@ impl Args {
         Ok(Request {
             reads,
             from: self.from.clone(),
+            on: based.on.clone(),
             dictionaries,
             checkpoint: super::keeping(self, &self.out).interval,
             device: self.device.device,
@@ -65,7 +66,7 @@ impl Args {
     }
 }
 
-/// Reads a command line `umbra train …` (program name first). Opens no file except the dictionary of --from.
+/// Reads a command line `umbra train …` (program name first). Opens no file except the dictionaries of --from and --of.
 pub fn train_request(args: impl IntoIterator<Item = OsString>) -> Result<Request> {
     let parsed = command()
         .try_get_matches_from(args)
@@ -74,8 +75,17 @@ pub fn train_request(args: impl IntoIterator<Item = OsString>) -> Result<Request
     let Noun::Train(args) = parsed.noun else {
         return Err(Error::setting("train", "this is another command"));
     };
-    let start = args.from.as_ref().map(|path| formats::open(path));
-    args.request(start.transpose()?.map(|(sae, _)| sae))
+    let open = |path: &PathBuf| -> Result<Sae> {
+        Ok(formats::open_among(path, None, &args.parent.places(path))?.0)
+    };
+    let on = args
+        .of
+        .as_ref()
+        .map(|path| -> Result<_> { Ok(super::on_error(&args, open(path)?, path.clone())) });
+    args.request(&Based {
+        start: args.from.as_ref().map(open).transpose()?,
+        on: on.transpose()?,
+    })
 }
 
 /// Writes the command line `umbra train …` that trains what `request` asks for, quoted for a shell. Settings with their default value are left out.
@@ -96,6 +106,13 @@ pub fn train_line(request: &Request) -> Result<String> {
         }
         Reads::Store(store) => line.path("store", store)?,
     }
+    if let Some(on) = &request.on {
+        line.value("on", on.part)?;
+        line.path("of", &on.path)?;
+        if let Some(probe) = &on.probe {
+            line.path("probe", probe)?;
+        }
+    }
     line.value("hook", first.hook)?;
     if let Some(from) = &request.from {
         line.path("from", from)?;
@@ -103,6 +120,9 @@ pub fn train_line(request: &Request) -> Result<String> {
     let mut base = Spec::default_for(first.hook);
     if let Some(start) = &first.start {
         base.go_on_from(start.clone());
+    }
+    if let Some(on) = &request.on {
+        base.read_as(&on.parent);
     }
     for setting in SETTINGS {
         let value = first.get(setting.key)?;
@@ -200,6 +220,7 @@ mod tests {
                 text,
             },
             from: None,
+            on: None,
             dictionaries: vec![(spec("blocks.0.hook_resid_post", &[]), "out".into())],
             checkpoint: None,
             device: DeviceWish::Auto,
@@ -246,6 +267,7 @@ mod tests {
                 text,
             },
             from: None,
+            on: None,
             dictionaries: vec![(first, "saes/one".into()), (second, "saes/it's two".into())],
             checkpoint: Some(Duration::from_mins(10)),
             device: DeviceWish::Gpu(Some(1)),

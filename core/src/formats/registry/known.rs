@@ -50,7 +50,12 @@ pub struct Located {
 impl Located {
     /// Opens it as [`formats::open`] does, and applies the facts.
     pub fn open(&self) -> Result<(Sae, Notes)> {
-        formats::open_known(&self.path, self.known.as_ref())
+        self.open_among(&[])
+    }
+
+    /// Opens it as [`formats::open_among`] does, with `parents` as further places of its parent.
+    pub fn open_among(&self, parents: &[PathBuf]) -> Result<(Sae, Notes)> {
+        formats::open_among(&self.path, self.known.as_ref(), parents)
     }
 }
 

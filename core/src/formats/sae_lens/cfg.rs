@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Number, Value, json};
 
 use super::older::modern;
-use super::refused;
+use super::{parent, refused};
 use crate::error::{Error, Key, Notes, Result};
 use crate::ids::{Head, HookPoint, Site};
 use crate::sae::{AbsTopK, InputNorm, Provenance, Pursuit, Relu, Sae, Selection, TopK};
@@ -444,8 +444,8 @@ fn hook_out(metadata: &mut BTreeMap<String, Value>, notes: &mut Notes) -> Option
     hook
 }
 
-/// Returns the file for `sae`. Device and `dtype` are those that SAELens computes in, whatever the precision of the weights.
-pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
+/// Returns the file for `sae` in `folder`. Device and `dtype` are those that SAELens computes in, whatever the precision of the weights.
+pub(super) fn text(sae: &Sae, architecture: Architecture, folder: &Path) -> String {
     let from = &sae.provenance;
     let flattened = from.hook.is_some_and(by_head) && from.head.is_none();
     let mut metadata = Map::new();
@@ -467,6 +467,7 @@ pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
     if let Some(head) = from.head {
         metadata.insert("hook_head_index".to_owned(), json!(head.0));
     }
+    parent::name_in(&mut metadata, sae, folder);
     let mut metadata = Value::Object(metadata);
     shorten(&mut metadata);
     let norm = NORMS.iter().find(|(_, norm)| *norm == sae.input_norm);

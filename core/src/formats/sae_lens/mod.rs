@@ -10,7 +10,7 @@
 //! checkpoints (`batchtopk`, `matryoshka_batchtopk`, `log_threshold`); flat files from before version 6. Ranking by decoder norm
 //! (`rescale_acts_by_decoder_norm`) is folded into encoder and decoder, and the factor that training multiplied all inputs by (`activation_scaler.json`,
 //! `activation_whitening.safetensors`, or `norm_scaling_factor` of the registry) into the weights. Where no file states a factor, none is applied, as in
-//! SAELens. A single head's dictionary (`hook_head_index`) reads and writes that head's slice. **Not represented**, rejected by name: every other architecture.
+//! SAELens. A single head's dictionary (`hook_head_index`) reads and writes that head's slice, a dictionary of an error what its parent leaves (`super::parent`). **Not represented**, rejected by name: every other architecture.
 
 mod cfg;
 pub(super) mod kwargs;
@@ -25,13 +25,13 @@ use serde_json::{Map, Value};
 use self::cfg::{Architecture, Cfg, Scale};
 use super::parts::Parts;
 use super::weights::{Tensors, WeightFile};
-use super::{Known, Precision, place};
+use super::{Known, Precision, parent, place};
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
 use crate::sae::{Provenance, Role, Sae, Transcoder};
 use crate::whole_file;
 
-const CFG: &str = "cfg.json";
+pub(super) const CFG: &str = "cfg.json";
 const WEIGHTS: &str = "sae_weights.safetensors";
 
 pub(super) fn read(folder: &Path, known: Option<&Known>) -> Result<(Sae, Notes)> {
@@ -142,10 +142,17 @@ pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()
     sae.check_by_token()?;
     sae.check_alone()?;
     let architecture = Architecture::from_sae(sae)?;
-    let cfg = cfg::text(sae, architecture);
+    let cfg = cfg::text(sae, architecture, folder);
+    let map = match &sae.error_of {
+        Some(of) => parent::map_bytes(of, folder)?,
+        None => None,
+    };
     let weights = weights::bytes(sae, architecture, precision)?;
     whole_file::write_folder(folder, |to| {
         whole_file::write_bytes(&to.join(CFG), cfg.as_bytes())?;
+        if let Some(map) = &map {
+            whole_file::write_bytes(&to.join(parent::MAP), map)?;
+        }
         whole_file::write_bytes(&to.join(WEIGHTS), &weights)
     })
 }

@@ -110,6 +110,9 @@ fn reads_plainly(sae: &Sae, target: Target) -> Result<()> {
             target,
         ));
     }
+    if let Some(of) = &sae.error_of {
+        return Err(refused(sae, &format!("which reads {}", of.said()), target));
+    }
     match (sae.input_norm, sae.input_norm.describe()) {
         (InputNorm::None, _) | (_, None) => Ok(()),
         (_, Some(norm)) => Err(refused(sae, &format!("which reads {norm}"), target)),

@@ -84,6 +84,7 @@ const SITES: [Site; 6] = [
 /// Checks a dictionary for [`super::check`].
 pub(super) fn check(model: &Model, sae: &Sae) -> Result<HookPoint> {
     let hook = sae.autoencoder()?.hook()?;
+    sae.check_reads_activations()?;
     Fit::judge(model, sae).check(false)?;
     if !hook.site().is_some_and(|site| SITES.contains(&site)) {
         let names = SITES.map(Site::name).join(", ");

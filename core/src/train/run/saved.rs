@@ -1,5 +1,7 @@
 //! The dictionary of a run as it stands, with what its metadata say.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::Run;
@@ -15,6 +17,9 @@ impl Run<'_> {
         sae.input_norm = self.preparation.norm;
         sae.name = format!("{} · {} features", self.spec.hook, self.spec.features);
         sae.provenance = self.provenance.clone();
+        if let Some(of) = &self.spec.on {
+            sae.read_error(Arc::clone(of));
+        }
         if let Role::Transcoder(transcoder) = &mut sae.role {
             transcoder.hook_out = Some(self.spec.writes());
         }

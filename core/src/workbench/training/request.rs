@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::OnError;
 use crate::device::DeviceWish;
 use crate::models::Opening;
 use crate::train::Spec;
@@ -15,6 +16,8 @@ pub struct Request {
     pub reads: Reads,
     /// Folder of the dictionary that the first one starts from; its [`Spec::start`] is that dictionary.
     pub from: Option<PathBuf>,
+    /// Part of a dictionary's error that all of them read in place of the activation; none: the activation.
+    pub on: Option<OnError>,
     /// Dictionaries with the folders that they are saved in. Those after the first are trained from the same model pass.
     pub dictionaries: Vec<(Spec, PathBuf)>,
     /// Time between checkpoints, in whole minutes.
