@@ -152,6 +152,7 @@ fn a_training_run_written_as_a_command_line_trains_the_same_dictionary() {
             text: text.clone(),
         },
         from: None,
+        on: None,
         dictionaries: vec![(spec.clone(), out.clone())],
         checkpoint: None,
         device: DeviceWish::Cpu,

@@ -5,6 +5,7 @@
 )]
 
 mod architecture;
+mod children;
 mod circuits;
 mod devices;
 mod dictionaries;

@@ -218,6 +218,7 @@ pub(crate) fn run(spec: Spec) -> Run {
         job: JobId(7),
         source: Source::Text(key, Arc::new(text)),
         members: vec![Member::new("z-0".to_owned(), "saes/z-0".into(), spec)],
+        on: None,
         shown: 0,
     }
 }

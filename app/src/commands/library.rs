@@ -222,6 +222,7 @@ fn load_sae(context: &mut Context<'_>, id: DictionaryId) {
     context.apply(event(Load::Loading));
     let registry = context.state.opening.registry.clone();
     let project = context.state.project.open().cloned();
+    let parents = opening::parents(context.state);
     let name = catalogue::name_of(&folder);
     context.jobs.start_or(
         format!("Load {name}"),
@@ -229,7 +230,7 @@ fn load_sae(context: &mut Context<'_>, id: DictionaryId) {
         move |worker| {
             let size_bytes = size_bytes(&folder);
             let run = Record::read(&folder).ok().map(Arc::new); // other libraries write none
-            let (sae, notes) = opening::read_dictionary(folder, registry.as_deref())?;
+            let (sae, notes) = opening::read_dictionary(folder, registry.as_deref(), &parents)?;
             if let Some(why) = project.and_then(|it| foreign_figures(&it, &name, &sae)) {
                 let evaluation = catalogue::Event::Evaluation(id, Load::Failed(why));
                 worker.send(Event::Catalogue(evaluation));

@@ -88,13 +88,24 @@ fn show(context: &mut Context<'_>, kind: Kind) {
     }
 }
 
-/// Reads a dictionary, with what SAELens's registry knows about it if it lies in the hub's cache.
-pub(super) fn read_dictionary(path: PathBuf, registry: Option<&Registry>) -> Result<(Sae, Notes)> {
+/// Folders in which the parent of a dictionary of an error is looked for: those of the project's dictionaries.
+pub(super) fn parents(state: &AppState) -> Vec<PathBuf> {
+    let dictionaries = state.catalogue.dictionaries.iter();
+    dictionaries.map(|there| there.folder.clone()).collect()
+}
+
+/// Reads a dictionary, with what SAELens's registry knows about it if it lies in the hub's cache. The parent of a dictionary of an error is looked for in `parents`
+/// too.
+pub(super) fn read_dictionary(
+    path: PathBuf,
+    registry: Option<&Registry>,
+    parents: &[PathBuf],
+) -> Result<(Sae, Notes)> {
     let (known, mut notes) = match registry {
         Some(registry) => (registry.known_at(&path), Notes::default()),
         None => umbra_core::cli::known_at(&path),
     };
-    let (sae, decided) = Located { path, known }.open()?;
+    let (sae, decided) = Located { path, known }.open_among(parents)?;
     notes.extend(decided);
     Ok((sae, notes))
 }

@@ -182,12 +182,14 @@ fn saes_folder(folder: &Path) -> PathBuf {
 fn open_start(context: &mut Context<'_>, folder: PathBuf) {
     let event = |folder, load| Event::Training(Training::Start(folder, load));
     let registry = context.state.opening.registry.clone();
+    let parents = opening::parents(context.state);
     context.apply(event(folder.clone(), Load::Loading));
     let failed = folder.clone();
     context.jobs.start_quiet(
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let (sae, notes) = opening::read_dictionary(folder.clone(), registry.as_deref())?;
+            let (sae, notes) =
+                opening::read_dictionary(folder.clone(), registry.as_deref(), &parents)?;
             for note in notes.iter() {
                 worker.send(Event::Log(log::Event::Line(note.to_owned())));
             }

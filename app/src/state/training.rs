@@ -20,7 +20,7 @@ use umbra_core::workbench::text::{Text, TextRequest};
 use super::load::Load;
 
 pub(crate) use browsed::{Browsed, Fired};
-pub(crate) use form::{CHECKPOINT_MINUTES, Draft, Form};
+pub(crate) use form::{CHECKPOINT_MINUTES, Draft, Form, Parent};
 pub(crate) use past::{Event as PastEvent, Past, PastRuns};
 pub(crate) use ranking::Ranking;
 pub(crate) use run::{Curves, Ended, Member, Points, Run, Said, TOGETHER};

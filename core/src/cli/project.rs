@@ -300,7 +300,7 @@ fn object(entry: &Entry, row: &Row) -> Value {
     let number = |column| row.number(column);
     let hook = |hook: crate::ids::HookPoint| hook.to_string();
     json!({
-        "name": row.name, "folder": entry.sae, "hook": row.hook.map(hook), "writes": row.writes.map(hook),
+        "name": row.name, "folder": entry.sae, "hook": row.hook.map(hook), "writes": row.writes.map(hook), "error_of": row.error_of,
         "features": features, "width": width, "rule": row.rule, "k": row.k,
         "l0": number(Column::L0), "fvu": number(Column::Fvu), "ce_recovered_zero": number(Column::CeRecovered),
         "dead_fraction": number(Column::Dead), "tokens": row.figures.as_ref().map(|figures| figures.tokens),
@@ -342,11 +342,7 @@ fn cell(row: &Row, column: Column) -> String {
     let number = row.number(column);
     match column {
         Column::Name => row.name.clone(),
-        Column::Hook => match (row.hook, row.writes) {
-            (Some(hook), Some(writes)) => format!("{hook} → {writes}"),
-            (Some(hook), None) => hook.to_string(),
-            (None, _) => String::new(),
-        },
+        Column::Hook => row.hooks().unwrap_or_default(),
         Column::K => row.rule.clone(),
         Column::Verdict => format!("{} {}", row.verdict.sign.mark(), row.verdict.words),
         Column::Index if number.is_none() => row.index.words().to_owned(),

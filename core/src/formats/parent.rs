@@ -384,7 +384,7 @@ mod tests {
             formats::Target::DictionaryLearning,
         ] {
             let to = root.path().join("out");
-            let said = formats::write(&[child.clone()], &to, target, Precision::F32);
+            let said = formats::write(std::slice::from_ref(&child), &to, target, Precision::F32);
             let said = said.unwrap_err().to_string();
             assert!(said.contains("the error of parent"), "{said}");
         }

@@ -303,7 +303,8 @@ mod tests {
 
     /// A table of numbers without a pattern.
     fn table(rows: usize, columns: usize, seed: u32) -> Matrix {
-        let value = |i: usize| ((i as u32 + 1) * 2_654_435_761 ^ seed.wrapping_mul(97)) % 1_000;
+        let value =
+            |i: usize| ((i as u32 + 1).wrapping_mul(2_654_435_761) ^ seed.wrapping_mul(97)) % 1_000;
         let values = (0..rows * columns).map(|i| value(i) as f32 / 500.0 - 1.0);
         Matrix::new(rows, columns, values.collect()).unwrap()
     }

@@ -28,7 +28,7 @@ pub fn dictionaries(project: &Project, first: &Pair) -> (Vec<Arc<Sae>>, Notes) {
     let mut all = vec![Arc::clone(&first.sae)];
     let mut notes = Notes::default();
     for entry in &project.entries {
-        let opened = formats::open(&entry.sae).and_then(|(sae, _)| {
+        let opened = formats::open_among(&entry.sae, None, &project.dictionaries()).and_then(|(sae, _)| {
             sae.autoencoder()?;
             let pair = Pair::new(&first.model, &Arc::new(sae));
             pair.check()?;

@@ -144,6 +144,8 @@ pub struct Row {
     pub hook: Option<HookPoint>,
     /// Hook that it writes, if that is another.
     pub writes: Option<HookPoint>,
+    /// Error that it reads in place of the activation, as a phrase: `the linear error of resid-2`.
+    pub error_of: Option<String>,
     /// Features and width of the activations, once loaded.
     pub shape: Option<[usize; 2]>,
     /// Selection rule with its numbers; empty until loaded.
@@ -168,6 +170,7 @@ impl Row {
             name: known.name.to_owned(),
             hook,
             writes: writes.filter(|writes| Some(*writes) != hook),
+            error_of: sae.and_then(|sae| Some(sae.error_of.as_ref()?.said())),
             shape: sae.map(|sae| [sae.features(), sae.width()]),
             rule: sae.map_or_else(String::new, |sae| sae.selection.describe()),
             k: sae.and_then(k),
@@ -175,6 +178,16 @@ impl Row {
             index: known.index,
             verdict: verdict(known),
         }
+    }
+
+    /// Describes the hook that it reads, the one that it writes if that is another, and its parent if it reads an error; none until it is loaded.
+    pub fn hooks(&self) -> Option<String> {
+        let hook = self.hook?;
+        Some(match (self.writes, &self.error_of) {
+            (Some(writes), _) => format!("{hook} → {writes}"),
+            (None, Some(of)) => format!("{hook}, {of}"),
+            (None, None) => hook.to_string(),
+        })
     }
 
     /// Value of a numeric column; none where it is not known.
@@ -295,7 +308,7 @@ impl Column {
         match self {
             Self::Name => "Name of the dictionary's folder",
             Self::Hook => {
-                "Activation that the dictionary reads, by its name in TransformerLens; → names the activation that a transcoder writes"
+                "Activation that the dictionary reads, by its name in TransformerLens; → names the activation that a transcoder writes, and a dictionary of an error names its parent"
             }
             Self::Width => "Number of features in the dictionary",
             Self::K => "Selection rule: which features stay active for a token",

@@ -40,7 +40,8 @@ impl Command {
     }
 }
 
-/// Asks for what Prompt shows of the error; the screen asks for the rest once it is shown.
+/// Asks for what Prompt shows of the error and follows what waits to be trained; the screen asks for the rest once it is shown.
 pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     places::follow(state, commands);
+    train::follow(state, commands);
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use umbra_core::train::{Keeping, Spec};
+use umbra_core::workbench::training::OnError;
 
 use super::work::{self, Reads, Task, Work};
 use crate::commands::context::Context;
@@ -18,6 +19,8 @@ use crate::state::{AppState, Event};
 pub(super) struct Beginning {
     pub(super) source: Source,
     pub(super) members: Vec<Member>,
+    /// Part of a dictionary's error that is read in place of the activation.
+    pub(super) on: Option<OnError>,
     pub(super) resume: bool,
 }
 
@@ -37,6 +40,7 @@ pub(super) fn start(context: &mut Context<'_>) {
     let beginning = Beginning {
         source,
         members,
+        on: plan.on,
         resume: false,
     };
     begin(context, beginning);
@@ -63,6 +67,7 @@ pub(super) fn go_on(context: &mut Context<'_>) {
     let beginning = Beginning {
         source: run.source.clone(),
         members,
+        on: run.on.clone(),
         resume: true,
     };
     begin(context, beginning);
@@ -77,6 +82,7 @@ pub(super) fn begin(context: &mut Context<'_>, beginning: Beginning) {
     let Beginning {
         source,
         members,
+        on,
         resume,
     } = beginning;
     let reads = match (&source, state.model()) {
@@ -121,6 +127,7 @@ pub(super) fn begin(context: &mut Context<'_>, beginning: Beginning) {
         .collect();
     let shown = state.training.run.as_ref().map_or(0, |run| run.shown);
     let wanted = Wanted::new(state, &name);
+    let of = on.clone();
     let job = context.jobs.start_or(
         name,
         move |why| {
@@ -131,6 +138,7 @@ pub(super) fn begin(context: &mut Context<'_>, beginning: Beginning) {
             let work = Work {
                 tasks,
                 reads,
+                on: of,
                 wanted,
             };
             work::train(worker, &work)
@@ -145,6 +153,7 @@ pub(super) fn begin(context: &mut Context<'_>, beginning: Beginning) {
             0
         },
         members,
+        on,
     }))));
 }
 
@@ -166,16 +175,20 @@ pub(super) fn save_again(context: &mut Context<'_>, which: usize) {
     });
 }
 
-/// The member that a past run becomes, and what it reads; one sentence where it cannot go on.
-pub(super) fn past(state: &AppState, folder: &Path) -> Option<Result<(Source, Member), String>> {
+/// A past run to go on with from its checkpoint; one sentence where it cannot go on.
+pub(super) fn past(state: &AppState, folder: &Path) -> Option<Result<Beginning, String>> {
     let past = state.training.past.get(folder)?;
     let curves = state.training.past.curves.get(folder);
     let curves = curves.and_then(crate::state::Load::ready).cloned();
     Some(plan::source_of(state, past).and_then(|source| {
         let spec: Spec = past.record.spec().map_err(|error| error.to_string())?;
-        let folder: PathBuf = folder.to_path_buf();
-        let mut member = Member::new(name_of(&folder), folder, spec);
+        let mut member = Member::new(name_of(folder), folder.to_path_buf(), spec);
         member.curves = curves.as_deref().cloned().unwrap_or_default();
-        Ok((source, member))
+        Ok(Beginning {
+            source,
+            members: vec![member],
+            on: plan::past_parent(state, folder)?,
+            resume: true,
+        })
     }))
 }

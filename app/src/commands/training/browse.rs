@@ -77,7 +77,7 @@ impl Block {
 
     /// Finds the tokens that the features of `sae` fire on.
     pub(super) fn browse(&self, sae: &Sae) -> Result<Browsed> {
-        let latents = sae.encode(&self.activations)?;
+        let latents = sae.encode(&*sae.own_part(&self.activations)?)?;
         let rows = self.activations.rows() / self.context;
         let mut all: BTreeMap<FeatureId, Seen> = BTreeMap::new();
         for row in 0..rows {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use umbra_core::runs;
 use umbra_core::train::Keeping;
 
-use super::begin::{self, Beginning};
+use super::begin;
 use super::saes_folder;
 use crate::commands::context::Context;
 use crate::state::catalogue::name_of;
@@ -84,15 +84,7 @@ pub(super) fn read(context: &mut Context<'_>, folder: PathBuf) {
 /// Goes on with a run from its checkpoint.
 pub(super) fn go_on(context: &mut Context<'_>, folder: &Path) {
     match begin::past(context.state, folder) {
-        Some(Ok((source, member))) => {
-            let members = vec![member];
-            let beginning = Beginning {
-                source,
-                members,
-                resume: true,
-            };
-            begin::begin(context, beginning);
-        }
+        Some(Ok(beginning)) => begin::begin(context, beginning),
         Some(Err(why)) => context.fail(why),
         None => {}
     }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use umbra_core::error::Result;
+use umbra_core::error::{Error, Result};
 use umbra_core::models::Model;
-use umbra_core::progress::Progress;
+use umbra_core::progress::{Ended as Finish, Progress};
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
 use umbra_core::train::{self, Firing, Keeping, Spec};
-use umbra_core::workbench::training::{self, Report, Runs, Source, Trained};
+use umbra_core::workbench::training::{self, OnError, Report, Runs, Source, Trained};
 
 use super::browse::Block;
 use crate::jobs::{Wanted, Worker};
@@ -42,6 +42,8 @@ pub(super) struct Work {
     /// Its dictionaries, one at least.
     pub(super) tasks: Vec<Task>,
     pub(super) reads: Reads,
+    /// Part of a dictionary's error that is read in place of the activation.
+    pub(super) on: Option<OnError>,
     /// Wishes and facts that decide the device.
     pub(super) wanted: Wanted,
 }
@@ -65,9 +67,20 @@ pub(super) fn train(worker: &Worker, work: &Work) -> Result<()> {
         Reads::Text(model, text) => Source::Text(model, &text.text),
         Reads::Store(store, _) => Source::Store(store),
     };
-    let runs: Vec<(Spec, Keeping)> = (work.tasks.iter())
+    let mut runs: Vec<(Spec, Keeping)> = (work.tasks.iter())
         .map(|task| (task.spec.clone(), task.keeping.clone()))
         .collect();
+    if let Some(on) = &work.on {
+        let applied = on.apply(&source, &mut runs, &mut |at| worker.progress(at))?;
+        let Finish::Done(notes) = applied else {
+            let what =
+                "was stopped while the linear map of the error was fitted: nothing was trained";
+            return Err(Error::setting("training", what));
+        };
+        for note in notes.iter() {
+            say_to_all(worker, work, &words::said(note));
+        }
+    }
     let (device, _turn) = worker.choose(&work.wanted, source.job(&runs)?)?;
     say_to_all(worker, work, &words::said(&device.note()));
     let mut reporters: Vec<Reporter<'_>> = (work.tasks.iter())

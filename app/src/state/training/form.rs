@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use umbra_core::ids::{HookPoint, Site};
+use umbra_core::sae::ErrorPart;
 
 /// Default minutes between two checkpoints.
 pub(crate) const CHECKPOINT_MINUTES: &str = "10";
@@ -26,12 +27,23 @@ pub(crate) struct Form {
     pub(crate) store: Option<PathBuf>,
     /// Dictionary to continue from, instead of random directions.
     pub(crate) from: Option<PathBuf>,
+    /// Dictionary whose error is read in place of the activation.
+    pub(crate) parent: Option<Parent>,
     /// Minutes between two checkpoints, as written.
     pub(crate) checkpoint: String,
     /// Settings by key, as written.
     pub(crate) settings: BTreeMap<String, String>,
     /// Dictionaries trained beside it.
     pub(crate) also: Vec<Draft>,
+}
+
+/// Part of the error of one of the project's dictionaries, to train on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parent {
+    /// Part of the error.
+    pub(crate) part: ErrorPart,
+    /// Folder of the dictionary.
+    pub(crate) folder: PathBuf,
 }
 
 /// The settings of one dictionary; a further dictionary takes its missing settings from the first.
@@ -56,6 +68,7 @@ impl Default for Form {
             text: None,
             store: None,
             from: None,
+            parent: None,
             checkpoint: CHECKPOINT_MINUTES.to_owned(),
             settings: BTreeMap::new(),
             also: vec![],
@@ -108,6 +121,20 @@ impl Form {
         form
     }
 
+    /// Returns this form set to train on `part` of the error of the dictionary in `folder`, which reads `hook`, if known.
+    #[must_use]
+    pub(crate) fn on_error(
+        &self,
+        part: ErrorPart,
+        folder: PathBuf,
+        hook: Option<HookPoint>,
+    ) -> Self {
+        let mut form = self.clone();
+        form.parent = Some(Parent { part, folder });
+        form.on(hook);
+        form
+    }
+
     /// Sets layer and site from `hook`, where it belongs to a block.
     pub(crate) fn on(&mut self, hook: Option<HookPoint>) {
         if let Some(HookPoint::Block(layer, site)) = hook {
@@ -131,6 +158,8 @@ impl Form {
         let (before, behind): (Vec<usize>, Vec<usize>) =
             layers.iter().partition(|layer| **layer < self.layer);
         let next = behind.into_iter().chain(before).find(|layer| !read(*layer));
+        // All dictionaries of an error read the hook of their parent.
+        let next = next.filter(|_| self.parent.is_none());
         if let Some(layer) = next {
             draft.layer = layer;
         } else {
@@ -167,6 +196,18 @@ mod tests {
         assert_eq!(
             (wider.layer, wider.settings["features"].as_str()),
             (1, "2048")
+        );
+    }
+
+    #[test]
+    fn further_dictionaries_of_an_error_read_the_same_hook_and_are_wider() {
+        let hook = HookPoint::block(2, Site::ResidPost);
+        let form = Form::default().on_error(ErrorPart::Linear, "saes/r".into(), Some(hook));
+        assert_eq!(form.hook(), hook);
+        let wider = form.another(&[0, 1, 2], 512);
+        assert_eq!(
+            (wider.hook(), wider.settings["features"].as_str()),
+            (hook, "1024")
         );
     }
 

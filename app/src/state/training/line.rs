@@ -2,7 +2,7 @@
 
 use umbra_core::cli;
 use umbra_core::models::Opening;
-use umbra_core::workbench::training::{Reads, Request};
+use umbra_core::workbench::training::{OnError, Reads, Request};
 
 use super::plan;
 use crate::state::AppState;
@@ -40,6 +40,11 @@ pub(crate) fn request(state: &AppState) -> Result<Request, String> {
     Ok(Request {
         reads,
         from: from.map(absolute),
+        on: plan.on.map(|on| OnError {
+            path: absolute(&on.path),
+            probe: on.probe.as_deref().map(absolute),
+            ..on
+        }),
         dictionaries: dictionaries
             .map(|one| (one.spec, absolute(&one.folder)))
             .collect(),

@@ -10,13 +10,17 @@ use std::time::Duration;
 use umbra_core::error::Error;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::train::{SETTINGS, SHARED, Spec};
+use umbra_core::workbench::training::OnError;
 
-use self::source::{hook_errors, source_errors, start_errors};
+use self::source::{hook_errors, parent_errors, source_errors, start_errors};
 use crate::state::AppState;
+use crate::state::catalogue::name_of;
 use crate::state::training::{CHECKPOINT_MINUTES, Draft, Run, TextKey};
 
 pub(crate) use self::needs::{needs, sizes, speed};
-pub(crate) use self::source::{hooks, layers_with, source, source_of, start, text_key};
+pub(crate) use self::source::{
+    hooks, layers_with, parent, past_parent, source, source_of, start, text_key,
+};
 
 /// The form, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) key: Option<TextKey>,
     /// The store that is to be read instead.
     pub(crate) store: Option<PathBuf>,
+    /// Part of a dictionary's error that is read in place of the activation, once that dictionary is loaded.
+    pub(crate) on: Option<OnError>,
     /// Time between two checkpoints; none: on stop alone.
     pub(crate) checkpoint: Option<Duration>,
     /// Why the run cannot start: one sentence.
@@ -123,6 +129,7 @@ pub(crate) fn plan(state: &AppState) -> Plan {
         also,
         key,
         store: form.store.clone(),
+        on: parent(state),
         checkpoint,
         refusal,
     }
@@ -135,6 +142,9 @@ fn first(state: &AppState) -> Planned {
     if let Some(start) = start(state) {
         base.go_on_from(start);
     }
+    if let Some(on) = parent(state) {
+        base.read_as(&on.parent);
+    }
     // The one to go on from decides how many features there are.
     let left: &[&str] = if form.from.is_some() {
         &["features"]
@@ -144,6 +154,7 @@ fn first(state: &AppState) -> Planned {
     let (spec, mut errors) = read(base.clone(), &form.settings, left);
     errors.extend(hook_errors(state, &spec));
     errors.extend(start_errors(state, &spec));
+    errors.extend(parent_errors(state, &spec));
     let made = made_name(state, form.hook(), &[]);
     let name = form.name.clone().unwrap_or_else(|| made.clone());
     if let Some(error) = name_error(&name) {
@@ -167,6 +178,7 @@ fn another(state: &AppState, draft: &Draft, before: &[Planned]) -> Planned {
     };
     let (spec, mut errors) = read(base.clone(), &draft.settings, SHARED);
     errors.extend(hook_errors(state, &spec));
+    errors.extend(parent_errors(state, &spec));
     let made = made_name(state, draft.hook(), before);
     let name = draft.name.clone().unwrap_or_else(|| made.clone());
     if before.iter().any(|planned| planned.name == name) {
@@ -244,11 +256,12 @@ fn what_of(error: &Error) -> String {
     }
 }
 
-/// A name made from the hook that no dictionary of the project has, no past run and none `before` it in the form.
+/// A name made from the hook, or from the dictionary whose error is read, that no dictionary of the project has, no past run and none `before` it in the form.
 fn made_name(state: &AppState, hook: HookPoint, before: &[Planned]) -> String {
-    let base = match hook {
-        HookPoint::Block(layer, site) => format!("{}-{layer}", short(site)),
-        other => other.to_string(),
+    let base = match (&state.training.form.parent, hook) {
+        (Some(parent), _) => format!("{}-{}", name_of(&parent.folder), parent.part),
+        (None, HookPoint::Block(layer, site)) => format!("{}-{layer}", short(site)),
+        (None, other) => other.to_string(),
     };
     let past = state.training.past.list.ready();
     let taken = |name: &str| {
@@ -299,6 +312,8 @@ fn refusal(state: &AppState, all: &[Planned], key: Option<&TextKey>) -> Option<S
         return Some(format!("{}{wrong}", of.unwrap_or_default()));
     } else if training.form.from.is_some() && start(state).is_none() {
         "Loading the dictionary to continue from…"
+    } else if training.form.parent.is_some() && parent(state).is_none() {
+        "Loading the dictionary whose error is trained on…"
     } else if source(state).is_some() {
         return None;
     } else if stored {
@@ -322,6 +337,7 @@ fn label(key: &str) -> &str {
         "hook" => "Hook",
         "text" => "Source",
         "from" => "Start from",
+        "on" => "Train on",
         "checkpoint" => "Checkpoint every",
         key => SETTINGS
             .iter()
@@ -332,7 +348,7 @@ fn label(key: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use umbra_core::sae::Variant;
+    use umbra_core::sae::{ErrorPart, Variant};
 
     use super::*;
     use crate::state::training::Form;
@@ -434,6 +450,28 @@ mod tests {
         let errors = &plan(&state).also[1].errors;
         assert!(errors["hook"].contains("blocks.9"), "{errors:?}");
         assert!(errors["name"].contains("called z-1"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_dictionary_of_an_error_reads_the_hook_of_a_loaded_autoencoder() {
+        let mut state = testing::with_demo_model(testing::typical());
+        let dictionary = &state.catalogue.dictionaries[0];
+        let (folder, hook) = (dictionary.folder.clone(), dictionary.hook());
+        let form = form(&[("features", "512")]);
+        state.training.form = form.on_error(ErrorPart::Whole, folder.clone(), hook);
+        let read = plan(&state);
+        assert_eq!(read.first.name, format!("{}-error", name_of(&folder)));
+        assert_eq!(
+            (read.on.unwrap().path, read.first.spec.on),
+            (folder.clone(), None)
+        );
+        let why = &read.first.errors["on"];
+        assert!(why.contains("reads activations of width 4"), "{why}");
+        state.training.form.layer += 1;
+        assert!(plan(&state).first.errors["on"].contains("choose its hook"));
+        state.training.form = form.on_error(ErrorPart::Linear, "nowhere".into(), None);
+        let read = plan(&state);
+        assert!(read.first.errors["on"].contains("no longer"), "{read:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use umbra_core::sae::Sae;
 use umbra_core::train::{Point, Spec};
+use umbra_core::workbench::training::OnError;
 
 use super::{Browsed, Ranking, Source};
 use crate::state::jobs::JobId;
@@ -196,6 +197,8 @@ pub(crate) struct Run {
     pub(crate) source: Source,
     /// Its dictionaries, one at least; they see the same activations.
     pub(crate) members: Vec<Member>,
+    /// Part of a dictionary's error that they read in place of the activation.
+    pub(crate) on: Option<OnError>,
     /// The one whose densities and features are shown.
     pub(crate) shown: usize,
 }

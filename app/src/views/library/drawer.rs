@@ -124,6 +124,13 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
         &shape,
         "Rows of encoder and decoder, and width of the hook's activations",
     );
+    if let Some(of) = &sae.error_of {
+        let help = format!(
+            "It reads what its parent leaves of the activation in place of the activation itself; the parent was found at {}",
+            of.path().display()
+        );
+        fact_ui(ui, "Reads", &of.said(), &help);
+    }
     let (rule, definition) = (sae.selection.describe(), sae.selection.definition());
     fact_ui(ui, "Selection rule", &rule, definition);
     fact_ui(

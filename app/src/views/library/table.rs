@@ -167,7 +167,7 @@ impl grid::Rows for Rows<'_> {
         };
         match of {
             Of::Name => Value::from(row.name.as_str()),
-            Of::Hook => hook(row).map_or(Value::Nothing, Value::from),
+            Of::Hook => row.hooks().map_or(Value::Nothing, Value::from),
             Of::K if row.rule.is_empty() => Value::Nothing,
             Of::K => Value::from(row.rule.as_str()),
             Of::Verdict => Value::from(row.verdict.words.as_str()),
@@ -197,7 +197,7 @@ impl grid::Rows for Rows<'_> {
                 true
             }
             Some(Of::Hook) => {
-                let Some(hook) = hook(&line.row) else {
+                let Some(hook) = line.row.hooks() else {
                     return false;
                 };
                 let words = egui::Label::new(theme::mono_caption(&hook)).truncate();
@@ -289,15 +289,6 @@ pub(super) fn verdict_ui(ui: &mut Ui, verdict: &Verdict) {
             crate::words::said(&verdict.why),
             Of::Verdict.definition()
         ));
-}
-
-/// The hook that a dictionary reads, and the one that it writes if that is another.
-fn hook(row: &Row) -> Option<String> {
-    let hook = row.hook?;
-    Some(match row.writes {
-        Some(writes) => format!("{hook} → {writes}"),
-        None => hook.to_string(),
-    })
 }
 
 /// The rule in few letters: `TopK 32` for `TopK, k = 32`.

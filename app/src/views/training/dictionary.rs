@@ -1,11 +1,15 @@
 //! The form: model, text, hook, and the settings built from the core's table.
 
+use std::path::Path;
+
 use egui::{Label, RichText, Ui};
+use umbra_core::sae::ErrorPart;
 use umbra_core::train::{SETTINGS, Setting};
 
 use super::also::also_ui;
 use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
-use crate::state::catalogue::name_of;
+use crate::state::catalogue::{Dictionary, name_of};
+use crate::state::dark_matter::train::part_label;
 use crate::state::opening::Kind as Opened;
 use crate::state::requests::training::Command;
 use crate::state::requests::{Commands, opening, shell};
@@ -33,6 +37,9 @@ const CHOOSE_STORE: &str = "Choose an activation store…";
 /// Entry of the source's list for the project's training text.
 const PROJECT: &str = "Project's text";
 
+/// Entry of the list of what is trained on for the activation itself.
+const ACTIVATION: &str = "Activation";
+
 /// Entry of the list of beginnings for none.
 const RANDOM: &str = "Random";
 
@@ -51,6 +58,7 @@ pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut
     ui.add_space(space::CHIP);
     model_ui(ui, state, commands);
     source_ui(ui, state, plan, commands);
+    train_on_ui(ui, state, plan, commands);
     start_from_ui(ui, state, plan, commands);
     let form = &state.training.form;
     if let Some(draft) = first_ui(ui, state, plan, commands) {
@@ -64,7 +72,13 @@ pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut
 fn first_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) -> Option<Draft> {
     let (form, planned) = (&state.training.form, &plan.first);
     let draft = form.first();
-    let mut changed = hook_ui(ui, state, planned, &draft);
+    let mut changed = match &form.parent {
+        Some(parent) => {
+            its_hook_ui(ui, &name_of(&parent.folder), planned);
+            None
+        }
+        None => hook_ui(ui, state, planned, &draft),
+    };
     changed = name_ui(ui, planned, &draft).or(changed);
     let all = || SETTINGS.iter().filter(|s| s.counts_for(&planned.spec));
     for setting in all().filter(|s| FIRST.contains(&s.key)) {
@@ -142,6 +156,101 @@ fn its_features_ui(ui: &mut Ui, state: &AppState, setting: &Setting) {
         ui.add(Label::new(caption(format!("those of {}", start.name)).color(secondary)).truncate());
         features
     });
+}
+
+/// Draws the hook of a dictionary of an error, which is that of its parent.
+fn its_hook_ui(ui: &mut Ui, parent: &str, planned: &Planned) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let row = Row {
+        label: "Hook",
+        help: "Activation whose error is read: the one that the parent reads",
+        wide: true,
+        ..Row::default()
+    };
+    row.ui(ui, |ui, _| {
+        let hook = ui.label(crate::theme::mono(planned.spec.hook.to_string()));
+        ui.add(Label::new(caption(format!("that of {parent}")).color(secondary)).truncate());
+        hook
+    });
+}
+
+/// Draws the choice between the activation and a part of the error of one of the project's dictionaries, and the choice of that dictionary.
+fn train_on_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
+    let form = &state.training.form;
+    let open = &state.catalogue.dictionaries;
+    if open.is_empty() && form.parent.is_none() {
+        return;
+    }
+    let parts = ErrorPart::ALL.map(part_label);
+    let mut options = vec![ACTIVATION.to_owned()];
+    options.extend(parts.map(str::to_owned));
+    let field = Field {
+        key: "on",
+        label: "Train on",
+        unit: "",
+        help: "The activation, or what another dictionary leaves of it: its whole error, the part of the error that a linear map predicts from the activation, or the rest",
+        default: ACTIVATION,
+        origin: "default",
+        kind: Kind::Choice(&options),
+        error: plan.first.errors.get("on").map(String::as_str),
+    };
+    let value = form
+        .parent
+        .as_ref()
+        .map_or(ACTIVATION, |parent| part_label(parent.part));
+    if let Some(chosen) = field.ui(ui, value) {
+        let part = ErrorPart::ALL
+            .into_iter()
+            .find(|part| part_label(*part) == chosen);
+        let own = form.parent.as_ref().map(|parent| parent.folder.as_path());
+        let folder = own.or_else(|| Some(chosen_first(state)?.folder.as_path()));
+        match (part, folder) {
+            (Some(part), Some(folder)) => fill(commands, on_error(state, part, folder)),
+            _ => fill(
+                commands,
+                Form {
+                    parent: None,
+                    ..form.clone()
+                },
+            ),
+        }
+    }
+    let Some(parent) = &form.parent else { return };
+    let names: Vec<String> = open.iter().map(|there| there.name.clone()).collect();
+    let value = name_of(&parent.folder);
+    let field = Field {
+        key: "of",
+        label: "Error of",
+        unit: "",
+        help: "Dictionary whose error is trained on; the new dictionary's files name it as their parent",
+        default: &value,
+        origin: "chosen",
+        kind: Kind::Choice(&names),
+        error: None,
+    };
+    if let Some(chosen) = field.ui(ui, &value)
+        && let Some(there) = open.iter().find(|there| there.name == chosen)
+    {
+        fill(commands, on_error(state, parent.part, &there.folder));
+    }
+}
+
+/// The dictionary whose error is offered first: the selected one, else the first of the project.
+fn chosen_first(state: &AppState) -> Option<&Dictionary> {
+    let selected = state
+        .selection
+        .dictionary
+        .and_then(|id| state.catalogue.get(id));
+    selected.or_else(|| state.catalogue.dictionaries.first())
+}
+
+/// The form on a part of the error of the dictionary in `folder`.
+fn on_error(state: &AppState, part: ErrorPart, folder: &Path) -> Form {
+    let hook = state.catalogue.by_folder(folder).and_then(Dictionary::hook);
+    state
+        .training
+        .form
+        .on_error(part, folder.to_path_buf(), hook)
 }
 
 fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {

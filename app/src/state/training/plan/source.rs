@@ -1,16 +1,20 @@
 //! The source and the initial weights of the form, and their errors.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use umbra_core::corpus::Part;
+use umbra_core::formats;
 use umbra_core::ids::{HookPoint, Site};
-use umbra_core::sae::{Sae, Variant};
-use umbra_core::train::Spec;
+use umbra_core::sae::{ErrorPart, Sae, Variant};
+use umbra_core::train::{CHECKPOINT, Spec};
 use umbra_core::workbench::text::TextRequest;
+use umbra_core::workbench::training::OnError;
 
 use crate::state::AppState;
-use crate::state::training::{Past, Source, TextKey};
+use crate::state::catalogue::{LoadedSae, name_of};
+use crate::state::training::{Parent, Past, Source, TextKey};
 
 /// Errors of the text or the store, by key of the field.
 pub(super) fn source_errors(state: &AppState, key: Option<&TextKey>) -> BTreeMap<String, String> {
@@ -101,6 +105,81 @@ pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, St
         };
         put("variant", what);
     }
+    errors
+}
+
+/// The dictionary whose error is trained on, once it is loaded, and the part of the error. The linear map is that of the probe that the project keeps, if it keeps
+/// one.
+pub(crate) fn parent(state: &AppState) -> Option<OnError> {
+    let Parent { part, folder } = state.training.form.parent.as_ref()?;
+    on_error(state, *part, folder)
+}
+
+fn on_error(state: &AppState, part: ErrorPart, folder: &Path) -> Option<OnError> {
+    let dictionary = state.catalogue.by_folder(folder)?;
+    let project = state.project.open().filter(|_| part.needs_map());
+    Some(OnError {
+        part,
+        parent: Arc::clone(&dictionary.load.ready()?.sae),
+        path: folder.to_path_buf(),
+        probe: project.and_then(|project| project.kept_probe(&dictionary.name)),
+    })
+}
+
+/// The dictionary whose error a past run in `folder` read, if it read one; an error says how to go on.
+pub(crate) fn past_parent(state: &AppState, folder: &Path) -> Result<Option<OnError>, String> {
+    let named = formats::parent(&folder.join(CHECKPOINT)).map_err(|error| error.to_string())?;
+    let Some(named) = named else { return Ok(None) };
+    let dictionaries = &state.catalogue.dictionaries;
+    let is_it = |loaded: &&LoadedSae| loaded.fingerprint == named.fingerprint;
+    let found = dictionaries
+        .iter()
+        .find(|there| there.load.ready().as_ref().is_some_and(is_it));
+    let found = found.and_then(|there| on_error(state, named.part, &there.folder));
+    found.map(Some).ok_or_else(|| {
+        format!(
+            "Add {} to the project first: the run reads its error",
+            named.name
+        )
+    })
+}
+
+/// Errors of the dictionary whose error is trained on, by key of the field.
+pub(super) fn parent_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, String> {
+    let mut errors = BTreeMap::new();
+    let Some(chosen) = &state.training.form.parent else {
+        return errors;
+    };
+    let name = name_of(&chosen.folder);
+    let wrong = match state.catalogue.by_folder(&chosen.folder) {
+        None => Some(format!(
+            "{name} is no longer part of the project: add it, or train on activations"
+        )),
+        Some(there) => there.load.failure().map(str::to_owned),
+    };
+    let found = parent(state);
+    let wrong = wrong.or_else(|| {
+        let parent = &found.as_ref()?.parent;
+        if let Err(error) = parent.autoencoder() {
+            return Some(error.to_string());
+        }
+        let hook = parent.provenance.hook?;
+        if hook != spec.hook {
+            return Some(format!("{name} reads {hook}: choose its hook, or train on activations"));
+        }
+        if spec.transcodes {
+            return Some("A transcoder cannot reconstruct an error: choose another variant".to_owned());
+        }
+        // A dictionary of one head reads less than the whole hook.
+        let width = width_at(state, hook).filter(|_| parent.provenance.head.is_none())?;
+        (parent.width() != width).then(|| {
+            format!(
+                "{name} reads activations of width {}, {hook} has width {width}: choose the model that it was trained on",
+                parent.width()
+            )
+        })
+    });
+    errors.extend(wrong.map(|wrong| ("on".to_owned(), wrong)));
     errors
 }
 
