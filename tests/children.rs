@@ -1,25 +1,37 @@
 //! Dictionaries of an error through the built program: trained, shown, measured with the parent, found again, refused without it.
 
+use std::path::Path;
+
 use umbra_tests::{at, golden};
 
 use crate::umbra;
 
-#[test]
-fn a_dictionary_of_an_error_is_trained_used_and_refused_without_its_parent() {
-    let folder = tempfile::tempdir().unwrap();
-    let run = |args: &str| {
-        let words: Vec<String> = args.split_whitespace().map(fill).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        umbra(folder.path(), &words)
-    };
-    let small = "--features 64 --k 4 --tokens 6000 --batch 256 --no-split";
-    run(&format!(
-        "train MODEL TEXT --hook blocks.1.hook_resid_post {small} --out saes/parent"
-    ))
+/// Settings of a small dictionary.
+const SMALL: &str = "--features 64 --k 4 --tokens 6000 --batch 256 --no-split";
+
+fn run(folder: &Path, args: &str) -> umbra_tests::Run {
+    let words: Vec<String> = args.split_whitespace().map(fill).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    umbra(folder, &words)
+}
+
+/// Trains `saes/parent`.
+fn parent(folder: &Path) {
+    run(
+        folder,
+        &format!("train MODEL TEXT --hook blocks.1.hook_resid_post {SMALL} --out saes/parent"),
+    )
     .done();
+}
+
+#[test]
+fn a_dictionary_of_an_error_is_trained_and_measured_with_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &str| run(folder.path(), args);
+    parent(folder.path());
     for part in ["error", "linear", "nonlinear"] {
         let answer = run(&format!(
-            "train MODEL TEXT --on {part} --of saes/parent {small} --out saes/{part} --json"
+            "train MODEL TEXT --on {part} --of saes/parent {SMALL} --out saes/{part} --json"
         ));
         assert_eq!(answer.done().json()["stopped"], false);
         let figures = run(&format!("eval MODEL TEXT --sae saes/{part} --json"))
@@ -51,7 +63,20 @@ fn a_dictionary_of_an_error_is_trained_used_and_refused_without_its_parent() {
         "{}",
         text.out
     );
+}
 
+#[test]
+fn a_dictionary_of_an_error_is_read_by_every_command_and_refused_without_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &str| run(folder.path(), args);
+    parent(folder.path());
+    for part in ["error", "linear"] {
+        run(&format!(
+            "train MODEL TEXT --on {part} --of saes/parent {SMALL} --out saes/{part}"
+        ))
+        .done();
+    }
+    let pair = run("eval MODEL TEXT --sae saes/error --json").done().json();
     // Whatever reads a dictionary reads this one.
     run("prompt MODEL --sae saes/error --text hello").done();
     run("index build MODEL TEXT --sae saes/linear --out i").done();
@@ -103,11 +128,7 @@ fn a_dictionary_of_an_error_is_trained_used_and_refused_without_its_parent() {
 #[test]
 fn a_store_takes_the_linear_map_from_a_probe() {
     let folder = tempfile::tempdir().unwrap();
-    let run = |args: &str| {
-        let words: Vec<String> = args.split_whitespace().map(fill).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        umbra(folder.path(), &words)
-    };
+    let run = |args: &str| run(folder.path(), args);
     let small = "--features 64 --k 4 --tokens 3000 --batch 256";
     run(&format!(
         "train MODEL TEXT --hook blocks.1.hook_resid_post {small} --no-split --out parent"

@@ -61,7 +61,9 @@ fn check_labelled(args: &Args, project: &Project, index: &Index, console: &Conso
             .is_some_and(|name| *name == *index.about().sae)
     };
     let own = project.entries.iter().find(|entry| named(&entry.sae));
-    let Some((sae, _)) = own.and_then(|entry| formats::open(&entry.sae).ok()) else {
+    let Some((sae, _)) =
+        own.and_then(|entry| formats::open_among(&entry.sae, None, &project.dictionaries()).ok())
+    else {
         return Ok(());
     };
     let fit = Fit::of_index(index.about(), None, Some(&sae));

@@ -28,12 +28,13 @@ pub fn dictionaries(project: &Project, first: &Pair) -> (Vec<Arc<Sae>>, Notes) {
     let mut all = vec![Arc::clone(&first.sae)];
     let mut notes = Notes::default();
     for entry in &project.entries {
-        let opened = formats::open_among(&entry.sae, None, &project.dictionaries()).and_then(|(sae, _)| {
-            sae.autoencoder()?;
-            let pair = Pair::new(&first.model, &Arc::new(sae));
-            pair.check()?;
-            Ok(pair.sae)
-        });
+        let opened =
+            formats::open_among(&entry.sae, None, &project.dictionaries()).and_then(|(sae, _)| {
+                sae.autoencoder()?;
+                let pair = Pair::new(&first.model, &Arc::new(sae));
+                pair.check()?;
+                Ok(pair.sae)
+            });
         match opened {
             Ok(sae) if all.iter().any(|other| other.name == sae.name) => {}
             Ok(sae) => all.push(sae),

@@ -1,6 +1,6 @@
 //! Beginning a run that the form describes, and going on with one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use umbra_core::train::{Keeping, Spec};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::{Console, ModelArgs, SaeArgs, open_both};
+use crate::cli::{Console, ModelArgs, ParentArg, SaeArgs, open_both};
 use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::sae::Sae;
@@ -19,6 +19,8 @@ pub(super) struct SeveralArgs {
     /// Hook of the dictionaries, such as blocks.2.hook_resid_post [default: the hook that each file names]
     #[arg(long, value_name = "NAME")]
     hook: Option<String>,
+    #[command(flatten)]
+    parent: ParentArg,
     /// Keep the result with this project, where the window shows it
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -45,6 +47,7 @@ impl SeveralArgs {
         let named = |sae: &PathBuf| SaeArgs {
             sae: sae.clone(),
             hook: self.hook.clone(),
+            parent: self.parent.clone(),
         };
         let of_project = project.as_ref().and_then(|project| project.entries.first());
         let first = self.sae.first().or(of_project.map(|entry| &entry.sae));
