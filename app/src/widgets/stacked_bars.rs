@@ -7,10 +7,14 @@ use egui::{
 use super::csv;
 use super::legend;
 use super::meaning::{self, Meaning};
-use crate::theme::{Theme, size, space};
+use crate::theme::{Theme, caption, size, space};
 
 /// Gap between the columns.
 const GAP: f32 = 10.0;
+
+/// Half the height of a tick, and the radius of a ring.
+const TICK: f32 = 7.0;
+const RING: f32 = 4.0;
 
 /// Narrowest bars beside which intervals are written; narrower places show them on hover.
 const WIDE: f32 = 160.0;
@@ -35,6 +39,8 @@ pub(crate) struct StackedBar {
     pub(crate) text: String,
     /// Interval of the whole.
     pub(crate) interval: Option<[f64; 2]>,
+    /// Values to compare the bar with, by name and the same in every bar; a tick stands at the first, a ring at the second.
+    pub(crate) marks: Vec<(&'static str, f64)>,
     /// Details, shown on hover.
     pub(crate) hover: String,
 }
@@ -85,16 +91,26 @@ impl StackedBars<'_> {
             }
         });
         let mut place = whole.rect;
-        if self.kinds.len() > 1 {
+        let marks = self.marks();
+        if self.kinds.len() > 1 || !marks.is_empty() {
             let legend = ui.horizontal_wrapped(|ui| {
                 for kind in self.kinds {
                     legend::mark(ui, kind.colour, kind.name);
+                }
+                for (i, name) in marks.iter().enumerate() {
+                    mark_legend_ui(ui, i, name);
                 }
             });
             place |= legend.response.rect;
         }
         self.menu(&whole, (hovered, place));
         clicked
+    }
+
+    /// Names of the marks.
+    fn marks(&self) -> Vec<&'static str> {
+        let marks = self.list.first().map_or(&[][..], |bar| &bar.marks);
+        marks.iter().map(|(name, _)| *name).collect()
     }
 
     fn menu(&self, whole: &Response, (hovered, place): (Option<usize>, Rect)) {
@@ -108,6 +124,7 @@ impl StackedBars<'_> {
                 titles.push("Whole");
             }
             titles.extend(["From", "To"]);
+            titles.extend(self.marks());
             let line = |bar: &StackedBar| {
                 let mut line: Vec<csv::Value> = vec![bar.label.as_str().into()];
                 line.extend(bar.parts.iter().map(|part| csv::Value::Number(*part)));
@@ -116,6 +133,11 @@ impl StackedBars<'_> {
                 }
                 let ends = bar.interval.map(|ends| ends.map(csv::Value::Number));
                 line.extend(ends.unwrap_or([csv::Value::Nothing, csv::Value::Nothing]));
+                line.extend(
+                    bar.marks
+                        .iter()
+                        .map(|(_, value)| csv::Value::Number(*value)),
+                );
                 line
             };
             csv::table(&titles, self.list.iter().map(line))
@@ -137,6 +159,8 @@ impl StackedBars<'_> {
                 parts.map(|(kind, part)| format!("{}: {}", kind.name, (self.format)(*part))),
             );
         }
+        let marks = bar.marks.iter();
+        lines.extend(marks.map(|(name, value)| format!("{name}: {}", (self.format)(*value))));
         if !bar.hover.is_empty() {
             lines.push(bar.hover.clone());
         }
@@ -151,7 +175,8 @@ impl StackedBars<'_> {
     fn columns(&self, ui: &Ui, width: f32) -> Columns {
         let ends = self.list.iter().map(|bar| {
             let high = bar.interval.map_or(0.0, |[_, high]| high);
-            bar.drawn().max(high)
+            let marks = bar.marks.iter().map(|(_, value)| *value);
+            marks.fold(bar.drawn().max(high), f64::max)
         });
         let most = self.most.unwrap_or_else(|| ends.fold(0.0, f64::max));
         let measure = |text: &str, font: FontId| {
@@ -248,6 +273,9 @@ impl StackedBars<'_> {
                 painter.vline(end, middle - 4.0..=middle + 4.0, stroke);
             }
         }
+        for (i, (_, value)) in bar.marks.iter().enumerate() {
+            paint_mark(ui, i, pos2(columns.at(track, *value), middle));
+        }
         let (mut right, anchor) = (rect.right(), Align2::RIGHT_CENTER);
         if columns.interval > 0.0 {
             let words = self.interval(bar).unwrap_or_default();
@@ -270,6 +298,25 @@ impl StackedBars<'_> {
             theme.ink.primary,
         );
     }
+}
+
+/// Draws the mark number `i`: a tick, else a ring.
+fn paint_mark(ui: &Ui, i: usize, at: egui::Pos2) {
+    let theme = Theme::from_ui(ui);
+    let stroke = Stroke::new(2.0, theme.ink.primary);
+    if i == 0 {
+        let ends = at.y - TICK..=at.y + TICK;
+        ui.painter().vline(at.x, ends, stroke);
+    } else {
+        ui.painter().circle(at, RING, theme.surface.panel, stroke);
+    }
+}
+
+fn mark_legend_ui(ui: &mut Ui, i: usize, name: &str) {
+    ui.spacing_mut().item_spacing.x = space::CHIP;
+    let (rect, _) = ui.allocate_exact_size(vec2(2.0 * TICK, 2.0 * TICK), Sense::hover());
+    paint_mark(ui, i, rect.center());
+    ui.label(caption(name).color(Theme::from_ui(ui).ink.secondary));
 }
 
 impl StackedBar {
@@ -332,6 +379,7 @@ mod tests {
             parts: parts.to_vec(),
             text: number::percent(parts.iter().sum()),
             interval,
+            marks: Vec::new(),
             hover: String::new(),
         }
     }

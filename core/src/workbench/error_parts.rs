@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::pair::Pair;
-use super::text::Text;
+use super::text::{Text, TextRequest};
 use crate::dark_matter::splice::{self, Costs};
 use crate::error::{Error, Notes, Result};
 use crate::formats;
@@ -20,8 +20,26 @@ pub const SPLICE: &str = "splice";
 /// Name under which a study of several dictionaries is kept.
 pub const ALL: &str = "all";
 
-/// Activations per dimension that the window measures costs on.
-pub const MEASURED_PER_DIMENSION: usize = 40;
+/// Activations per dimension that [`texts`] holds to fit on.
+const FIT_PER_DIMENSION: usize = 100;
+
+/// Activations per dimension that [`texts`] holds to measure on.
+const MEASURED_PER_DIMENSION: usize = 40;
+
+/// Reads the project's texts for the window: 100 activations per dimension of its training text to fit on and 40 of its held-out text to measure on, evenly
+/// spaced.
+pub fn texts(project: &Project, pair: &Pair) -> Result<[Text; 2]> {
+    let request = TextRequest::training_of(project).ok_or_else(|| {
+        let what = "the project has no training text to fit on: add one in Library";
+        Error::input(what, &project.folder)
+    })?;
+    let both = request.read_split(&project.held_out_text, &pair.model, Some(&pair.sae))?;
+    let width = pair.sae.width();
+    let [mut fit, mut held_out] = both;
+    fit.rows = fit.rows.sample(FIT_PER_DIMENSION * width);
+    held_out.rows = held_out.rows.sample(MEASURED_PER_DIMENSION * width);
+    Ok([fit, held_out])
+}
 
 /// Opens the dictionaries of `project` beside `first`, which comes first: autoencoders that read the activations of its model. The notes name those left out.
 pub fn dictionaries(project: &Project, first: &Pair) -> (Vec<Arc<Sae>>, Notes) {

@@ -1,5 +1,7 @@
 //! The splice: cross-entropy with each part of the error put back.
 
+use umbra_core::dark_matter::splice::Costs;
+
 use super::study::{Change, Study};
 
 /// Returns the name of the job that computes it for a dictionary.
@@ -11,11 +13,11 @@ pub(crate) fn job(dictionary: &str) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct SpliceState {
     /// The result.
-    pub(crate) study: Study<()>,
+    pub(crate) study: Study<Costs>,
 }
 
 /// Changes of the panel.
-pub(crate) type Event = Change<()>;
+pub(crate) type Event = Change<Costs>;
 
 impl SpliceState {
     /// Carries out an event.

@@ -155,6 +155,7 @@ fn stacked_bars(ui: &mut Ui) {
         parts: parts.to_vec(),
         text: number::percent(parts.iter().sum()),
         interval,
+        marks: Vec::new(),
         hover: String::new(),
     };
     let classes = [

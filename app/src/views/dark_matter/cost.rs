@@ -1,6 +1,7 @@
 //! What the error costs: cross-entropy of the model with each part put back.
 
-use egui::Ui;
+use egui::{Label, Ui};
+use umbra_core::dark_matter::splice::{ByPart, Costs, DEFINITIONS, Spliced};
 
 use super::panel::{Offer, offer_ui};
 use crate::state::AppState;
@@ -8,6 +9,13 @@ use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::splice::job;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::splice::Command;
+use crate::theme::{Hue, Theme, caption, panel_title, space};
+use crate::widgets::meaning::sentence;
+use crate::widgets::number::{count, number, percent};
+use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
+use crate::words;
+
+const RISE: &str = "Mean cross-entropy in nats with this in place of the activation, less that of the unmodified model. x̂ is the reconstruction; “x, other linear” is the activation with the linear part of another token's error";
 
 /// Asks for the kept result.
 pub(super) fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
@@ -18,21 +26,246 @@ pub(super) fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
 
 /// Returns the answer in one sentence, once it is known.
 pub(super) fn answer(state: &AppState, id: DictionaryId) -> Option<String> {
-    state.dark_matter.splice.study.result(&id)?;
-    None
+    let costs = state.dark_matter.splice.study.result(&id)?;
+    let one = chosen(costs, &state.catalogue.get(id)?.name)?;
+    Some(sentence(&one.conclusion()))
 }
 
 /// Draws the panel.
 pub(super) fn splice_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Commands) {
     let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
+    if let Some(costs) = state.dark_matter.splice.study.result(&id) {
+        costs_ui(ui, costs, name);
+    }
     let offer = Offer {
-        what: "Replaces the activation by the reconstruction, alone and with each part of the error put back, and measures the cross-entropy of the model.",
-        cost: "It reads the held-out text five times.",
+        what: "Replaces the activation by the reconstruction, alone and with each part of the error put back or taken from another token, and measures the cross-entropy of the model, for every dictionary of the project.",
+        cost: "It reads part of the training text once and part of the held-out text once, and runs the model six times for each dictionary from its layer on.",
         button: "Measure cross-entropy",
         again: "Measure again",
         job: &job(name),
     };
     if offer_ui(ui, state, &state.dark_matter.splice.study, &offer) {
         commands.send(Command::Compute(id));
+    }
+}
+
+/// The figures of the dictionary of that name.
+fn chosen<'a>(costs: &'a Costs, name: &str) -> Option<&'a Spliced> {
+    let mut all = costs.dictionaries.iter();
+    all.find(|one| one.sae == name)
+        .or(costs.dictionaries.first())
+}
+
+fn costs_ui(ui: &mut Ui, costs: &Costs, name: &str) {
+    let Some(one) = chosen(costs, name) else {
+        return;
+    };
+    ui.label(panel_title("Cross-entropy above the clean model"));
+    let kinds = [Portion {
+        name: "rise",
+        colour: Theme::from_ui(ui).hue(Hue::Error),
+    }];
+    let list = rises(one);
+    let bars = StackedBars {
+        name: "Cross-entropy above the clean model",
+        title: "In place of the activation",
+        kinds: &kinds,
+        list: &list,
+        most: None,
+        format: nats,
+        clickable: false,
+        definition: RISE,
+    };
+    bars.show(ui);
+    note_ui(
+        ui,
+        &format!(
+            "The clean model has {} nats, with zeros in place of the activation {}.",
+            number(one.ce_clean),
+            number(one.ce_zero)
+        ),
+    );
+    ui.add_space(space::GROUP);
+    ui.label(panel_title("Share recovered by each part"));
+    let list = shares(costs);
+    let bars = StackedBars {
+        name: "Share recovered by each part",
+        title: "Part put back",
+        kinds: &[Portion {
+            name: "cross-entropy recovered",
+            ..kinds[0]
+        }],
+        list: &list,
+        most: Some(1.0),
+        format: percent,
+        clickable: false,
+        definition: definition("recovered"),
+    };
+    bars.show(ui);
+    note_ui(ui, &basis(costs));
+    if costs.dictionaries.len() > 1 {
+        note_ui(ui, &sentence(&costs.conclusion()));
+    }
+    for note in &costs.notes {
+        note_ui(ui, &sentence(note));
+    }
+    ui.add_space(space::CONTROL);
+}
+
+fn note_ui(ui: &mut Ui, words: &str) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.add(Label::new(caption(words).color(secondary)).wrap());
+}
+
+/// Nats, with the sign of the rise.
+fn nats(value: f64) -> String {
+    format!("{value:+.4}")
+}
+
+/// Rises of cross-entropy of one dictionary.
+fn rises(one: &Spliced) -> Vec<StackedBar> {
+    let swapped = one.ce_swapped;
+    let rows = [
+        ("x̂", one.ce_sae, one.cost_interval),
+        ("x̂ + linear part", one.ce_linear, None),
+        ("x̂ + nonlinear part", one.ce_nonlinear, None),
+        ("x, other linear part", swapped.linear, None),
+        ("x, other nonlinear part", swapped.nonlinear, None),
+    ];
+    let bar = |(label, ce, interval): (&str, f64, Option<[f64; 2]>)| StackedBar {
+        label: label.to_owned(),
+        parts: vec![ce - one.ce_clean],
+        text: nats(ce - one.ce_clean),
+        interval,
+        hover: format!("{} nats in all", number(ce)),
+        ..StackedBar::default()
+    };
+    rows.map(bar).to_vec()
+}
+
+/// Shares recovered by each part of each dictionary, beside the part's share of the error.
+fn shares(costs: &Costs) -> Vec<StackedBar> {
+    let several = costs.dictionaries.len() > 1;
+    let of = |one: &Spliced| {
+        let bar = |part: &str, pick: fn(ByPart<f64>) -> f64, recovered, interval| StackedBar {
+            label: match several {
+                true => format!("{}, {part}", one.sae),
+                false => part.to_owned(),
+            },
+            parts: vec![recovered],
+            text: percent(recovered),
+            interval,
+            marks: vec![
+                ("share of R²", pick(one.r2_share)),
+                ("share of length", pick(one.norm_share)),
+            ],
+            hover: if one.costs_something() {
+                one.hook.clone()
+            } else {
+                format!("{}; the dictionary costs too little to say", one.hook)
+            },
+        };
+        let (recovered, interval) = (one.recovered, one.recovered_interval);
+        let linear = recovered
+            .linear
+            .map(|share| bar("linear", |by| by.linear, share, interval.linear));
+        let nonlinear = recovered
+            .nonlinear
+            .map(|share| bar("nonlinear", |by| by.nonlinear, share, interval.nonlinear));
+        [linear, nonlinear]
+    };
+    costs.dictionaries.iter().flat_map(of).flatten().collect()
+}
+
+/// Describes the texts that the figures rest on.
+fn basis(costs: &Costs) -> String {
+    format!(
+        "Fitted on {} activations, measured on {} held out, {}; intervals of 95 % over {}. Definitions: {}.",
+        count(costs.fit_tokens),
+        count(costs.held_out_tokens),
+        words::said(&costs.positions.said(None)),
+        costs.blocks,
+        definition("r2_share"),
+    )
+}
+
+fn definition(key: &str) -> &'static str {
+    let mut all = DEFINITIONS.iter();
+    let found = all.find(|(name, _)| *name == key);
+    found.map_or("", |(_, definition)| definition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use umbra_core::corpus::Positions;
+    use umbra_core::dark_matter::splice::FvuByPart;
+
+    fn spliced(sae: &str, linear: Option<f64>) -> Spliced {
+        Spliced {
+            sae: sae.to_owned(),
+            hook: "blocks.2.hook_resid_post".to_owned(),
+            features: 4,
+            ce_clean: 3.0,
+            ce_sae: 3.5,
+            ce_linear: 3.375,
+            ce_nonlinear: 3.125,
+            ce_zero: 9.0,
+            ce_swapped: ByPart {
+                linear: 3.25,
+                nonlinear: 4.0,
+            },
+            tokens: 10,
+            fvu: FvuByPart {
+                sae: 0.2,
+                linear: 0.15,
+                nonlinear: 0.05,
+            },
+            recovered: ByPart {
+                linear,
+                nonlinear: linear.map(|share| 1.0 - share),
+            },
+            recovered_interval: ByPart {
+                linear: Some([0.2, 0.3]),
+                nonlinear: Some([0.7, 0.8]),
+            },
+            cost_interval: Some([0.4, 0.6]),
+            norm_share: ByPart {
+                linear: 0.6,
+                nonlinear: 0.9,
+            },
+            r2_share: ByPart {
+                linear: 0.25,
+                nonlinear: 0.75,
+            },
+        }
+    }
+
+    #[test]
+    fn bars_show_rises_and_shares_with_what_they_are_compared_with() {
+        let costs = Costs {
+            dictionaries: vec![spliced("a", Some(0.25)), spliced("b", None)],
+            fit_tokens: 10,
+            held_out_tokens: 10,
+            positions: Positions::Text,
+            blocks: "4 runs of rows".to_owned(),
+            seed: 0,
+            notes: Vec::new(),
+        };
+        let rises = rises(&costs.dictionaries[0]);
+        let parts: Vec<f64> = rises.iter().map(|bar| bar.parts[0]).collect();
+        assert_eq!(parts, [0.5, 0.375, 0.125, 0.25, 1.0]);
+        assert_eq!(rises[0].interval, Some([0.4, 0.6]));
+        // A dictionary that costs nothing has no share to show.
+        let shares = shares(&costs);
+        let labels: Vec<&str> = shares.iter().map(|bar| bar.label.as_str()).collect();
+        assert_eq!(labels, ["a, linear", "a, nonlinear"]);
+        assert_eq!(shares[1].parts, [0.75]);
+        assert_eq!(
+            shares[1].marks,
+            [("share of R²", 0.75), ("share of length", 0.9)]
+        );
+        assert_eq!(chosen(&costs, "b").map(|one| one.sae.as_str()), Some("b"));
+        assert!(basis(&costs).contains("4 runs of rows"));
     }
 }

@@ -47,6 +47,7 @@ const CASES: [Case; 12] = [
                 parts: vec![0.125, 0.25],
                 text: "0.375".to_owned(),
                 interval: Some([0.25, 0.5]),
+                marks: Vec::new(),
                 hover: String::new(),
             }];
             let bars = StackedBars {
