@@ -11,6 +11,7 @@ mod devices;
 mod dictionaries;
 mod documents;
 mod edits;
+mod error_parts;
 mod examples;
 mod failures;
 mod full_disk;
