@@ -148,9 +148,10 @@ fn shares(costs: &Costs) -> Vec<StackedBar> {
     let several = costs.dictionaries.len() > 1;
     let of = |one: &Spliced| {
         let bar = |part: &str, pick: fn(ByPart<f64>) -> f64, recovered, interval| StackedBar {
-            label: match several {
-                true => format!("{}, {part}", one.sae),
-                false => part.to_owned(),
+            label: if several {
+                format!("{}, {part}", one.sae)
+            } else {
+                part.to_owned()
             },
             parts: vec![recovered],
             text: percent(recovered),
