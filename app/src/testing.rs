@@ -12,6 +12,7 @@ mod families;
 mod flows;
 mod forms;
 pub(crate) mod induction;
+pub(crate) mod ladders;
 mod pictures;
 mod studied;
 pub(crate) mod surveys;

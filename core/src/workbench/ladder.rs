@@ -8,10 +8,9 @@ use serde_json::json;
 use super::error_parts::autoencoders;
 use super::text::Text;
 use crate::dark_matter::FIT_PER_DIMENSION;
-use crate::dark_matter::ladder::{Ladder, LinearParts, Settings};
+use crate::dark_matter::ladder::{Ladder, LinearParts, Settings, place};
 use crate::error::{Error, Notes, Result};
 use crate::fit::Fit;
-use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
 use crate::project::{Entry, KeptStudy, MadeWith, Project};
@@ -73,19 +72,21 @@ pub fn measured(
     }))
 }
 
-/// Leaves the dictionaries that read the hook, and the head, of the first; the notes name the others.
+/// Leaves the dictionaries that read the same as the first; the notes name the others.
 pub fn alike(saes: &mut Vec<Arc<Sae>>) -> Notes {
     let mut notes = Notes::default();
     let Some(first) = saes.first().cloned() else {
         return notes;
     };
-    let place = |sae: &Sae| (sae.provenance.hook, sae.provenance.head);
     saes.retain(|sae| {
         let is_alike = place(sae) == place(&first);
         if !is_alike {
             notes.add(format!(
-                "Left out: {} does not read the hook of {}",
-                sae.name, first.name
+                "Left out: {} reads {} and {} reads {}",
+                sae.name,
+                place(sae),
+                first.name,
+                place(&first)
             ));
         }
         is_alike
@@ -125,14 +126,14 @@ pub fn keep(
     project.keep_study(LADDER, &ladder.hook, &made, ladder)
 }
 
-/// Returns the ladder of a hook that is kept with `project`, and the names of its dictionaries; an error if it was made with another model or with another
-/// dictionary than those of `saes` that it names.
+/// Returns the ladder of what `of` reads that is kept with `project`; an error if it was made with another model, or with another dictionary than those of
+/// `saes` that it names.
 pub fn kept(
     project: &Project,
     model: &Model,
-    (hook, saes): (HookPoint, &[&Sae]),
+    (of, saes): (&Sae, &[&Sae]),
 ) -> Result<Option<Ladder>> {
-    let Some(kept) = project.kept_study::<Ladder>(LADDER, &hook.to_string())? else {
+    let Some(kept) = project.kept_study::<Ladder>(LADDER, &place(of))? else {
         return Ok(None);
     };
     let named = |sae: &&&Sae| {

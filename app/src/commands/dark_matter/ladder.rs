@@ -47,8 +47,7 @@ fn look(context: &mut Context<'_>, id: DictionaryId) {
     let all = weights(context.state, &candidates(context.state, id));
     study::look(context, id, event, move |work| {
         let all: Vec<&Sae> = all.iter().map(|sae| &**sae).collect();
-        let hook = work.pair.sae.hook()?;
-        ladder::kept(&work.project, &work.pair.model, (hook, &all))
+        ladder::kept(&work.project, &work.pair.model, (&work.pair.sae, &all))
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use umbra_core::dark_matter::ladder::Ladder;
+use umbra_core::dark_matter::ladder::{Ladder, place};
 use umbra_core::sae::Sae;
 
 use super::study::{Change, Study};
@@ -49,7 +49,6 @@ impl LadderState {
 
 /// Returns the dictionaries that may stand on one ladder with `id`, narrowest first: loaded autoencoders of its hook that fit the model.
 pub(crate) fn candidates(state: &AppState, id: DictionaryId) -> Vec<&Dictionary> {
-    let place = |sae: &Sae| (sae.provenance.hook, sae.provenance.head);
     let Some(own) = sae(state, id).map(place) else {
         return Vec::new();
     };

@@ -259,6 +259,20 @@ fn nothing_is_cut_or_overlaps_on_a_studied_head() {
 }
 
 #[test]
+fn nothing_is_cut_or_overlaps_on_a_ladder_of_widths() {
+    for l0 in [[32.0; 4], [16.0, 16.0, 64.0, 64.0]] {
+        let desk = Desk::new(testing::ladders::with_ladder(l0));
+        check_all(
+            desk,
+            &[("Dark matter", ViewId::DarkMatter)],
+            |harness, view| {
+                harness.state_mut().go(*view);
+            },
+        );
+    }
+}
+
+#[test]
 fn nothing_is_cut_or_overlaps_in_a_dialog() {
     for (name, desk) in dialogs() {
         check_all(desk, &[(name, ())], |_, ()| {});

@@ -94,7 +94,7 @@ impl Default for Settings {
 /// Dictionaries of one hook on the same tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ladder {
-    /// Name of the hook that all dictionaries read.
+    /// Name of the hook that all dictionaries read, or what [`place`] says where they read a part of it.
     pub hook: String,
     /// Dictionaries, in the order given.
     pub rungs: Vec<Rung>,
@@ -334,14 +334,22 @@ impl Fit {
     }
 }
 
-/// Returns the place that a dictionary reads, in words.
-fn place(sae: &Sae) -> String {
+/// Returns in words what a dictionary reads: its hook, its head, and the part of the error of its parent. Dictionaries of one ladder read the same.
+pub fn place(sae: &Sae) -> String {
     let hook = match sae.provenance.hook {
         Some(hook) => hook.to_string(),
         None => "no hook by name".to_owned(),
     };
-    match sae.provenance.head {
+    let hook = match sae.provenance.head {
         Some(head) => format!("head {head} of {hook}"),
+        None => hook,
+    };
+    match &sae.error_of {
+        Some(of) => format!(
+            "{} (fingerprint {}) at {hook}",
+            of.said(),
+            short(of.parent_fingerprint())
+        ),
         None => hook,
     }
 }

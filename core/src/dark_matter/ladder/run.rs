@@ -16,6 +16,7 @@ use super::law::LEAST_RUNGS;
 use super::sums::{Origins, Sums, Token};
 use super::{
     Ladder, Law, LawIntervals, LinearPart, LinearParts, Passage, PowerLaw, Rung, Settings, check,
+    place,
 };
 
 /// One pass of the model over the rows of a text.
@@ -249,7 +250,7 @@ impl<'a> Measuring<'a> {
         };
         let gain = |i: usize, j: usize| (i != j).then(|| all.gain(i, m + i, j)).flatten();
         Ok(Ladder {
-            hook: self.saes[0].hook()?.to_string(),
+            hook: place(&self.saes[0]),
             rungs,
             token_r2: table(&|i, j| all.r2(i, j)),
             nonlinear_gain: if self.linear.is_some() {

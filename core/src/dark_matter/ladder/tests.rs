@@ -14,7 +14,7 @@ use crate::capture;
 use crate::corpus::{Blocks, Resampled, interval};
 use crate::dims::Matrix;
 use crate::ids::{Head, HookPoint, Site, TokenId};
-use crate::sae::TopK;
+use crate::sae::{ErrorOf, ErrorPart, TopK};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -383,6 +383,11 @@ fn dictionaries_of_different_hooks_heads_or_models_are_refused() {
     );
     refused(&|sae| sae.provenance.head = Some(Head(1)), "head");
     refused(&|sae| *sae = dictionary(32, 1), "twice");
+    let of_parent = |sae: &mut Sae| {
+        let part = ErrorOf::new(dictionary(16, 7), ErrorPart::Whole, None, "parent").unwrap();
+        sae.error_of = Some(part.into());
+    };
+    refused(&of_parent, "the error of wide-16");
     let named = |print: &str| {
         let mut sae = dictionary(32 + print.len(), 1);
         let other = &mut sae.provenance.other;

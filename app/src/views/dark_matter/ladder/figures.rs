@@ -3,7 +3,7 @@
 use egui::{Label, Ui};
 use umbra_core::dark_matter::ladder::{Ladder, Rung};
 
-use super::definition;
+use super::{definition, short_names};
 use crate::theme::{Hue, Theme, caption};
 use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::heat_map::{Cell, HeatMap, Scale, Side};
@@ -50,7 +50,7 @@ pub(super) fn matrix_ui(ui: &mut Ui, ladder: &Ladder, choice: &mut Choice) {
     } else {
         ("R² of the error norm", "token_r2", &ladder.token_r2)
     };
-    let names: Vec<String> = ladder.rungs.iter().map(|rung| rung.name.clone()).collect();
+    let names = short_names(ladder);
     let cell = |value: &Option<f64>| match value {
         Some(value) => Cell::Value(*value as f32),
         None => Cell::Unknown,
@@ -59,11 +59,11 @@ pub(super) fn matrix_ui(ui: &mut Ui, ladder: &Ladder, choice: &mut Choice) {
     let map = HeatMap {
         title,
         rows: Side {
-            title: "From",
+            title: "From ‖e‖ of",
             names: &names,
         },
         columns: Side {
-            title: "Error norm of",
+            title: "‖e‖ of",
             names: &names,
         },
         cells: &cells,

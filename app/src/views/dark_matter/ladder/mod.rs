@@ -9,7 +9,7 @@ mod train;
 mod width;
 
 use egui::{Label, RichText, Ui};
-use umbra_core::dark_matter::ladder::{DEFINITIONS, Ladder};
+use umbra_core::dark_matter::ladder::{DEFINITIONS, Ladder, Rung};
 
 use super::panel::{Offer, offer_ui};
 use crate::state::AppState;
@@ -138,6 +138,22 @@ fn basis_ui(ui: &mut Ui, ladder: &Ladder) {
     ui.add_space(space::CONTROL);
     let words = caption(words).color(Theme::from_ui(ui).ink.secondary);
     ui.add(Label::new(words).wrap());
+}
+
+/// Names the dictionaries in little room: by their numbers of features where these differ.
+fn short_names(ladder: &Ladder) -> Vec<String> {
+    let mut widths: Vec<usize> = ladder.rungs.iter().map(|rung| rung.features).collect();
+    widths.sort_unstable();
+    widths.dedup();
+    let by_width = widths.len() == ladder.rungs.len();
+    let name = |rung: &Rung| {
+        if by_width {
+            number::count(rung.features as u64)
+        } else {
+            rung.name.clone()
+        }
+    };
+    ladder.rungs.iter().map(name).collect()
 }
 
 fn section(ui: &mut Ui, title: &str) {

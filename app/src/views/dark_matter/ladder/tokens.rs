@@ -3,6 +3,7 @@
 use egui::{Button, Label, Ui};
 use umbra_core::dark_matter::ladder::{Ladder, Passage};
 
+use super::short_names;
 use crate::theme::{Hue, Theme, caption, mono_caption};
 use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::number;
@@ -74,13 +75,14 @@ fn plot_ui(ui: &mut Ui, ladder: &Ladder, passage: &Passage, nonlinear: bool) {
                 .collect()
         })
         .collect();
+    let names = short_names(ladder);
     let many = order.len().max(2) - 1;
     let series: Vec<Series<'_>> = order
         .iter()
         .zip(&points)
         .enumerate()
         .map(|(place, (i, points))| Series {
-            name: &ladder.rungs[*i].name,
+            name: &names[*i],
             // The widest in full: what it leaves is the question.
             colour: theme.mark(Hue::Error, 0.3 + 0.7 * place as f32 / many as f32),
             points,
