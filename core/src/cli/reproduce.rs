@@ -17,8 +17,8 @@ use crate::models::Model;
 use crate::progress::Ended;
 use crate::project::Project;
 use crate::reproduce::{
-    self, Attention, AttentionOptions, ChoiceOptions, Claim, Demo, DemoOptions, Event, Report, Row,
-    Spread, Verdict,
+    self, Attention, AttentionOptions, ChoiceOptions, Claim, DarkMatter, DarkMatterOptions, Demo,
+    DemoOptions, Event, Report, Row, Spread, Verdict,
 };
 use crate::sae::Variant;
 use crate::workbench::text::TextRequest;
@@ -39,6 +39,8 @@ enum List {
     Attention(AttentionArgs),
     /// Compare Mutual and Feature Choice with TopK, in a world of known directions and on the demo model (Ayonrinde 2024, arXiv 2411.02124)
     Choice(ChoiceArgs),
+    /// Take the error of dictionaries apart: linear and nonlinear part, widths, cross-entropy, dictionaries trained on it (Engels et al. 2024, arXiv 2410.14670)
+    DarkMatter(DarkMatterArgs),
     /// Compare gradient SAEs with TopK on the demo model: selection, cross-entropy, steering (Olmo et al. 2024, arXiv 2411.10397)
     Gradient(DemoArgs),
     /// Train every variant on the same activations at one mean L0, and print a Markdown table
@@ -54,6 +56,23 @@ struct AttentionArgs {
     #[arg(long, value_name = "N")]
     tokens: Option<usize>,
     /// Measure on little text, to try the command; too little for verdicts
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct DarkMatterArgs {
+    /// Project with a model, training and held-out text, and three or more dictionaries of one hook with different widths; without these, a ladder is trained
+    /// [default: the bundled demo]
+    #[arg(long, value_name = "DIR")]
+    demo: Option<PathBuf>,
+    /// Hook of the ladder that is trained where the project has none
+    #[arg(long, value_name = "NAME", default_value = "blocks.2.hook_resid_post")]
+    hook: String,
+    /// Train the ladder even where the project has one
+    #[arg(long)]
+    train: bool,
+    /// Use little text and a small ladder trained here, to try the command; too little for verdicts
     #[arg(long)]
     quick: bool,
 }
@@ -175,6 +194,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.list {
         List::Attention(args) => attention(args, console),
         List::Choice(args) => choice(args, console),
+        List::DarkMatter(args) => dark_matter(args, console),
         List::Gradient(args) => {
             let options = args.options()?;
             let demo = args.open(&options, console)?;
@@ -251,6 +271,45 @@ fn attention(args: &AttentionArgs, console: &Console) -> Result<Exit> {
         return Ok(Exit::Stopped);
     };
     judged(&[("attention", report)], console)
+}
+
+fn dark_matter(args: &DarkMatterArgs, console: &Console) -> Result<Exit> {
+    let options = if args.quick {
+        DarkMatterOptions::quick()
+    } else {
+        DarkMatterOptions::default()
+    };
+    let folder = args.demo.clone().unwrap_or_else(bundled);
+    let (project, notes) = Project::open(&folder)?;
+    console.notes(&notes);
+    let missing = |what: &str| Error::input(format!("the project has no {what}, add one"), &folder);
+    let path = project.model.as_ref().ok_or_else(|| missing("model"))?;
+    let (model, notes) = Model::open_as(path, project.opening)?;
+    console.notes(&notes);
+    let train = TextRequest::training_of(&project).ok_or_else(|| missing("training text"))?;
+    let [train, held_out] = train.read_split(&project.held_out_text, &model, None)?;
+    for text in [&train, &held_out] {
+        console.notes(&text.notes);
+    }
+    let mut dictionaries = Vec::new();
+    for entry in project
+        .entries
+        .iter()
+        .filter(|_| !args.train && !args.quick)
+    {
+        let (sae, notes) = formats::open_among(&entry.sae, None, &project.dictionaries())?;
+        console.notes(&notes);
+        dictionaries.push(sae);
+    }
+    let texts = (&train.rows, &held_out.rows);
+    let of = DarkMatter::new(model, texts, dictionaries, (args.hook.parse()?, &options))?;
+    let found = watched(console, |observe| {
+        reproduce::dark_matter(of, &options, observe)
+    })?;
+    let Ended::Done(report) = found else {
+        return Ok(Exit::Stopped);
+    };
+    judged(&[("dark matter", report)], console)
 }
 
 fn choice(args: &ChoiceArgs, console: &Console) -> Result<Exit> {

@@ -8,6 +8,7 @@ mod fit;
 mod keep;
 pub mod ladder;
 mod linear;
+mod maps;
 mod measure;
 mod normal;
 pub mod splice;
@@ -21,6 +22,7 @@ use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::Result;
 pub use fit::{ROWS_AT_ONCE, tokens_at_once};
+pub use maps::{LinearMap, linear_maps};
 
 use crate::fit::{Fit, Made, Verdict};
 use crate::models::Model;

@@ -97,7 +97,8 @@ pub fn look(path: &Path) -> Result<Look> {
         bytes,
         layers: Vec::new(),
         parent: match found.format {
-            Format::SaeLens => parent(&found.folder)?,
+            // A damaged configuration is named when the dictionary is opened.
+            Format::SaeLens => parent(&found.folder).ok().flatten(),
             _ => None,
         },
         tensors,

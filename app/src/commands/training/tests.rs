@@ -12,11 +12,13 @@ use umbra_core::formats;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
 use umbra_core::runs::{Record, Status};
-use umbra_core::sae::Sae;
+use umbra_core::sae::{ErrorPart, Sae};
 use umbra_core::store::{Description, Dtype, HookTensor, Writer};
 
 use super::Command;
 use crate::state::AppState;
+use crate::state::dark_matter::train::children;
+use crate::state::requests::dark_matter::train::Command as Child;
 use crate::state::requests::{devices, library};
 use crate::state::training::line;
 use crate::state::training::plan;
@@ -494,4 +496,91 @@ fn the_copied_command_asks_for_the_dictionaries_of_the_form() {
     assert!(line.contains("--device wgpu:0"), "{line}");
     let nothing = Desk::new(AppState::default());
     assert!(line::line(&nothing.state).is_err());
+}
+
+#[test]
+fn one_click_trains_on_the_error_and_measures_parent_and_child_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(demo("text/held-out/alice.txt")).unwrap();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut desk = project(folder.path());
+    desk.run(library::Command::Dropped(vec![demo("model")]));
+    for (name, words, held_out) in [
+        ("read.txt", &words[..2_000], false),
+        ("kept.txt", &words[2_000..2_600], true),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, words.join(" ")).unwrap();
+        desk.run(library::Command::AddText { path, held_out });
+    }
+    let form = Form {
+        text: None,
+        ..form("parent", "2000")
+    };
+    desk.run(Command::Fill(form));
+    desk.run(Command::CountText(plan::text_key(&desk.state).unwrap()));
+    desk.run(Command::Start);
+    let id = desk.state.catalogue.named("parent").unwrap().id;
+
+    desk.run(Child::Choose(ErrorPart::Linear, Some(32)));
+    let stepping = |state: &AppState| {
+        let run = state.training.running();
+        run.is_some_and(|run| {
+            run.members[0].name == "parent-linear" && run.members[0].last.is_some()
+        })
+    };
+    let stop = || Some((stepping as fn(&AppState) -> bool, Command::Stop.into()));
+    desk.run_then(Child::Train(id), stop());
+    let notes = member(&desk).notes;
+    assert!(
+        notes.iter().any(|note| note.contains("linear map")),
+        "{notes:?}"
+    );
+    let line = line::line(&desk.state).unwrap();
+    assert!(
+        line.contains("--on linear --of") && line.contains("--features 32"),
+        "{line}"
+    );
+    let children = children(&desk.state, id);
+    let [(ErrorPart::Linear, child)] = children.as_slice() else {
+        panic!("{children:?}");
+    };
+    assert_eq!(
+        (child.name.as_str(), child.hook()),
+        ("parent-linear", Some(HookPoint::block(0, Site::Z)))
+    );
+    // Measured by itself once it was saved.
+    let figures = &child.evaluation.ready().unwrap().figures;
+    let pair = figures.pair.unwrap();
+    assert!(
+        pair.fvu_parent > 0.0 && pair.fvu_pair != pair.fvu_parent,
+        "{pair:?}"
+    );
+    assert_eq!(desk.state.dark_matter.train.to_measure, None);
+
+    // It goes on from its checkpoint with the same parent and map.
+    let folder = child.folder.clone();
+    assert_eq!(
+        member(&desk).ended.map(|ended| ended.checkpoint()),
+        Some(true)
+    );
+    desk.run(Command::Clear);
+    desk.run(Command::ListPast(
+        folder.parent().unwrap().parent().unwrap().to_path_buf(),
+    ));
+    desk.run_then(Command::GoOnPast(folder), stop());
+    let again = member(&desk);
+    assert!(
+        again
+            .notes
+            .iter()
+            .any(|note| note.contains("that of the checkpoint")),
+        "{:?}",
+        again.notes
+    );
+    assert!(
+        matches!(again.ended, Some(Ended::Saved { .. })),
+        "{:?}",
+        again.ended
+    );
 }

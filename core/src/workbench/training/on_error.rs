@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Source, another_model};
 use crate::capture;
-use crate::dark_matter::{self, Probe};
+use crate::dark_matter::{self, FIT_PER_DIMENSION, Probe};
 use crate::dims::Matrix;
 use crate::error::{Error, Key, Notes, Result};
 use crate::fit::Fit;
@@ -114,20 +114,27 @@ impl OnError {
         let rows = text.rows.clone().by(spec.positions);
         let rows = rows.with_separate_documents(spec.separate_documents);
         let model = &*capture::reader(model, &rows)?;
-        let (fit, held_out) = dark_matter::sample((&rows, &rows), self.parent.width(), None);
-        let autoencoder = self.parent.autoencoder()?;
-        let fitted = dark_matter::fit(model, autoencoder, &fit, &held_out, observe)?;
-        let Ended::Done(probe) = fitted else {
+        let fit = rows.sample(FIT_PER_DIMENSION * self.parent.width());
+        let autoencoder = [self.parent.autoencoder()?];
+        let fitted = dark_matter::linear_maps(model, &autoencoder, &fit, observe)?;
+        let Ended::Done(mut maps) = fitted else {
             return Ok(Ended::STOPPED);
         };
+        let map = maps.pop().ok_or_else(|| {
+            let what = "no linear map was fitted, give more text";
+            Error::setting("training text", what)
+        })?;
         notes.add(format!(
             "The linear map of the error is fitted on {} activations of the training text",
-            probe.fit_tokens
+            map.tokens
         ));
-        if let Some(note) = probe.note() {
-            notes.add(note);
+        if map.ridge > 0.0 {
+            notes.add(format!(
+                "The activations do not span their space; a ridge of {:.0e} of each dimension's mean square was added",
+                map.ridge
+            ));
         }
-        Ok(Ended::Done(probe.weights))
+        Ok(Ended::Done(map.weights))
     }
 
     /// Returns the map of the checkpoint that a run resumes from, if that read this part of this parent's error.
