@@ -11,6 +11,7 @@ pub mod needs;
 pub mod overview;
 pub mod pair;
 pub mod passes;
+pub mod pursuit;
 pub mod roles;
 pub mod steering;
 pub mod text;

@@ -2,6 +2,7 @@
 
 mod fit;
 mod ladder;
+mod pursue;
 mod several;
 mod splice;
 mod text;
@@ -31,6 +32,8 @@ enum Verb {
     Fit(Box<fit::Args>),
     /// Measure several dictionaries of one hook on the same tokens: error by width, its power law, and how far the error of one predicts that of another
     Ladder(Box<ladder::Args>),
+    /// Search for the best code of each token in place of the encoder's: what a better encoder would win, what this one misses and invents
+    Pursue(Box<pursue::Args>),
     /// Measure what each part of the error costs: cross-entropy with it put back, removed or swapped between tokens
     Splice(Box<splice::Args>),
     /// Split the error of one text token by token
@@ -42,6 +45,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
         Verb::Fit(args) => fit::run(args, console),
         Verb::Ladder(args) => ladder::run(args, console),
+        Verb::Pursue(args) => pursue::run(args, console),
         Verb::Splice(args) => splice::run(args, console),
         Verb::Text(args) => text::run(args, console),
     }
