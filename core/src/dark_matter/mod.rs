@@ -11,6 +11,7 @@ mod linear;
 mod maps;
 mod measure;
 mod normal;
+pub mod pursuit;
 pub mod splice;
 mod split;
 #[cfg(test)]

@@ -46,7 +46,9 @@ impl<'a> Pursuer<'a> {
     /// Pursues a code of each of the activations `x [n, d]` with `steps [n]` steps.
     pub(super) fn pursue(&mut self, x: &Matrix, steps: &[usize]) -> Result<Latents> {
         let signals = signal(self.sae, x)?;
-        Dims::new("pursuit").bind("x", x, "n d")?.bind_len("steps", steps.len(), "n")?;
+        Dims::new("pursuit")
+            .bind("x", x, "n d")?
+            .bind_len("steps", steps.len(), "n")?;
         if signals.values().iter().any(|value| !value.is_finite()) {
             let what = "an activation is NaN or infinite, so that no code of it can be pursued: check the model with its own text";
             return Err(Error::Numeric {

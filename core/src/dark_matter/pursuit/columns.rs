@@ -6,8 +6,8 @@
 use rayon::prelude::*;
 
 use crate::dims::Matrix;
-use crate::kernels::for_this_cpu;
 use crate::kernels::linear::rows_times;
+use crate::kernels::{for_this_cpu, multiply_add};
 
 /// Largest integer of a column.
 const MOST: f32 = 32_767.0;
@@ -15,6 +15,8 @@ const MOST: f32 = 32_767.0;
 const ROUNDING: f64 = 0.51;
 /// Number whose addition and subtraction rounds to the nearest integer, 1.5 · 2²³.
 const SHIFT: f32 = 12_582_912.0;
+/// Values compared at once.
+const LANES: usize = 16;
 /// Features whose columns are computed in one product.
 const AT_ONCE: usize = 256;
 
@@ -144,8 +146,7 @@ impl<'a> Columns<'a> {
 impl Column {
     /// Rounds the products `row [f]` of feature `own`, each off by `error` at most.
     fn new(row: &[f32], own: usize, error: f64) -> Self {
-        let others = row[..own].iter().chain(&row[own + 1..]);
-        let most = others.fold(0.0_f32, |most, v| most.max(v.abs()));
+        let most = largest(&row[..own]).max(largest(&row[own + 1..]));
         let scale = most / MOST;
         let mut entries = vec![0; row.len()];
         if scale > 0.0 && scale.is_normal() {
@@ -159,6 +160,29 @@ impl Column {
             error: ROUNDING * f64::from(scale) + error,
         }
     }
+}
+
+for_this_cpu! {
+    /// Returns the largest magnitude.
+    fn largest(values: &[f32]) -> f32 = largest_body;
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must take the features of the function around it"
+)]
+fn largest_body<const FMA: bool>(values: &[f32]) -> f32 {
+    let mut most = [0.0_f32; LANES];
+    let mut whole = values.chunks_exact(LANES);
+    for values in &mut whole {
+        for (most, value) in most.iter_mut().zip(values) {
+            let value = value.abs();
+            *most = if value > *most { value } else { *most };
+        }
+    }
+    let rest = whole.remainder().iter().map(|value| value.abs());
+    most.into_iter().chain(rest).fold(0.0, f32::max)
 }
 
 for_this_cpu! {
@@ -197,25 +221,52 @@ fn add_columns_body<const FMA: bool>(
     columns: &[(f32, &[i16])],
 ) {
     for (at, (values, peak)) in values.chunks_mut(STRIP).zip(peaks).enumerate() {
-        for (factor, entries) in columns {
-            let entries = &entries[at * STRIP..];
-            for (value, entry) in values.iter_mut().zip(entries) {
-                *value = crate::kernels::multiply_add::<FMA>(*factor, f32::from(*entry), *value);
+        let part = at * STRIP..at * STRIP + values.len();
+        let mut fours = columns.chunks_exact(4);
+        for four in &mut fours {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|i| &four[i].1[part.clone()]);
+            let factors = [0, 1, 2, 3].map(|i| four[i].0);
+            let entries = a.iter().zip(b).zip(c).zip(d);
+            for (value, (((a, b), c), d)) in values.iter_mut().zip(entries) {
+                let value_ab = fused::<FMA>(factors[0], *a, fused::<FMA>(factors[1], *b, *value));
+                *value = fused::<FMA>(factors[2], *c, fused::<FMA>(factors[3], *d, value_ab));
             }
         }
-        let mut most = [f32::NEG_INFINITY; 16];
-        let mut whole = values.chunks_exact(16);
-        for values in &mut whole {
-            for (most, value) in most.iter_mut().zip(values) {
-                *most = if *value > *most { *value } else { *most };
+        for (factor, entries) in fours.remainder() {
+            for (value, entry) in values.iter_mut().zip(&entries[part.clone()]) {
+                *value = fused::<FMA>(*factor, *entry, *value);
             }
         }
-        let rest = whole.remainder().iter();
-        *peak = most
-            .iter()
-            .chain(rest)
-            .fold(f32::NEG_INFINITY, |most, value| most.max(*value));
+        *peak = peak_of(values);
     }
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must take the features of the function around it"
+)]
+fn fused<const FMA: bool>(factor: f32, entry: i16, value: f32) -> f32 {
+    multiply_add::<FMA>(factor, f32::from(entry), value)
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must take the features of the function around it"
+)]
+fn peak_of(values: &[f32]) -> f32 {
+    let mut most = [f32::NEG_INFINITY; LANES];
+    let mut whole = values.chunks_exact(LANES);
+    for values in &mut whole {
+        for (most, value) in most.iter_mut().zip(values) {
+            *most = if *value > *most { *value } else { *most };
+        }
+    }
+    let rest = whole.remainder().iter().copied();
+    most.into_iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, f32::max)
 }
 
 for_this_cpu! {
@@ -270,7 +321,9 @@ mod tests {
     fn a_column_is_within_its_bound_and_columns_out_of_use_make_room() {
         let (f, d) = (70, 24);
         let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
-        let values = (0..f * d).map(|i| value(i) * (1.0 + (i / d) as f32)).collect();
+        let values = (0..f * d)
+            .map(|i| value(i) * (1.0 + (i / d) as f32))
+            .collect();
         let directions = Matrix::new(f, d, values).unwrap();
         let mut columns = Columns::new(&directions, 2 * f * 5);
         assert_eq!(columns.capacity(), 5);
@@ -294,7 +347,8 @@ mod tests {
         columns.make(&[10, 11, 12], &[9]);
         let held = |columns: &Columns<'_>| {
             let all = 0..f as u32;
-            all.filter(|of| columns.get(*of).is_some()).collect::<Vec<_>>()
+            all.filter(|of| columns.get(*of).is_some())
+                .collect::<Vec<_>>()
         };
         assert_eq!(held(&columns), [9, 10, 11, 12, 69]);
     }

@@ -131,13 +131,17 @@ impl Comparison {
 
     /// Returns the use of a feature by both codes; none where neither has it.
     pub fn feature(&self, feature: FeatureId) -> Option<&FeatureRow> {
-        let at = self.features.binary_search_by_key(&feature, |row| row.feature);
+        let at = self
+            .features
+            .binary_search_by_key(&feature, |row| row.feature);
         at.ok().map(|at| &self.features[at])
     }
 
     /// Returns the missed tokens of a feature; none where none are kept.
     pub fn examples_of(&self, feature: FeatureId) -> Option<&MissedExamples> {
-        let at = self.examples.binary_search_by_key(&feature, |of| of.feature);
+        let at = self
+            .examples
+            .binary_search_by_key(&feature, |of| of.feature);
         at.ok().map(|at| &self.examples[at])
     }
 
@@ -150,7 +154,10 @@ impl Comparison {
         } = *self;
         let steps = match self.settings.k {
             None => "with at most as many features per token".to_owned(),
-            Some(k) => format!("with at most {k} features per token (the encoder has {:.1})", self.l0),
+            Some(k) => format!(
+                "with at most {k} features per token (the encoder has {:.1})",
+                self.l0
+            ),
         };
         let rest = format!(
             "the codes share {:.0} % of their features, and pursuit is worse on {} of {} tokens",
@@ -159,7 +166,9 @@ impl Comparison {
             self.tokens
         );
         if fvu_encoder <= 0.0 {
-            return format!("The encoder leaves no error on this text, so pursuit has nothing to win; {rest}.");
+            return format!(
+                "The encoder leaves no error on this text, so pursuit has nothing to win; {rest}."
+            );
         }
         let won = 1.0 - fvu_pursuit / fvu_encoder;
         if won >= 0.005 {
@@ -212,7 +221,8 @@ pub struct TokenCodes {
 impl TokenCodes {
     /// Features of both codes.
     pub fn shared(&self) -> usize {
-        let both = |(_, encoder, pursuit): &&(FeatureId, f32, f32)| *encoder != 0.0 && *pursuit != 0.0;
+        let both =
+            |(_, encoder, pursuit): &&(FeatureId, f32, f32)| *encoder != 0.0 && *pursuit != 0.0;
         self.features.iter().filter(both).count()
     }
 
@@ -276,10 +286,16 @@ fn side_by_side(encoded: &Latents, pursued: &Latents, i: usize) -> Vec<(FeatureI
 fn squared_errors(sae: &Sae, code: &Latents, x: &Matrix) -> Result<Vec<f64>> {
     let reconstruction = sae.decode(code, x)?;
     let error = |(x, back): (&[f32], &[f32])| {
-        let differences = x.iter().zip(back).map(|(x, y)| f64::from(*x) - f64::from(*y));
+        let differences = x
+            .iter()
+            .zip(back)
+            .map(|(x, y)| f64::from(*x) - f64::from(*y));
         differences.map(|e| e * e).sum()
     };
-    Ok(x.iter_rows().zip(reconstruction.iter_rows()).map(error).collect())
+    Ok(x.iter_rows()
+        .zip(reconstruction.iter_rows())
+        .map(error)
+        .collect())
 }
 
 /// Compares the encoder of `sae` with pursuit at the positions of `rows` that count. The missed tokens of `focus` are kept whatever their strength. An error for
@@ -294,10 +310,17 @@ pub fn compare(
     let hook = sae.hook()?;
     formats::check_ends(sae, model)?;
     if rows.counted() < 2 {
-        return Err(Error::setting("text", "fewer than two tokens count: give more text"));
+        return Err(Error::setting(
+            "text",
+            "fewer than two tokens count: give more text",
+        ));
     }
     if let Some(feature) = focus.filter(|feature| feature.index() >= sae.features()) {
-        let what = format!("{} has {} features, there is no {feature}", sae.name, sae.features());
+        let what = format!(
+            "{} has {} features, there is no {feature}",
+            sae.name,
+            sae.features()
+        );
         return Err(Error::setting("feature", what));
     }
     let mut pursuer = Pursuer::new(sae, settings)?;

@@ -43,7 +43,10 @@ impl LeastSquares {
 
     /// Solves anew with `entering` among the positive ones.
     fn solve(&mut self, entering: usize) {
-        let largest = self.targets.iter().fold(0.0_f64, |most, t| most.max(t.abs()));
+        let largest = self
+            .targets
+            .iter()
+            .fold(0.0_f64, |most, t| most.max(t.abs()));
         let mut barred = vec![false; self.targets.len()];
         let mut entering = Some(entering);
         // Each round enters one feature; the bound is never reached unless rounding makes the same features come and go.
@@ -54,7 +57,10 @@ impl LeastSquares {
             }
             barred[enters] = self.weights[enters] <= 0.0;
             let gradient = |i: &usize| {
-                let fitted = self.passive.iter().map(|j| self.gram(*i, *j) * self.weights[*j]);
+                let fitted = self
+                    .passive
+                    .iter()
+                    .map(|j| self.gram(*i, *j) * self.weights[*j]);
                 self.targets[*i] - fitted.sum::<f64>()
             };
             entering = (0..self.targets.len())
@@ -100,7 +106,9 @@ impl LeastSquares {
                 .iter()
                 .zip(&best)
                 .filter_map(falls)
-                .fold(f64::INFINITY, |least, share| least.min(if share.is_nan() { 0.0 } else { share }));
+                .fold(f64::INFINITY, |least, share| {
+                    least.min(if share.is_nan() { 0.0 } else { share })
+                });
             if share.is_infinite() {
                 for (at, to) in self.passive.iter().zip(best) {
                     self.weights[*at] = to;

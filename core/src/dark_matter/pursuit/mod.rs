@@ -121,7 +121,10 @@ impl Settings {
         let f = sae.features();
         for (name, count) in [("k", self.k), ("shortlist", self.shortlist)] {
             if count.is_some_and(|count| count == 0 || count > f) {
-                let what = format!("it must lie between 1 and {f}, the features of {}", sae.name);
+                let what = format!(
+                    "it must lie between 1 and {f}, the features of {}",
+                    sae.name
+                );
                 return Err(Error::setting(name, what));
             }
         }

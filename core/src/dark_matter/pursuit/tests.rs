@@ -5,6 +5,8 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::reference;
 use super::*;
+use crate::corpus::{Corpus, CorpusSpec};
+use crate::ids::FeatureId;
 use crate::sae::{InputNorm, JumpRelu, Relu, TopK};
 
 fn normal(rng: &mut StdRng) -> f32 {
@@ -35,7 +37,12 @@ fn dictionary(seed: u64, f: usize, d: usize) -> Sae {
     }
     let b_dec = (0..d).map(|_| normal(&mut rng)).collect();
     let w_enc = random(&mut rng, f, d);
-    Sae::new("random", (w_enc, vec![0.0; f]), (w_dec, b_dec), TopK { k: 5 })
+    Sae::new(
+        "random",
+        (w_enc, vec![0.0; f]),
+        (w_dec, b_dec),
+        TopK { k: 5 },
+    )
 }
 
 fn settings(method: Method) -> Settings {
@@ -47,15 +54,17 @@ fn settings(method: Method) -> Settings {
 
 /// Largest difference of a code from its definition, relative to the signal's length.
 fn off(code: &Latents, i: usize, want: &[f64], signal: &[f32]) -> f64 {
-    let length = signal.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    let length = signal
+        .iter()
+        .map(|v| f64::from(*v).powi(2))
+        .sum::<f64>()
+        .sqrt();
     let each = (0..).zip(want).map(|(feature, want)| {
         let here = f64::from(code.get(i, FeatureId(feature)));
         (here - want).abs()
     });
     each.fold(0.0, f64::max) / length
 }
-
-use crate::ids::FeatureId;
 
 /// Codes are stored in f32, and least squares of near copies lose some digits in the definition's coordinate descent.
 const TOLERANCE: f64 = 2e-6;
@@ -77,10 +86,13 @@ fn every_step_of_both_rules_is_that_of_the_dense_definition() {
                 assert!(off < TOLERANCE, "{method} {steps} {i}: {off}");
                 let before = reference::pursue(&sae.w_dec, signal.row(i), (method, steps - 1));
                 // A step more or less is told apart.
-                lowered += usize::from(super::tests::off(&code, i, &before, signal.row(i)) > 10.0 * TOLERANCE);
+                lowered += usize::from(off(&code, i, &before, signal.row(i)) > 10.0 * TOLERANCE);
             }
         }
-        assert!(lowered >= 66, "{method}: {lowered} of 72 steps change the code");
+        assert!(
+            lowered >= 66,
+            "{method}: {lowered} of 72 steps change the code"
+        );
     }
 }
 
@@ -96,11 +108,16 @@ fn any_split_into_blocks_and_any_number_of_threads_gives_the_same_bytes() {
         let parts: Vec<Latents> = (0..40)
             .map(|i| {
                 let row = x.rows_of(&[i]);
-                pursuer.pursue(&row, &steps[i as usize..=i as usize]).unwrap()
+                pursuer
+                    .pursue(&row, &steps[i as usize..=i as usize])
+                    .unwrap()
             })
             .collect();
         assert_eq!(Latents::joined(&parts), all, "{method}");
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .unwrap();
         let alone = pool.install(|| pursue(&sae, &x, &steps, settings(method)).unwrap());
         assert_eq!(alone, all, "{method}");
     }
@@ -123,7 +140,8 @@ fn a_shortlist_of_all_features_is_the_whole_dictionary() {
         let short = listed(20);
         assert_ne!(short, whole);
         let read = sae.centred(&x).unwrap();
-        let may = crate::kernels::encode::encode_raw_topk(&read, &sae.w_enc, &sae.b_enc, 20).unwrap();
+        let may =
+            crate::kernels::encode::encode_raw_topk(&read, &sae.w_enc, &sae.b_enc, 20).unwrap();
         for i in 0..9 {
             let listed = &may.features[may.range(i)];
             assert!(short.row(i).all(|(feature, _)| listed.contains(&feature.0)));
@@ -151,15 +169,30 @@ fn the_signal_is_what_the_decoder_adds_up_to() {
             };
             let code = pursue(&sae, &y, &[8; 5], settings(Method::Orthogonal)).unwrap();
             let back = sae.decode(&code, &y).unwrap();
-            let codes = by_token(&sae, &y, Settings { k: Some(8), ..settings(Method::Orthogonal) }).unwrap();
+            let codes = by_token(
+                &sae,
+                &y,
+                Settings {
+                    k: Some(8),
+                    ..settings(Method::Orthogonal)
+                },
+            )
+            .unwrap();
             for i in 0..5 {
                 let length: f32 = y.row(i).iter().map(|v| v * v).sum();
-                let left: f32 = y.row(i).iter().zip(back.row(i)).map(|(a, b)| (a - b).powi(2)).sum();
+                let left: f32 = y
+                    .row(i)
+                    .iter()
+                    .zip(back.row(i))
+                    .map(|(a, b)| (a - b).powi(2))
+                    .sum();
                 let share = f64::from(left / length);
                 // Sixty rows span eight dimensions many times over, but only with weights of one sign.
                 let most = if norm == InputNorm::None { 1e-6 } else { 0.35 };
                 assert!(share < most, "{norm:?} {subtracts} {i}: {share}");
-                assert!((codes[i].pursuit_error - f64::from(left)).abs() < 1e-4 * f64::from(length));
+                assert!(
+                    (codes[i].pursuit_error - f64::from(left)).abs() < 1e-4 * f64::from(length)
+                );
             }
         }
     }
@@ -176,7 +209,10 @@ fn tokens_without_steps_get_an_empty_code_and_extremes_are_survived() {
     let codes = by_token(&sae, &x, Settings::default()).unwrap();
     for token in &codes {
         assert!(token.features.is_empty());
-        assert_eq!((token.jaccard(), token.encoder_error), (1.0, token.pursuit_error));
+        assert_eq!(
+            (token.jaccard(), token.encoder_error),
+            (1.0, token.pursuit_error)
+        );
     }
     // A signal that is exactly nothing, a dictionary of nothing, and more steps than dimensions.
     let centre = Matrix::new(1, 6, sae.b_dec.clone()).unwrap();
@@ -199,13 +235,110 @@ fn tokens_without_steps_get_an_empty_code_and_extremes_are_survived() {
 fn what_cannot_be_pursued_is_refused_with_the_reason() {
     let mut sae = dictionary(11, 30, 6);
     let x = random(&mut StdRng::seed_from_u64(12), 2, 6);
-    for (k, shortlist) in [(Some(0), None), (Some(31), None), (None, Some(0)), (None, Some(31))] {
-        let settings = Settings { k, shortlist, ..Settings::default() };
+    for (k, shortlist) in [
+        (Some(0), None),
+        (Some(31), None),
+        (None, Some(0)),
+        (None, Some(31)),
+    ] {
+        let settings = Settings {
+            k,
+            shortlist,
+            ..Settings::default()
+        };
         let why = pursue(&sae, &x, &[1; 2], settings).unwrap_err().to_string();
         assert!(why.contains("between 1 and 30"), "{why}");
     }
     sae.selection = Relu.into();
     sae.role = crate::sae::Role::Transcoder(crate::sae::Transcoder::default());
-    let why = pursue(&sae, &x, &[1; 2], Settings::default()).unwrap_err().to_string();
+    let why = pursue(&sae, &x, &[1; 2], Settings::default())
+        .unwrap_err()
+        .to_string();
     assert!(why.contains("transcoder random"), "{why}");
+}
+
+/// Values by torch and scipy in f64; codes are stored in f32.
+const GOLDEN: f64 = 1e-6;
+
+#[test]
+fn codes_are_those_of_torch_and_scipy() {
+    let golden = include_str!("../../../../tests/golden/pursuit.json");
+    let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+    let numbers = |key: &str| -> Vec<f64> {
+        let values = golden[key].as_array().unwrap().iter();
+        values.map(|value| value.as_f64().unwrap()).collect()
+    };
+    let size = |key: &str| golden[key].as_u64().unwrap() as usize;
+    let (f, d) = (size("features"), size("width"));
+    let matrix = |key: &str| {
+        let values: Vec<f32> = numbers(key).into_iter().map(|v| v as f32).collect();
+        Matrix::new(values.len() / d, d, values).unwrap()
+    };
+    let (directions, signals) = (matrix("directions"), matrix("signals"));
+    let steps: Vec<usize> = numbers("steps").into_iter().map(|v| v as usize).collect();
+    let encoder = (directions.clone(), vec![0.0; f]);
+    let sae = Sae::new("golden", encoder, (directions, vec![0.0; d]), Relu);
+    for method in Method::ALL {
+        let codes = pursue(&sae, &signals, &steps, settings(method)).unwrap();
+        let want = golden[method.name()].as_array().unwrap();
+        let of = |i: usize, feature: u32| want[i].get(feature.to_string());
+        let mut compared = 0;
+        for i in 0..signals.rows() {
+            for feature in 0..f as u32 {
+                let want = of(i, feature).map_or(0.0, |value| value.as_f64().unwrap());
+                let here = f64::from(codes.get(i, FeatureId(feature)));
+                assert!(
+                    (here - want).abs() < GOLDEN * (1.0 + want),
+                    "{method} {i} {feature}: {here} {want}"
+                );
+                compared += usize::from(want > 0.0);
+            }
+        }
+        assert!(compared > 30, "{compared}");
+        // The other rule, or one step less, is told apart.
+        let other = Method::ALL[usize::from(method == Method::Gradient)];
+        assert_ne!(
+            pursue(&sae, &signals, &steps, settings(other)).unwrap(),
+            codes
+        );
+    }
+}
+
+#[test]
+fn on_the_demo_pursuit_lowers_the_error_and_what_is_missed_adds_up() {
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo");
+    let model = crate::models::Model::open(&demo.join("model")).unwrap().0;
+    let sae = crate::formats::open(&demo.join("saes/resid-2")).unwrap().0;
+    let spec = CorpusSpec {
+        paths: vec![demo.join("text/held-out/alice.txt")],
+        ..CorpusSpec::default()
+    };
+    let corpus = Corpus::open(&spec).unwrap().0;
+    let rows = corpus.rows(model.codec(), 256).unwrap().0.take(2);
+    for method in Method::ALL {
+        let ended = compare((&model, &sae), &rows, settings(method), None, &mut |_| {
+            crate::Flow::Continue(())
+        });
+        let of = ended.unwrap().done().unwrap();
+        assert_eq!(of.tokens, rows.counted() as u64);
+        assert!(of.fvu_pursuit < of.fvu_encoder, "{of:?}");
+        assert!(of.clearly_worse < 0.01, "{}: {}", method, of.clearly_worse);
+        let sum = |by: fn(&FeatureRow) -> u64| of.features.iter().map(by).sum::<u64>() as f64;
+        let n = of.tokens as f64;
+        assert!((sum(|row| row.shared + row.invented) / n - of.l0).abs() < 1e-9);
+        assert!((sum(|row| row.shared + row.missed) / n - of.l0_pursuit).abs() < 1e-9);
+        assert!(of.l0_pursuit <= of.l0);
+        let most = of.most_missed()[0];
+        let examples = of.examples_of(most.feature).unwrap();
+        assert!(!examples.tokens.is_empty() && examples.tokens.len() as u64 <= most.missed);
+        let weights = examples.tokens.iter().map(|missed| missed.weight);
+        assert!(weights.is_sorted_by(|a, b| a >= b));
+        let said = of.conclusion();
+        assert!(
+            said.contains("lowers FVU") && said.contains("tokens"),
+            "{said}"
+        );
+        let kept: Comparison = serde_json::from_str(&serde_json::to_string(&of).unwrap()).unwrap();
+        assert_eq!(kept.features, of.features);
+    }
 }

@@ -8,7 +8,7 @@ use crate::dims::Matrix;
 /// Correlation, relative to the lengths of both, that orthogonal pursuit takes for zero: the rounding of f64 products.
 const ZERO: f64 = 1e-12;
 /// Share of the last correlation by which corrections of correlations may wait.
-const WAITS: f64 = 1.0 / 64.0;
+const WAITS: f64 = 1.0 / 8.0;
 
 /// Features among which a token's pursuit looks.
 #[derive(Debug)]
@@ -164,7 +164,10 @@ impl<'a> Token<'a> {
                 unseen.for_each(|feature| offer(*feature));
             }
             Among::All(estimates) => {
-                let peak = self.peaks.iter().fold(f32::NEG_INFINITY, |most, peak| most.max(*peak));
+                let peak = self
+                    .peaks
+                    .iter()
+                    .fold(f32::NEG_INFINITY, |most, peak| most.max(*peak));
                 let floor = f64::from(peak) - 2.0 * (self.error + slack);
                 let strips = estimates.chunks(STRIP).zip(&self.peaks).enumerate();
                 for (at, (strip, peak)) in strips {
