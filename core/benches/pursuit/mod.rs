@@ -3,7 +3,6 @@
 //! Signals are sums of `k` random directions of the dictionary with weights between 0.5 and 1.5, and noise of a tenth of their length: features are chosen evenly, the
 //! worst case for columns that are kept between blocks. The first run makes the columns; a second one over other tokens has them.
 
-use std::io::Write as _;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
@@ -30,11 +29,15 @@ fn planted((n, f, d, k): Size) -> Result<(Sae, Matrix)> {
     let mut directions = matrix(&mut rng, f, d)?;
     for row in directions.values_mut().chunks_mut(d) {
         let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-        row.iter_mut().for_each(|v| *v /= length);
+        for v in row {
+            *v /= length;
+        }
     }
     let mut x = matrix(&mut rng, n, d)?;
     let noise = 0.1 * ((k as f32) / (d as f32)).sqrt();
-    x.values_mut().iter_mut().for_each(|v| *v *= noise);
+    for v in x.values_mut() {
+        *v *= noise;
+    }
     for i in 0..n {
         for _ in 0..k {
             let feature = rng.random_range(0..f);

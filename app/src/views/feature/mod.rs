@@ -6,6 +6,7 @@ mod examples;
 mod facts;
 mod header;
 mod label;
+mod missed;
 mod predicate;
 mod sentence;
 mod steer;
@@ -169,6 +170,8 @@ impl FeatureView {
             let found = Found::new(page, detail);
             self.examples.intervals_ui(ui, found, commands);
         }
+        ui.add_space(space::GROUP);
+        missed::missed_ui(ui, page, commands);
     }
 
     fn examples_ui(&mut self, ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
@@ -176,6 +179,8 @@ impl FeatureView {
             Some(detail) => self.examples.ui(ui, Found::new(page, detail), commands),
             None => unknown_ui(ui, page, commands),
         }
+        ui.add_space(space::GROUP);
+        missed::missed_ui(ui, page, commands);
     }
 
     /// A sentence with the feature's colours, and steering; nothing where the dictionary does not fit the model.

@@ -82,8 +82,8 @@ fn every_step_of_both_rules_is_that_of_the_dense_definition() {
             code.check(1300).unwrap();
             for i in 0..12 {
                 let want = reference::pursue(&sae.w_dec, signal.row(i), (method, steps));
-                let off = off(&code, i, &want, signal.row(i));
-                assert!(off < TOLERANCE, "{method} {steps} {i}: {off}");
+                let apart = off(&code, i, &want, signal.row(i));
+                assert!(apart < TOLERANCE, "{method} {steps} {i}: {apart}");
                 let before = reference::pursue(&sae.w_dec, signal.row(i), (method, steps - 1));
                 // A step more or less is told apart.
                 lowered += usize::from(off(&code, i, &before, signal.row(i)) > 10.0 * TOLERANCE);
@@ -178,7 +178,7 @@ fn the_signal_is_what_the_decoder_adds_up_to() {
                 },
             )
             .unwrap();
-            for i in 0..5 {
+            for (i, token) in codes.iter().enumerate() {
                 let length: f32 = y.row(i).iter().map(|v| v * v).sum();
                 let left: f32 = y
                     .row(i)
@@ -190,9 +190,7 @@ fn the_signal_is_what_the_decoder_adds_up_to() {
                 // Sixty rows span eight dimensions many times over, but only with weights of one sign.
                 let most = if norm == InputNorm::None { 1e-6 } else { 0.35 };
                 assert!(share < most, "{norm:?} {subtracts} {i}: {share}");
-                assert!(
-                    (codes[i].pursuit_error - f64::from(left)).abs() < 1e-4 * f64::from(length)
-                );
+                assert!((token.pursuit_error - f64::from(left)).abs() < 1e-4 * f64::from(length));
             }
         }
     }

@@ -164,25 +164,29 @@ impl<'a> Token<'a> {
                 unseen.for_each(|feature| offer(*feature));
             }
             Among::All(estimates) => {
-                let peak = self
-                    .peaks
-                    .iter()
-                    .fold(f32::NEG_INFINITY, |most, peak| most.max(*peak));
-                let floor = f64::from(peak) - 2.0 * (self.error + slack);
-                let strips = estimates.chunks(STRIP).zip(&self.peaks).enumerate();
-                for (at, (strip, peak)) in strips {
-                    if f64::from(*peak) < floor || *peak == f32::NEG_INFINITY {
-                        continue;
-                    }
-                    for (i, estimate) in strip.iter().enumerate() {
-                        if f64::from(*estimate) >= floor && *estimate > f32::NEG_INFINITY {
-                            offer((at * STRIP + i) as u32);
-                        }
-                    }
-                }
+                let candidates = self.candidates(estimates, slack);
+                candidates.into_iter().for_each(offer);
             }
         }
         best
+    }
+
+    /// Returns the features whose correlation may be the largest, ascending: estimates within both errors of the largest.
+    fn candidates(&self, estimates: &[f32], slack: f64) -> Vec<u32> {
+        let peaks = self.peaks.iter();
+        let peak = peaks.fold(f32::NEG_INFINITY, |most, peak| most.max(*peak));
+        let floor = f64::from(peak) - 2.0 * (self.error + slack);
+        let may = |estimate: f32| f64::from(estimate) >= floor && estimate > f32::NEG_INFINITY;
+        let strips = estimates.chunks(STRIP).zip(&self.peaks).zip(0..);
+        strips
+            .filter(|((_, peak), _)| may(**peak))
+            .flat_map(|((strip, _), at)| {
+                let first = at * STRIP as u32;
+                let pairs = strip.iter().zip(first..);
+                pairs.filter(|(estimate, _)| may(**estimate))
+            })
+            .map(|(_, feature)| feature)
+            .collect()
     }
 
     /// Adds `feature` to those ever selected.
