@@ -31,6 +31,7 @@ mod on_device;
 mod outputs;
 mod positions;
 mod projects;
+mod pursuit;
 mod reproduce;
 mod runs;
 mod store;

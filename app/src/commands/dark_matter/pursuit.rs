@@ -54,7 +54,7 @@ fn compute(context: &mut Context<'_>, id: DictionaryId) {
         ..Settings::default()
     };
     let name = context.state.catalogue.get(id).map(|d| job(&d.name));
-    let wanted = Wanted::new(context.state, &name.unwrap_or_default());
+    let wanted = Wanted::new(context.state, name.unwrap_or_default());
     study::compute(context, (id, job), event, move |worker, work| {
         let mut text = work.pair.read(&TextRequest::held_out_of(&work.project)?)?;
         worker.notes(&text.said());

@@ -1,6 +1,8 @@
 //! Pursuit: how much of the error a better choice of features recovers.
 
 mod lists;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use egui::{Label, Ui};
