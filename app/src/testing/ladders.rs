@@ -74,6 +74,7 @@ fn ladder(l0: [f64; 4]) -> Ladder {
         passages: vec![passage("alice.txt"), passage("girls.txt")],
         tokens: 60_000,
         fit_tokens: Some(51_200),
+        pursued: Some(2_000),
         blocks: "16 documents".to_owned(),
         draws: 1_000,
     }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::train;
 use super::{Console, Exit};
-use crate::count;
 use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::workbench::ladder;
@@ -34,7 +33,7 @@ struct TrainArgs {
     #[command(flatten)]
     train: train::Args,
     /// Numbers of features of the dictionaries, such as 256,512,1024,2048: two or more. A power law takes four
-    #[arg(long, value_name = "N,N…", required = true, value_delimiter = ',', value_parser = count::read_as::<usize>)]
+    #[arg(long, value_name = "N,N…", required = true, value_delimiter = ',')]
     widths: Vec<usize>,
     /// Add the dictionaries to this project
     #[arg(long, value_name = "DIR")]

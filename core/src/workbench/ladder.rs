@@ -23,6 +23,9 @@ pub const LADDER: &str = "ladder";
 /// Tokens that the window measures a ladder on, at most.
 pub const MEASURED: usize = 60_000;
 
+/// Tokens that the window runs pursuit on, at most.
+pub const PURSUED: usize = 2_000;
+
 /// Texts of a ladder.
 #[derive(Debug, Clone, Copy)]
 pub struct Texts<'a> {
@@ -121,6 +124,7 @@ pub fn keep(
         "skip": texts.measured.rows.skipped(),
         "tokens": ladder.tokens,
         "fit_tokens": ladder.fit_tokens,
+        "pursued": ladder.pursued,
     });
     let made = MadeWith::new(model, &all, &read, &settings)?;
     project.keep_study(LADDER, &ladder.hook, &made, ladder)

@@ -84,7 +84,10 @@ fn measured(
         .iter()
         .map(|sae| worker.place(wanted, &**sae, (at_once, true)));
     let _computing: Vec<_> = placed.collect::<Result<_>>()?;
-    let settings = Settings::default();
+    let settings = Settings {
+        pursued: ladder::PURSUED,
+        ..Settings::default()
+    };
     let model = &work.pair.model;
     let pass = &mut |at| worker.progress(at);
     let Ended::Done((ladder, notes)) = ladder::measured(model, all, texts, &settings, pass)? else {

@@ -45,9 +45,12 @@ pub(super) struct Args {
     /// Seed of the draws
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Also print the error norms of this many passages of 100 consecutive tokens, evenly spaced in the text
+    /// Print under --json the error norms of this many passages of 100 consecutive tokens
     #[arg(long, value_name = "N", default_value_t = 0)]
     passages: usize,
+    /// Estimate on about this many tokens, by gradient pursuit, how much of each error the encoder adds
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pursued: usize,
     #[command(flatten)]
     device: DeviceArg,
 }
@@ -75,7 +78,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let settings = Settings {
         draws: args.draws,
         seed: args.seed,
-        passages: args.passages.max(1),
+        passages: args.passages.max(Settings::default().passages),
+        pursued: args.pursued,
         ..Settings::default()
     };
     let texts = Texts {
@@ -174,6 +178,7 @@ fn object(ladder: &Ladder, notes: &Notes, passages: usize) -> Result<Value> {
         "fit": ladder.law.as_ref().map(fit),
         "tokens": ladder.tokens,
         "fit_tokens": ladder.fit_tokens,
+        "pursued": ladder.pursued,
         "blocks": ladder.blocks,
         "draws": ladder.draws,
         "conclusion": ladder.conclusion(),
@@ -184,10 +189,10 @@ fn object(ladder: &Ladder, notes: &Notes, passages: usize) -> Result<Value> {
         value["nonlinear_gain"] = json!(ladder.nonlinear_gain);
     }
     if passages > 0 {
-        value["passages"] =
-            serde_json::to_value(&ladder.passages).map_err(|refused| Error::Numeric {
-                what: format!("the passages cannot be written as JSON: {refused}"),
-            })?;
+        let shown = &ladder.passages[..passages.min(ladder.passages.len())];
+        value["passages"] = serde_json::to_value(shown).map_err(|refused| Error::Numeric {
+            what: format!("the passages cannot be written as JSON: {refused}"),
+        })?;
     }
     Ok(value)
 }
@@ -234,6 +239,7 @@ fn table(ladder: &Ladder) -> String {
         lines.push(line);
     }
     let names: Vec<&str> = ladder.rungs.iter().map(|rung| rung.name.as_str()).collect();
+    lines.extend(introduced(ladder));
     lines.push(
         "\nR² of the error norm of the dictionary above from that of the one on the left, token by token".to_owned(),
     );
@@ -259,6 +265,20 @@ fn table(ladder: &Ladder) -> String {
     ));
     lines.push(ladder.conclusion());
     lines.join("\n")
+}
+
+/// Says how much of each error the encoder adds, where it was estimated.
+fn introduced(ladder: &Ladder) -> Option<String> {
+    let tokens = ladder.pursued?;
+    let all = ladder.rungs.iter().filter_map(|rung| {
+        let introduced = rung.introduced?;
+        Some(format!("{} {introduced:.4}", rung.name))
+    });
+    let all: Vec<String> = all.collect();
+    Some(format!(
+        "\nFVU that the encoder adds to a pursued code of equal L0, on {tokens} tokens: {}",
+        all.join(", ")
+    ))
 }
 
 fn law_line(law: &Law) -> String {

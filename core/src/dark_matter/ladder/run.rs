@@ -4,7 +4,7 @@ use crate::capture;
 use crate::corpus::{Blocks, Resampled, Rows, interval};
 use crate::dark_matter::measure::Measured;
 use crate::dark_matter::normal::squared_norm;
-use crate::dark_matter::{ROWS_AT_ONCE, linear, split};
+use crate::dark_matter::{ROWS_AT_ONCE, linear, pursuit, split};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, TokenId};
@@ -119,6 +119,7 @@ struct Measuring<'a> {
     origins: Option<Origins>,
     /// Held-out figures of the linear parts.
     measured: Vec<Measured>,
+    pursued: Pursued,
     kept: Kept,
 }
 
@@ -140,6 +141,7 @@ impl<'a> Measuring<'a> {
             blocks,
             origins: None,
             measured: (0..parts).map(|_| Measured::new(d)).collect(),
+            pursued: Pursued::new(m, rows.counted(), settings.pursued),
             kept: Kept::new(rows, regressors, settings),
         }
     }
@@ -149,6 +151,7 @@ impl<'a> Measuring<'a> {
         let m = self.saes.len();
         let mut norms: Vec<Norms> = (0..x.rows()).map(|_| Norms::default()).collect();
         let mut nonlinear: Vec<Vec<f64>> = Vec::new();
+        let sample = self.pursued.sample(x);
         for (i, sae) in self.saes.iter().enumerate() {
             let codes = sae.encode(x)?;
             let mut error = sae.decode(&codes, x)?;
@@ -161,6 +164,7 @@ impl<'a> Measuring<'a> {
                 norms.error.push(square);
                 norms.regressors.push(square.sqrt());
             }
+            self.pursued.add(i, *sae, &sample)?;
             if let Some(linear) = self.linear {
                 let fitted = &linear.parts[i];
                 let part = split::linear_part(&fitted.weights, x)?;
@@ -241,7 +245,7 @@ impl<'a> Measuring<'a> {
                     r2_mean: figures.r2_mean,
                     r2_norm: figures.r2_norm,
                 }),
-                introduced: None,
+                introduced: self.pursued.saved(i).map(|share| share * fvu[i]),
             });
         }
         let table = |of: &dyn Fn(usize, usize) -> Option<f64>| -> Vec<Vec<Option<f64>>> {
@@ -262,9 +266,72 @@ impl<'a> Measuring<'a> {
             passages: self.kept.finish(model, self.rows, m),
             tokens: all.tokens() as u64,
             fit_tokens: self.linear.map(LinearParts::tokens),
+            pursued: self.pursued.tokens(),
             blocks: self.blocks.said(),
             draws: settings.draws,
         })
+    }
+}
+
+/// Squared errors of the encoder and of pursuit on a sample of the tokens.
+struct Pursued {
+    /// Tokens between two of the sample; none: there is no sample.
+    every: Option<usize>,
+    seen: usize,
+    taken: u64,
+    /// Σ‖x − x̂‖² by the encoder's codes and by pursuit's, `[m]`.
+    error: Vec<[f64; 2]>,
+}
+
+impl Pursued {
+    fn new(m: usize, counted: usize, wanted: usize) -> Self {
+        Self {
+            every: (wanted > 0).then(|| counted.div_ceil(wanted).max(1)),
+            seen: 0,
+            taken: 0,
+            error: vec![[0.0; 2]; m],
+        }
+    }
+
+    /// Takes the sample of the next activations.
+    fn sample(&mut self, x: &Matrix) -> Matrix {
+        let Some(every) = self.every else {
+            return Matrix::default();
+        };
+        let first = self.seen;
+        self.seen += x.rows();
+        let chosen: Vec<bool> = (first..self.seen).map(|at| at % every == 0).collect();
+        let sample = x.rows_where(&chosen);
+        self.taken += sample.rows() as u64;
+        sample
+    }
+
+    /// Adds the squared errors of dictionary `i` on a sample.
+    fn add(&mut self, i: usize, sae: Autoencoder<'_>, x: &Matrix) -> Result<()> {
+        if self.every.is_none() || x.rows() == 0 {
+            return Ok(());
+        }
+        let settings = pursuit::Settings::default();
+        let encoded = sae.encode(x)?;
+        let steps = pursuit::steps(&encoded, settings);
+        let pursued = pursuit::pursue(&sae, x, &steps, settings)?;
+        for (sum, codes) in self.error[i].iter_mut().zip([&encoded, &pursued]) {
+            let decoded = sae.decode(codes, x)?;
+            for (x, decoded) in x.values().iter().zip(decoded.values()) {
+                *sum += (f64::from(*x) - f64::from(*decoded)).powi(2);
+            }
+        }
+        Ok(())
+    }
+
+    /// Share of the encoder's squared error that pursuit saves with dictionary `i`; negative where it adds to it.
+    fn saved(&self, i: usize) -> Option<f64> {
+        let [encoder, pursuit] = self.error[i];
+        (encoder > 0.0).then(|| 1.0 - pursuit / encoder)
+    }
+
+    fn tokens(&self) -> Option<u64> {
+        self.every.map(|_| self.taken)
     }
 }
 

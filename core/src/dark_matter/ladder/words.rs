@@ -19,6 +19,14 @@ impl Ladder {
             "From {} to {} features FVU {change} from {:.3} to {:.3}",
             narrow.features, wide.features, narrow.fvu, wide.fvu
         );
+        let best = self.rungs.iter().min_by(|a, b| a.fvu.total_cmp(&b.fvu));
+        let start = match best.filter(|best| best.fvu < wide.fvu && wide.fvu < narrow.fvu) {
+            Some(best) => format!(
+                "{start} and is least, {:.3}, at {} features",
+                best.fvu, best.features
+            ),
+            None => start,
+        };
         let Some(law) = &self.law else {
             return format!("{start}; {}", self.why_no_law());
         };
@@ -52,6 +60,14 @@ impl Ladder {
                 self.rungs.len(),
                 law.degrees_of_freedom
             )),
+        }
+        let best = self.rungs.iter().min_by(|a, b| a.fvu.total_cmp(&b.fvu));
+        let widest = self.rungs.iter().map(|rung| rung.features).max();
+        if let Some(best) = best.filter(|best| Some(best.features) != widest) {
+            notes.add(format!(
+                "{} has the least FVU and is not the widest: wider dictionaries may need more training, and then the power law describes the training rather than the width",
+                best.name
+            ));
         }
         if let Some(law) = &self.law
             && law.fitted_draws < self.draws

@@ -59,11 +59,11 @@ pub(super) fn matrix_ui(ui: &mut Ui, ladder: &Ladder, choice: &mut Choice) {
     let map = HeatMap {
         title,
         rows: Side {
-            title: "From ‖e‖ of",
+            title: "From",
             names: &names,
         },
         columns: Side {
-            title: "‖e‖ of",
+            title: "Error norm of",
             names: &names,
         },
         cells: &cells,

@@ -1,6 +1,6 @@
 //! The dictionaries of a ladder: which stand on it, and their figures as a table.
 
-use egui::{Label, Ui};
+use egui::{Label, Ui, vec2};
 use umbra_core::dark_matter::ladder::{Ladder, Rung};
 
 use super::definition;
@@ -8,7 +8,7 @@ use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::ladder::Command;
-use crate::theme::{Theme, caption};
+use crate::theme::{Theme, caption, space};
 use crate::widgets::csv::Value;
 use crate::widgets::grid::{self, Column, Grid, Rows, Selection};
 use crate::widgets::number;
@@ -16,8 +16,11 @@ use crate::widgets::number;
 /// Name of the table in the settings.
 const NAME: &str = "ladder";
 
-/// Height of the table.
+/// Height of the table, at most.
 const HEIGHT: f32 = 260.0;
+
+/// Room for the bar that moves a wide table sideways.
+const BAR: f32 = 16.0;
 
 /// Draws a box to tick for each dictionary of the hook.
 pub(super) fn choice_ui(
@@ -106,7 +109,8 @@ pub(super) fn table_ui(ui: &mut Ui, ladder: &Ladder) {
     };
     let mut columns = vec![
         Column::text("name", "Dictionary")
-            .width(88.0, 120.0)
+            .width(96.0, 180.0)
+            .fills()
             .always(),
         Column::number("features", "Features")
             .definition("Number of features of the dictionary")
@@ -119,7 +123,7 @@ pub(super) fn table_ui(ui: &mut Ui, ladder: &Ladder) {
         Column::number("fvu_high", "FVU to")
             .definition("Upper end of the 95 % interval of the FVU over documents")
             .width(64.0, 84.0),
-        number("norm_mean", "Mean ‖e‖"),
+        number("norm_mean", "Mean norm"),
     ];
     if split {
         columns.push(number("fvu_nonlinear", "Nonlinear FVU").width(88.0, 108.0));
@@ -129,7 +133,7 @@ pub(super) fn table_ui(ui: &mut Ui, ladder: &Ladder) {
                 .width(88.0, 108.0)
                 .hidden(),
         );
-        columns.push(number("r2_norm", "R² of ‖e‖²").width(72.0, 92.0));
+        columns.push(number("r2_norm", "R² of norm²").width(72.0, 92.0));
     }
     if ladder.rungs.iter().any(|rung| rung.introduced.is_some()) {
         columns.push(number("introduced", "Encoder's FVU").width(88.0, 108.0));
@@ -139,8 +143,13 @@ pub(super) fn table_ui(ui: &mut Ui, ladder: &Ladder) {
         value(&ladder.rungs[row], column)
     });
     let mut rows = Shown { ladder, order };
-    Grid::new(NAME, &columns)
-        .title("Dictionaries of the ladder")
-        .most(HEIGHT)
-        .show(ui, &mut rows, &mut Selection::default());
+    // A table in a place that scrolls takes the room that it is given, not the room below the fold.
+    let height = space::CONTROL_ROW + ladder.rungs.len() as f32 * space::TABLE_ROW + BAR;
+    let size = vec2(ui.available_width(), height.min(HEIGHT));
+    ui.allocate_ui(size, |ui| {
+        Grid::new(NAME, &columns)
+            .title("Dictionaries of the ladder")
+            .most(HEIGHT)
+            .show(ui, &mut rows, &mut Selection::default());
+    });
 }

@@ -35,14 +35,13 @@ fn a_ladder_shows_its_answer_its_law_and_every_figure() {
     harness.get_by_label("Next passage").click();
     harness.run();
     harness.get_by_label_contains("2 of 2 · girls.txt");
-    assert!(harness.state_mut().commands.take().is_empty());
 }
 
 #[test]
 fn dictionaries_of_several_l0s_become_a_map() {
     let harness = shown(with_ladder([16.0, 16.0, 64.0, 64.0]));
     harness.get_by_label_contains("differ in L0");
-    harness.get_by_label("ladder-1024, 1\u{202F}024 features, L0 64.0: FVU 0.250");
+    harness.get_by_label("ladder-1024, 1024 features, L0 64.0: FVU 0.250");
     harness.get_by_label("256 features, L0 64.0: no dictionary");
 }
 

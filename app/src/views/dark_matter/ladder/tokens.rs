@@ -84,7 +84,7 @@ fn plot_ui(ui: &mut Ui, ladder: &Ladder, passage: &Passage, nonlinear: bool) {
         .map(|(place, (i, points))| Series {
             name: &names[*i],
             // The widest in full: what it leaves is the question.
-            colour: theme.mark(Hue::Error, 0.3 + 0.7 * place as f32 / many as f32),
+            colour: theme.mark(Hue::Error, 0.45 + 0.55 * place as f32 / many as f32),
             points,
         })
         .collect();

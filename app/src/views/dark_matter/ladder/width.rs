@@ -52,8 +52,22 @@ pub(super) fn width_ui(ui: &mut Ui, ladder: &Ladder) {
         Some(law) => law_words(law),
         None => format!("No power law: {}.", ladder.why_no_law()),
     };
-    let words = caption(words).color(theme.ink.secondary);
-    ui.add(Label::new(words).wrap().selectable(true));
+    for words in std::iter::once(words).chain(introduced(ladder)) {
+        let words = caption(words).color(theme.ink.secondary);
+        ui.add(Label::new(words).wrap().selectable(true));
+    }
+}
+
+/// Says how much of the widest dictionary's error its encoder adds, where pursuit told that.
+fn introduced(ladder: &Ladder) -> Option<String> {
+    let wide = ladder.rungs.iter().max_by_key(|rung| rung.features)?;
+    let (introduced, tokens) = (wide.introduced?, ladder.pursued?);
+    Some(format!(
+        "On {} tokens, gradient pursuit over the decoder of {} finds codes of equal L0 that leave {} less FVU: the encoder adds that much to the parts above.",
+        crate::widgets::number::count(tokens),
+        wide.name,
+        number(introduced)
+    ))
 }
 
 /// Parts from the ground up: name, strength of the colour and heights in the order of the columns. The whole alone where a part is unknown or negative.
