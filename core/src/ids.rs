@@ -157,8 +157,9 @@ impl Site {
     }
 }
 
-/// Named place in a model, ordered as in a forward pass; prints and parses as its TransformerLens name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Named place in a model, ordered as in a forward pass; prints, parses and is stored as its TransformerLens name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum HookPoint {
     /// Token embedding (without positions, scaled where the family scales it), `[b, t, d]`: `hook_embed`.
     Embed,
@@ -226,6 +227,20 @@ impl fmt::Display for HookPoint {
                 f.write_str(name.map_or("", |(_, name)| name))
             }
         }
+    }
+}
+
+impl From<HookPoint> for String {
+    fn from(hook: HookPoint) -> Self {
+        hook.to_string()
+    }
+}
+
+impl TryFrom<String> for HookPoint {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        name.parse()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Stores a fitted probe as one safetensors file: `weights [d + 1, d]`, `norm_weights [d + 1]`, figures and provenance as metadata.
+//! Stores a fitted probe as one safetensors file: `weights [p + 1, d]`, `norm_weights [p + 1]`, figures and provenance as metadata.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,14 +12,16 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::{VERSION, whole_file};
 
-use super::Probe;
+use super::{Facts, Predictor, Probe};
 
 /// Only key of the metadata.
 const KEY: &str = "umbra";
 /// Value of `format`; other values are rejected.
-const FORMAT: &str = "umbra dark-matter probe 2";
-/// Previous format, without usable fingerprints.
-const OLDER: &str = "umbra dark-matter probe 1";
+const FORMAT: &str = "umbra dark-matter probe 3";
+/// Previous format, without [`Facts`].
+const SECOND: &str = "umbra dark-matter probe 2";
+/// First format, without usable fingerprints.
+const FIRST: &str = "umbra dark-matter probe 1";
 
 /// Writes the file for [`Probe::save`].
 pub(super) fn save(probe: &Probe, path: &Path) -> Result<()> {
@@ -27,13 +29,10 @@ pub(super) fn save(probe: &Probe, path: &Path) -> Result<()> {
     let norm_weights = bytes(&probe.norm_weights);
     let shape = vec![probe.weights.rows(), probe.weights.columns()];
     let view = |shape, data| TensorView::new(Dtype::F32, shape, data);
-    let refused = |cause| {
-        Error::io(
-            "cannot write the probe",
-            path,
-            std::io::Error::other(format!("{cause}")),
-        )
-    };
+    let failed =
+        |cause: String| Error::io("cannot write the probe", path, std::io::Error::other(cause));
+    let refused = |cause: SafeTensorError| failed(cause.to_string());
+    let metadata = metadata(probe).map_err(|cause| failed(cause.to_string()))?;
     let tensors = [
         ("weights", view(shape, &weights).map_err(refused)?),
         (
@@ -41,7 +40,7 @@ pub(super) fn save(probe: &Probe, path: &Path) -> Result<()> {
             view(vec![probe.norm_weights.len()], &norm_weights).map_err(refused)?,
         ),
     ];
-    let file = safetensors::serialize(tensors, Some(metadata(probe))).map_err(refused)?;
+    let file = safetensors::serialize(tensors, Some(metadata)).map_err(refused)?;
     whole_file::write_bytes(path, &file)
 }
 
@@ -62,29 +61,17 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
         .as_ref()
         .and_then(|all| serde_json::from_str(all.get(KEY)?).ok())
         .ok_or_else(|| broken("not a probe"))?;
-    let older = facts["format"] == OLDER;
-    if facts["format"] != FORMAT && !older {
+    let older = facts["format"] == FIRST;
+    if facts["format"] != FORMAT && facts["format"] != SECOND && !older {
         return Err(broken("not a probe of this version"));
     }
+    let more: Facts = match facts.get(FACTS) {
+        None => Facts::default(),
+        Some(more) => serde_json::from_value(more.clone())
+            .map_err(|cause| broken(&format!("`{FACTS}` cannot be read ({cause})")))?,
+    };
     let tensors = SafeTensors::deserialize(&file).map_err(not_whole)?;
-    let tensor = |name: &str| -> Result<(Vec<usize>, Vec<f32>)> {
-        let view = tensors
-            .tensor(name)
-            .ok()
-            .filter(|view| view.dtype() == Dtype::F32)
-            .ok_or_else(|| broken(&format!("tensor `{name}` is missing or not f32")))?;
-        Ok((view.shape().to_vec(), floats(view.data())))
-    };
-    let (shape, weights) = tensor("weights")?;
-    let (_, norm_weights) = tensor("norm_weights")?;
-    let [side, width] = shape[..] else {
-        return Err(broken("tensor `weights` is not a matrix"));
-    };
-    if side != width + 1 || norm_weights.len() != side {
-        return Err(broken(
-            "tensors `weights` and `norm_weights` do not belong together",
-        ));
-    }
+    let (weights, norm_weights) = tensors_of(&tensors, &more.predictor, &broken)?;
     let fact = |key: &str| {
         facts[key]
             .as_str()
@@ -103,7 +90,7 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
         }
     };
     Ok(Probe {
-        weights: Matrix::new(side, width, weights)?,
+        weights,
         norm_weights,
         r2_mean: number("r2_mean")?,
         r2_weighted: number("r2_weighted")?,
@@ -126,12 +113,45 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
         sae_fingerprint: known("sae_fingerprint")?,
         model: known("model")?,
         model_fingerprint: known("model_fingerprint")?,
+        facts: more,
     })
 }
 
+/// Reads the weights of both probes and checks that they belong together.
+fn tensors_of(
+    tensors: &SafeTensors<'_>,
+    predictor: &Predictor,
+    broken: &dyn Fn(&str) -> Error,
+) -> Result<(Matrix, Vec<f32>)> {
+    let tensor = |name: &str| -> Result<(Vec<usize>, Vec<f32>)> {
+        let view = tensors
+            .tensor(name)
+            .ok()
+            .filter(|view| view.dtype() == Dtype::F32)
+            .ok_or_else(|| broken(&format!("tensor `{name}` is missing or not f32")))?;
+        Ok((view.shape().to_vec(), floats(view.data())))
+    };
+    let (shape, weights) = tensor("weights")?;
+    let (_, norm_weights) = tensor("norm_weights")?;
+    let [side, width] = shape[..] else {
+        return Err(broken("tensor `weights` is not a matrix"));
+    };
+    // At its own hook, the error is predicted from values of its own width.
+    let is_square = predictor.is_at_own_hook();
+    if side < 2 || (is_square && side != width + 1) || norm_weights.len() != side {
+        return Err(broken(
+            "tensors `weights` and `norm_weights` do not belong together",
+        ));
+    }
+    Ok((Matrix::new(side, width, weights)?, norm_weights))
+}
+
+/// Key of [`Facts`] among the figures.
+const FACTS: &str = "facts";
+
 /// Figures and provenance, under one key because the order of several would differ from file to file. Numbers are strings: `{}` of an f64 prints the shortest
 /// string that reads back as the same number.
-fn metadata(probe: &Probe) -> HashMap<String, String> {
+fn metadata(probe: &Probe) -> serde_json::Result<HashMap<String, String>> {
     let facts = [
         ("format", FORMAT.to_owned()),
         ("umbra_version", VERSION.to_owned()),
@@ -156,12 +176,14 @@ fn metadata(probe: &Probe) -> HashMap<String, String> {
             ("held_out_left_out", held_out.to_string()),
         ]
     });
-    let facts: Map<String, Value> = facts
+    let mut facts: Map<String, Value> = facts
         .into_iter()
         .chain(left_out.into_iter().flatten())
         .map(|(key, value)| (key.to_owned(), Value::String(value)))
         .collect();
-    HashMap::from([(KEY.to_owned(), Value::Object(facts).to_string())])
+    facts.insert(FACTS.to_owned(), serde_json::to_value(&probe.facts)?);
+    let facts = Value::Object(facts).to_string();
+    Ok(HashMap::from([(KEY.to_owned(), facts)]))
 }
 
 fn bytes(values: &[f32]) -> Vec<u8> {

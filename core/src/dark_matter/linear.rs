@@ -37,21 +37,21 @@ pub(super) fn fit(
     alike(fit, held_out)?;
     let mut equations: Vec<NormalEquations> = saes
         .iter()
-        .map(|sae| NormalEquations::new(sae.width()))
+        .map(|sae| NormalEquations::new(sae.width(), sae.width() + 1))
         .collect();
     let ended = each(model, saes, fit, observe, &mut |i, x| {
         let (_, error) = split::error(saes[i], &x)?;
-        equations[i].add(&x, &error)
+        equations[i].add_errors(&x, &error)
     })?;
     if ended.is_stopped() {
         return Ok(Ended::STOPPED);
     }
-    let solved = equations.into_iter().map(|equations| {
+    let solved = equations.into_iter().zip(saes).map(|(equations, sae)| {
         let tokens = equations.tokens;
-        let solution = equations.solve()?;
+        let solution = equations.solve(0.0)?;
         Ok(Fitted {
-            weights: solution.weights,
-            norm_weights: solution.norm_weights,
+            weights: solution.weights(0, sae.width())?,
+            norm_weights: solution.weights(sae.width(), 1)?.into_values(),
             tokens,
             ridge: solution.ridge,
         })

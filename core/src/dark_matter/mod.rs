@@ -1,9 +1,10 @@
 //! Splits the error of an SAE into a linear and a nonlinear part (Engels et al. 2024, arXiv 2410.14670).
 //!
-//! Two least-squares probes with biases read the activation and predict the error vector and its squared norm. The prediction of the first is the linear part
-//! of the error, the rest the nonlinear part. Unlike in the paper's code, fit and figures use different documents, and R² is given both as a mean over
-//! dimensions (as in the paper) and weighted by variance.
+//! Two least-squares probes with biases read the activation, or another predictor, and predict the error vector and its squared norm. The prediction of the first
+//! is the linear part of the error, the rest the nonlinear part. Unlike in the paper's code, fit and figures use different documents, and R² is given both as a
+//! mean over dimensions (as in the paper) and weighted by variance.
 
+pub mod depth;
 mod fit;
 mod keep;
 pub mod ladder;
@@ -11,7 +12,12 @@ mod linear;
 mod maps;
 mod measure;
 mod normal;
+mod pass;
+pub mod places;
 pub mod pursuit;
+mod ridge;
+mod source;
+mod spec;
 pub mod splice;
 mod split;
 #[cfg(test)]
@@ -19,11 +25,17 @@ mod tests;
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
-use crate::error::Result;
+use crate::error::{Error, Key, Result};
+use crate::ids::HookPoint;
 pub use fit::{ROWS_AT_ONCE, tokens_at_once};
 pub use maps::{LinearMap, linear_maps};
+pub use measure::Intervals;
+pub use source::{Batch, Source};
+pub use spec::{FOLDS, FitSpec, Predictor, RIDGES, Ridge};
 
 use crate::fit::{Fit, Made, Verdict};
 use crate::models::Model;
@@ -39,6 +51,9 @@ pub const FIT_PER_DIMENSION: usize = 10 * TOKENS_PER_DIMENSION;
 
 /// Largest number of activations to measure a probe on, per dimension.
 pub const MEASURED_PER_DIMENSION: usize = 5 * TOKENS_PER_DIMENSION;
+
+/// FVU from which on the linear share says little: the error of a dictionary that reconstructs nothing is the activation itself, trivially linear.
+const POOR: f64 = 0.5;
 
 /// Name and definition of each figure.
 pub const DEFINITIONS: &[(&str, &str)] = &[
@@ -61,6 +76,27 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "fvu_nonlinear",
         "Σ‖x − x̂ − ê‖² / Σ‖x − mean x‖² on held-out text: what reconstruction and linear part together leave",
+    ),
+    (
+        "r2_mean_fit",
+        "r2_mean on the text that was fitted on: larger than on held-out text by what the fit learnt by heart",
+    ),
+    (
+        "r2_weighted_fit",
+        "r2_weighted on the text that was fitted on",
+    ),
+    ("r2_norm_fit", "r2_norm on the text that was fitted on"),
+    (
+        "lambda",
+        "ridge λ of the fit: Σ‖e − Wz − b‖² + λ · n · Σ_j var(z_j) ‖W_j‖² is least, n the number of activations; ridge regression on standardised predictors with penalty λ · n, the bias free",
+    ),
+    (
+        "intervals",
+        "95 % intervals of the held-out figures: the documents of the held-out text (runs of rows where it has fewer than 16) are drawn with replacement, with the fit as it is",
+    ),
+    (
+        "curve",
+        "R² of the error vector, weighted by variance, by λ: each fold of documents of the fitted text is predicted from the other folds",
     ),
 ];
 
@@ -101,21 +137,62 @@ pub struct Probe {
     pub model: String,
     /// [`Model::fingerprint`] of the model; empty in an older format.
     pub model_fingerprint: String,
+    /// Settings of the fit, its texts, and further figures.
+    pub facts: Facts,
 }
 
-/// Chooses the rows to fit a probe on and to measure it on: evenly spaced, with about `tokens` activations for the fit (none: ten times the minimum) and half of
-/// that default for measuring.
-pub fn sample(
-    (fit, held_out): (&Rows, &Rows),
-    width: usize,
-    tokens: Option<usize>,
-) -> (Rows, Rows) {
-    let fit = fit.sample(tokens.unwrap_or(FIT_PER_DIMENSION * width));
-    (fit, held_out.sample(MEASURED_PER_DIMENSION * width))
+/// Settings and texts of a fit, and figures beside those of [`Probe`]; in an older format the defaults.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// Hook of the dictionary; none in an older format.
+    pub hook: Option<HookPoint>,
+    /// Values that predict.
+    pub predictor: Predictor,
+    /// Number of first positions of each row that do not count.
+    pub skip: usize,
+    /// Choice of the ridge.
+    pub ridge: Ridge,
+    /// λ of the fit.
+    pub lambda: f64,
+    /// R² by λ in a cross-validation; empty without one.
+    pub curve: Vec<(f64, f64)>,
+    /// R² on the text that was fitted on; none in an older format.
+    pub on_fit: Option<OnFit>,
+    /// Intervals of the held-out figures; none in an older format and where nothing was drawn.
+    pub intervals: Option<Intervals>,
+    /// Parts of the held-out text that were drawn for the intervals, as a phrase.
+    pub drawn: String,
+    /// Fingerprint of the text fitted on; empty in an older format.
+    pub fit_text: String,
+    /// Fingerprint of the held-out text; empty in an older format.
+    pub held_out_text: String,
+}
+
+/// R² on the text that was fitted on.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct OnFit {
+    /// R² of the error vector, mean over dimensions.
+    pub r2_mean: f64,
+    /// R² of the error vector, weighted by variance.
+    pub r2_weighted: f64,
+    /// R² of the squared norm.
+    pub r2_norm: f64,
+}
+
+/// Texts of a fit.
+#[derive(Debug, Clone, Copy)]
+pub struct FitTexts<'a> {
+    /// Rows to fit on.
+    pub fit: &'a Rows,
+    /// Rows to measure on.
+    pub held_out: &'a Rows,
+    /// Fingerprints of both texts; empty if unknown.
+    pub fingerprints: [&'a str; 2],
 }
 
 /// Error norms of one token.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ErrorNorms {
     /// Norm ‖x‖ of the activation.
     pub activation: f32,
@@ -140,15 +217,16 @@ pub struct Split {
     pub norms: Vec<ErrorNorms>,
 }
 
-/// Fits the probes on the positions of `fit` that count (at least 20·d tokens or refused) and measures on `held_out`.
+/// Fits the probes on the positions of the text to fit on that count (at least 20·p tokens for a predictor of width p, or refused) and measures them on the
+/// held-out text. All rows are used: [`FitSpec::sample`] chooses them. `other` is the dictionary that [`Predictor::Other`] names.
 pub fn fit(
     model: &Model,
-    sae: Autoencoder<'_>,
-    fit: &Rows,
-    held_out: &Rows,
+    (sae, other): (Autoencoder<'_>, Option<&Sae>),
+    spec: &FitSpec,
+    texts: &FitTexts<'_>,
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Probe>> {
-    fit::run(model, sae, fit, held_out, observe)
+    fit::run(model, (sae, other), spec, texts, observe)
 }
 
 impl Probe {
@@ -175,17 +253,65 @@ impl Probe {
         self
     }
 
-    /// Splits the errors of activations `[n, d]`: `x = x̂ + linear + nonlinear` up to f32 rounding.
+    /// Splits the errors of activations `x [n, d]`: x̂ + linear + nonlinear, added in f32 in this order, is x within 2 units in the last place of the largest of
+    /// |x|, |x̂| and |linear|. An error for a probe that reads another hook: [`Self::split_batch`].
     pub fn split(&self, sae: Autoencoder<'_>, x: &Matrix) -> Result<Split> {
-        split::split(&self.weights, sae, x)
+        let predictor = &self.facts.predictor;
+        if !predictor.is_at_own_hook() {
+            let what = format!(
+                "the probe of {} predicts from {predictor}, which is not read here: fit a probe from the activation or the reconstruction",
+                self.sae
+            );
+            return Err(Error::setting(Key::Probe, what));
+        }
+        self.split_batch(Batch::from_activations(sae, x, predictor)?)
+    }
+
+    /// Splits the errors of a batch that a [`Source`] with the probe's predictor read, as [`Self::split`] does.
+    pub fn split_batch(&self, batch: Batch) -> Result<Split> {
+        split::split(&self.weights, batch)
+    }
+
+    /// Says in one sentence how much of the error is linear.
+    pub fn conclusion(&self) -> String {
+        let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+        let unexplained = format!(
+            "The dictionary leaves {} of the variance unexplained",
+            percent(self.fvu_total)
+        );
+        let between = |ends: Option<[f64; 2]>| match ends {
+            Some([low, high]) => format!(" (95 % interval {} to {})", percent(low), percent(high)),
+            None => String::new(),
+        };
+        let of = |figure: fn(&Intervals) -> [f64; 2]| self.facts.intervals.as_ref().map(figure);
+        let ends = of(|intervals| intervals.r2_weighted);
+        let from = &self.facts.predictor;
+        let is_found = ends.map_or(self.r2_weighted > 0.0, |[low, _]| low > 0.0);
+        if !is_found {
+            return format!(
+                "{unexplained}; on held-out text no linear map of {from} predicts any of that error"
+            );
+        }
+        let caveat = if self.fvu_total >= POOR {
+            ", which says little where so much is missing"
+        } else {
+            ""
+        };
+        format!(
+            "{unexplained}; a linear map of {from} predicts {}{} of that error and {}{} of the variation of its squared norm{caveat}",
+            percent(self.r2_weighted),
+            between(ends),
+            percent(self.r2_norm.max(0.0)),
+            between(of(|intervals| intervals.r2_norm).map(|ends| ends.map(|end| end.max(0.0)))),
+        )
     }
 
     /// Returns a note if the fit needed a ridge.
     pub fn note(&self) -> Option<String> {
         (self.ridge > 0.0).then(|| {
             format!(
-                "The activations do not span their {} dimensions; a ridge of {:.0e} of each dimension's mean square was added",
-                self.weights.columns(),
+                "The predictors do not span their {} dimensions; a ridge of {:.0e} of each dimension's mean square was added",
+                self.weights.rows() - 1,
                 self.ridge
             )
         })

@@ -8,7 +8,7 @@ use faer::linalg::solvers::SolveLstsq as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::measure::{Figures, Measured};
+use super::measure::{Figures, Measured, predicted};
 use super::normal::{NormalEquations, squared_norm};
 use super::*;
 use crate::corpus::Corpus;
@@ -54,13 +54,23 @@ fn planted(x: &Matrix, noise: f32, seed: u64) -> Matrix {
 
 /// Fits the probes on one set of activations and errors and measures them on another.
 fn measured(fit: (&Matrix, &Matrix), held_out: (&Matrix, &Matrix)) -> Figures {
-    let mut equations = NormalEquations::new(fit.0.columns());
-    equations.add(fit.0, fit.1).unwrap();
-    let solution = equations.solve().unwrap();
-    let linear = split::linear_part(&solution.weights, held_out.0).unwrap();
-    let mut measured = Measured::new(fit.0.columns());
-    measured.add(held_out.0, held_out.1, &linear, &solution.norm_weights);
+    let d = fit.1.columns();
+    let solution = equations(fit).solve(0.0).unwrap();
+    let linear = split::linear_part(&solution.weights(0, d).unwrap(), held_out.0).unwrap();
+    let mut measured = Measured::new(d, 1);
+    measured.add(
+        [held_out.0, held_out.1, &linear],
+        &predicted(held_out.0, solution.column(d)),
+        &vec![0; held_out.0.rows()],
+    );
     measured.figures().unwrap()
+}
+
+/// Sums the normal equations of predictors and errors.
+fn equations((z, error): (&Matrix, &Matrix)) -> NormalEquations {
+    let mut equations = NormalEquations::new(z.columns(), error.columns() + 1);
+    equations.add_errors(z, error).unwrap();
+    equations
 }
 
 #[test]
@@ -69,9 +79,7 @@ fn the_probes_equal_dense_least_squares_in_f64() {
     let (n, d) = (2_500, 70);
     let x = activations(n, d, 1);
     let error = random(n, d, 2);
-    let mut equations = NormalEquations::new(d);
-    equations.add(&x, &error).unwrap();
-    let solution = equations.solve().unwrap();
+    let solution = equations((&x, &error)).solve(0.0).unwrap();
     let joined = Mat::<f64>::from_fn(n, d + 1, |i, j| {
         x.row(i).get(j).map_or(1.0, |v| f64::from(*v))
     });
@@ -83,19 +91,18 @@ fn the_probes_equal_dense_least_squares_in_f64() {
     });
     let dense = joined.qr().solve_lstsq(&targets);
     assert_eq!(solution.ridge, 0.0);
+    let weights = solution.weights(0, d + 1).unwrap();
     for i in 0..=d {
-        for j in 0..d {
-            let (got, want) = (f64::from(solution.weights.row(i)[j]), dense[(i, j)]);
-            assert!(
-                (got - want).abs() < 1e-6 * want.abs().max(1e-2),
-                "weight [{i}, {j}]: {got} {want}"
-            );
+        for j in 0..=d {
+            let want = dense[(i, j)];
+            // In f64 as solved, and in f32 as stored.
+            for got in [solution.column(j)[i], f64::from(weights.row(i)[j])] {
+                assert!(
+                    (got - want).abs() < 1e-6 * want.abs().max(1e-2),
+                    "weight [{i}, {j}]: {got} {want}"
+                );
+            }
         }
-        let (got, want) = (f64::from(solution.norm_weights[i]), dense[(i, d)]);
-        assert!(
-            (got - want).abs() < 1e-6 * want.abs().max(1e-2),
-            "norm weight [{i}]: {got} {want}"
-        );
     }
 }
 
@@ -148,9 +155,7 @@ fn activations_that_do_not_span_their_space_get_a_ridge() {
         row[9] = 0.0;
     }
     let error = planted(&x, 0.1, 16);
-    let mut equations = NormalEquations::new(12);
-    equations.add(&x, &error).unwrap();
-    assert!(equations.solve().unwrap().ridge > 0.0);
+    assert!(equations((&x, &error)).solve(0.0).unwrap().ridge > 0.0);
     let figures = measured((&x, &error), (&x, &error));
     assert!(figures.r2_mean > 0.99, "{figures:?}");
 }
@@ -164,10 +169,8 @@ fn the_number_of_threads_changes_nothing() {
             .build()
             .unwrap();
         pool.install(|| {
-            let mut equations = NormalEquations::new(70);
-            equations.add(&x, &error).unwrap();
-            let solution = equations.solve().unwrap();
-            (solution.weights, solution.norm_weights)
+            let solution = equations((&x, &error)).solve(0.0).unwrap();
+            (solution.weights(0, 71).unwrap(), solution.left)
         })
     };
     assert_eq!(solved(1), solved(3));
@@ -177,9 +180,8 @@ fn the_number_of_threads_changes_nothing() {
 fn nan_activations_are_refused_in_a_sentence() {
     let mut x = activations(100, 3, 19);
     x.values_mut()[10] = f32::NAN;
-    let mut equations = NormalEquations::new(3);
-    equations.add(&x, &random(100, 3, 20)).unwrap();
-    let refused = equations.solve().unwrap_err().to_string();
+    let refused = equations((&x, &random(100, 3, 20))).solve(0.0);
+    let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("NaN"), "{refused}");
 }
 
@@ -220,7 +222,64 @@ fn a_probe(sae: &Sae) -> Probe {
         sae_fingerprint: sae.fingerprint(),
         model: "demo".to_owned(),
         model_fingerprint: "ab".repeat(32),
+        facts: Facts::default(),
     }
+}
+
+/// Unit in the last place of the largest of some f32 values, in f64.
+fn unit(values: &[f32]) -> f64 {
+    let largest = values.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+    f64::from(largest.next_up()) - f64::from(largest)
+}
+
+/// Checks the identity on one element in f32, added from left to right, and in f64.
+#[track_caller]
+fn check_identity(values: [f32; 3]) {
+    let [x, reconstruction, linear] = values;
+    let nonlinear = split::nonlinear(values);
+    let sum = (reconstruction + linear) + nonlinear;
+    let away = (f64::from(sum) - f64::from(x)).abs();
+    assert!(away <= 2.0 * unit(&values), "{values:?}: {nonlinear}");
+    let exact = split::nonlinear_exact(values);
+    let sum = (f64::from(reconstruction) + f64::from(linear)) + exact;
+    assert_eq!(sum, f64::from(x), "{values:?}: {exact}");
+    // The f32 part is the exact one, rounded, unless it is far larger than all three.
+    if exact.abs() < f64::from(values.iter().fold(0.0_f32, |most, v| most.max(v.abs()))) {
+        assert_eq!(nonlinear, exact as f32, "{values:?}");
+    }
+}
+
+#[test]
+fn the_parts_of_adversarial_values_sum_to_the_activation_in_f32_and_exactly_in_f64() {
+    let mut rng = ChaCha8Rng::seed_from_u64(22);
+    let edges = [
+        [0.0; 3],
+        [1.0, -1.0, -1.0],
+        [1.999_999_9, -1.999_999_8, -1.999_999_9],
+        [1.0, 1.0, f32::EPSILON],
+        [1.0, 1.0 - f32::EPSILON / 2.0, 0.0],
+        [3.0e37, -3.0e37, -2.9e37],
+        [f32::MIN_POSITIVE, -f32::MIN_POSITIVE, f32::MIN_POSITIVE],
+        [0.0, 7.25, -7.25],
+        [1e-3, 1e4, -1e4],
+    ];
+    edges.into_iter().for_each(check_identity);
+    for round in 0..200_000 {
+        // Signs and significands at random, exponents within 2^27 of each other or all equal.
+        let range = if round % 2 == 0 { 27 } else { 1 };
+        let mut value = || {
+            let significand = 1.0 + rng.random_range(0..1 << 23) as f32 / (1 << 23) as f32;
+            let size = significand * 2f32.powi(rng.random_range(0..range) - 10);
+            if rng.random() { size } else { -size }
+        };
+        check_identity([value(), value(), value()]);
+    }
+    // The check can fail: one rounding more than the definition has.
+    let values = [1.999_999_9_f32, -1.999_999_8, -1.5];
+    let careless = (values[0] - values[1]) - values[2];
+    let worse = careless.next_up().next_up();
+    let sum = (values[1] + values[2]) + worse;
+    assert!((f64::from(sum) - f64::from(values[0])).abs() > 2.0 * unit(&values));
 }
 
 #[test]
@@ -230,26 +289,17 @@ fn reconstruction_linear_and_nonlinear_part_sum_to_the_activation() {
     let split = a_probe(&sae).split(sae.autoencoder().unwrap(), &x).unwrap();
     for i in 0..x.rows() {
         for j in 0..16 {
-            let parts =
+            let [reconstruction, linear, nonlinear] =
                 [&split.reconstruction, &split.linear, &split.nonlinear].map(|part| part.row(i)[j]);
-            let sum: f64 = parts.iter().map(|v| f64::from(*v)).sum();
-            // Two subtractions in f32, each rounded once.
-            let rounding = 2.0
-                * f64::from(f32::EPSILON)
-                * (f64::from(x.row(i)[j]).abs()
-                    + parts.iter().map(|v| f64::from(*v).abs()).sum::<f64>());
-            assert!(
-                (sum - f64::from(x.row(i)[j])).abs() <= rounding,
-                "token {i}, dimension {j}"
-            );
+            let x = x.row(i)[j];
+            let away = f64::from((reconstruction + linear) + nonlinear) - f64::from(x);
+            let unit = unit(&[x, reconstruction, linear]);
+            assert!(away.abs() <= 2.0 * unit, "token {i}, dimension {j}");
         }
         let norms = split.norms[i];
-        assert!(
-            norms.nonlinear > 0.0
-                && norms.total > 0.0
-                && norms.linear > 0.0
-                && norms.activation > 0.0
-        );
+        let left = squared_norm(split.nonlinear.row(i)).sqrt();
+        assert!((f64::from(norms.nonlinear) - left).abs() < 1e-5 * left);
+        assert!(norms.total > 0.0 && norms.linear > 0.0 && norms.activation > 0.0);
     }
 }
 
@@ -289,6 +339,15 @@ fn a_kept_probe_reads_back_equal_and_twice_the_same() {
     }
 }
 
+/// Joins the rows of both texts.
+fn on<'a>(fit: &'a Rows, held_out: &'a Rows) -> FitTexts<'a> {
+    FitTexts {
+        fit,
+        held_out,
+        fingerprints: ["one", "two"],
+    }
+}
+
 /// Opens the demo model, a random dictionary on the residual stream after block 0, and a short text.
 fn demo() -> (Model, Sae, Rows) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -306,31 +365,21 @@ fn demo() -> (Model, Sae, Rows) {
 fn a_model_is_fitted_and_measured_and_too_little_text_is_refused_with_both_numbers() {
     let (model, sae, rows) = demo();
     let short = rows.clone().take(40);
-    let refused = fit(
-        &model,
-        sae.autoencoder().unwrap(),
-        &short,
-        &short,
-        &mut |_| ControlFlow::Continue(()),
-    )
-    .unwrap_err()
-    .to_string();
+    let own = || (sae.autoencoder().unwrap(), None);
+    let spec = FitSpec::default();
+    let go_on = &mut |_: Progress| ControlFlow::Continue(());
+    let refused = fit(&model, own(), &spec, &on(&short, &short), go_on);
+    let refused = refused.unwrap_err().to_string();
     assert!(
         refused.contains("5080") && refused.contains("5120"),
         "{refused}"
     );
     let enough = rows.take(44);
     let mut passes = Vec::new();
-    let probe = fit(
-        &model,
-        sae.autoencoder().unwrap(),
-        &enough,
-        &enough,
-        &mut |pass| {
-            passes.push(pass.done);
-            ControlFlow::Continue(())
-        },
-    )
+    let probe = fit(&model, own(), &spec, &on(&enough, &enough), &mut |pass| {
+        passes.push(pass.done);
+        ControlFlow::Continue(())
+    })
     .unwrap()
     .done()
     .unwrap();
@@ -348,13 +397,7 @@ fn a_model_is_fitted_and_measured_and_too_little_text_is_refused_with_both_numbe
         Fit::of_probe(&probe, Some(&model), Some(&sae)).verdict,
         Verdict::Proven
     );
-    let stopped = fit(
-        &model,
-        sae.autoencoder().unwrap(),
-        &enough,
-        &enough,
-        &mut |_| ControlFlow::Break(()),
-    )
-    .unwrap();
+    let stop = &mut |_: Progress| ControlFlow::Break(());
+    let stopped = fit(&model, own(), &spec, &on(&enough, &enough), stop).unwrap();
     assert!(stopped.is_stopped());
 }

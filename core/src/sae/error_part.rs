@@ -208,27 +208,37 @@ fn subtract(from: &mut Matrix, other: &Matrix) {
     pairs.for_each(|(from, other)| *from -= other);
 }
 
-/// Computes `[x, 1] · weights` of `x [n, d]`, with `weights [d + 1, d]`.
-pub(crate) fn linear_part(weights: &Matrix, x: &Matrix) -> Result<Matrix> {
-    let d = weights.columns();
+/// Computes `[z, 1] · weights` of `z [n, p]`, with `weights [p + 1, d]`.
+pub(crate) fn linear_part(weights: &Matrix, z: &Matrix) -> Result<Matrix> {
+    let (p, d) = (z.columns(), weights.columns());
     Dims::new("linear part of the error")
         .bind("weights", weights, "e d")?
-        .bind("x", x, "n d")?;
-    let slope = MatRef::from_row_major_slice(&weights.values()[..d * d], d, d);
-    let mut linear = Matrix::zeros(x.rows(), d);
+        .bind("z", z, "n p")?;
+    if weights.rows() != p + 1 {
+        return Err(Error::Shape {
+            op: "linear part of the error",
+            what: format!(
+                "the map has {} rows, values {p} wide need {}: read the values that it was fitted on",
+                weights.rows(),
+                p + 1
+            ),
+        });
+    }
+    let slope = MatRef::from_row_major_slice(&weights.values()[..p * d], p, d);
+    let mut linear = Matrix::zeros(z.rows(), d);
     linear
         .values_mut()
         .par_chunks_mut((BLOCK * d).max(1))
-        .zip(x.values().par_chunks((BLOCK * d).max(1)))
-        .for_each(|(linear, x)| {
+        .zip(z.values().par_chunks((BLOCK * p).max(1)))
+        .for_each(|(linear, z)| {
             for row in linear.chunks_exact_mut(d) {
-                row.copy_from_slice(weights.row(d));
+                row.copy_from_slice(weights.row(p));
             }
-            let n = x.len() / d;
+            let n = z.len() / p;
             matmul(
                 MatMut::from_row_major_slice_mut(linear, n, d),
                 Accum::Add,
-                MatRef::from_row_major_slice(x, n, d),
+                MatRef::from_row_major_slice(z, n, p),
                 slope,
                 1.0,
                 Par::Seq,

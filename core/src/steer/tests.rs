@@ -73,6 +73,7 @@ pub(super) fn random_probe(sae: &Sae) -> Arc<Probe> {
         sae_fingerprint: sae.fingerprint(),
         model: "older".to_owned(),
         model_fingerprint: String::new(),
+        facts: crate::dark_matter::Facts::default(),
     })
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use umbra_core::dark_matter::{self as core, Probe};
+use umbra_core::dark_matter::{FitSpec, Probe};
 use umbra_core::fit::Fit;
 use umbra_core::progress::Ended;
+use umbra_core::workbench::dark_matter::Sampled;
 use umbra_core::workbench::text::TextRequest;
 
 use super::study::Work;
@@ -78,12 +79,12 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
             for text in &both {
                 worker.notes(&text.said());
             }
-            let [train, held_out] = both.map(|text| text.rows);
-            let (train, held_out) = core::sample((&train, &held_out), sae.width(), None);
-            let at_once = core::tokens_at_once(&train);
+            let spec = FitSpec::default();
+            let sampled = Sampled::new(&spec, &both, sae.width());
+            let at_once = sampled.tokens_at_once();
             let _computing = worker.place(&wanted, &**sae, (at_once, true))?;
             let pass = &mut |at| worker.progress(at);
-            let fitted = core::fit(model, sae.autoencoder()?, &train, &held_out, pass)?;
+            let fitted = sampled.fit(&work.pair, None, &spec, pass)?;
             let Ended::Done(probe) = fitted else {
                 worker.send(event(before));
                 return Ok(());

@@ -39,6 +39,7 @@ fn probe() -> Probe {
         sae_fingerprint: String::new(),
         model: String::new(),
         model_fingerprint: String::new(),
+        facts: umbra_core::dark_matter::Facts::default(),
     }
 }
 

@@ -2,14 +2,13 @@
 
 use serde_json::json;
 
-use super::fit;
+use super::fit::{self, Opened};
 use crate::cli::{Console, Exit};
-use crate::dark_matter::{ErrorNorms, Probe};
+use crate::dark_matter::{ErrorNorms, Source};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
-use crate::models::{Model, token_tensor};
+use crate::models::token_tensor;
 use crate::progress::Ended;
-use crate::sae::Sae;
 
 /// Flags of `umbra dark-matter text`.
 #[derive(Debug, clap::Args)]
@@ -23,17 +22,16 @@ pub(super) struct Args {
 
 /// Runs `umbra dark-matter text`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let (pair, probe) = match fit::probe(&args.fit, console)? {
-        Ended::Done(both) => both,
+    let opened = match fit::probe(&args.fit, console)? {
+        Ended::Done(opened) => opened,
         Ended::Stopped(()) => return Ok(Exit::Stopped),
     };
-    let (model, sae) = (&*pair.model, &*pair.sae);
-    console.begun(model.codec(), &args.text)?;
-    let tokens = by_token(model, sae, &probe, &args.text)?;
-    let mut value = fit::object(&probe);
+    console.begun(opened.pair.model.codec(), &args.text)?;
+    let tokens = by_token(&opened, &args.text)?;
+    let mut value = fit::object(&opened.probe);
     value["tokens"] = tokens.iter().map(Token::object).collect();
     console.answer(&value, || {
-        format!("{}\n{}", fit::table(&probe), table(&tokens))
+        format!("{}\n{}", fit::table(&opened.probe), table(&tokens))
     })?;
     Ok(Exit::Done)
 }
@@ -58,7 +56,8 @@ impl Token {
     }
 }
 
-fn by_token(model: &Model, sae: &Sae, probe: &Probe, text: &str) -> Result<Vec<Token>> {
+fn by_token(opened: &Opened, text: &str) -> Result<Vec<Token>> {
+    let (model, probe) = (&*opened.pair.model, &opened.probe);
     let mut tokens = model.codec().encode_with_bos(text)?;
     if tokens.is_empty() {
         return Err(Error::setting(
@@ -67,11 +66,13 @@ fn by_token(model: &Model, sae: &Sae, probe: &Probe, text: &str) -> Result<Vec<T
         ));
     }
     tokens.truncate(model.config().context);
-    let hook = sae.hook()?;
-    let captured = model.capture(&token_tensor(&[&tokens])?, &[hook])?;
-    let whole = Matrix::from_tensor(&captured[&hook], model.width(hook)?)?;
-    let x = sae.own_part(&whole)?;
-    let split = probe.split(sae.autoencoder()?, &x)?;
+    let sae = opened.pair.sae.autoencoder()?;
+    let source = Source::new(model, sae, &probe.facts.predictor, opened.other.as_ref())?;
+    let captured = model.capture(&token_tensor(&[&tokens])?, source.hooks())?;
+    let at = source.hooks().iter();
+    let at = at.map(|hook| Matrix::from_tensor(&captured[hook], model.width(*hook)?));
+    let at: Vec<Matrix> = at.collect::<Result<_>>()?;
+    let split = probe.split_batch(source.values(&at)?)?;
     Ok(tokens
         .iter()
         .zip(split.norms)

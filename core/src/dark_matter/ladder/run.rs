@@ -2,7 +2,7 @@
 
 use crate::capture;
 use crate::corpus::{Blocks, Resampled, Rows, interval};
-use crate::dark_matter::measure::Measured;
+use crate::dark_matter::measure::{Measured, predicted};
 use crate::dark_matter::normal::squared_norm;
 use crate::dark_matter::{ROWS_AT_ONCE, linear, pursuit, split};
 use crate::dims::Matrix;
@@ -140,7 +140,7 @@ impl<'a> Measuring<'a> {
             sums: vec![Sums::new(m, d, regressors); blocks.len()],
             blocks,
             origins: None,
-            measured: (0..parts).map(|_| Measured::new(d)).collect(),
+            measured: (0..parts).map(|_| Measured::new(d, 1)).collect(),
             pursued: Pursued::new(m, rows.counted(), settings.pursued),
             kept: Kept::new(rows, regressors, settings),
         }
@@ -168,7 +168,14 @@ impl<'a> Measuring<'a> {
             if let Some(linear) = self.linear {
                 let fitted = &linear.parts[i];
                 let part = split::linear_part(&fitted.weights, x)?;
-                self.measured[i].add(x, &error, &part, &fitted.norm_weights);
+                let weights = fitted.norm_weights.iter().map(|weight| f64::from(*weight));
+                let weights: Vec<f64> = weights.collect();
+                // One part: the ladder draws its own sums.
+                self.measured[i].add(
+                    [x, &error, &part],
+                    &predicted(x, &weights),
+                    &vec![0; x.rows()],
+                );
                 for (error, part) in error.values_mut().iter_mut().zip(part.values()) {
                     *error -= part;
                 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Source, another_model};
 use crate::capture;
-use crate::dark_matter::{self, FIT_PER_DIMENSION, Probe};
+use crate::dark_matter::{self, FIT_PER_DIMENSION, Predictor, Probe};
 use crate::dims::Matrix;
 use crate::error::{Error, Key, Notes, Result};
 use crate::fit::Fit;
@@ -96,6 +96,13 @@ impl OnError {
             let probe = Probe::open(path)?;
             if let Some(note) = Fit::of_probe(&probe, model, Some(&self.parent)).check(false)? {
                 notes.add(note);
+            }
+            let predictor = &probe.facts.predictor;
+            if *predictor != Predictor::Activation {
+                let what = format!(
+                    "predicts from {predictor}, the part that is trained on is predicted from the activation: fit another probe"
+                );
+                return Err(Error::input(what, path));
             }
             notes.add(format!(
                 "The linear map of the error is that of the probe in {}",
