@@ -199,7 +199,7 @@ impl OnFit {
 }
 
 /// Rejects texts that are too short or read otherwise than each other, before computing anything.
-fn check(source: &Source<'_>, texts: &FitTexts<'_>) -> Result<()> {
+pub(super) fn check(source: &Source<'_>, texts: &FitTexts<'_>) -> Result<()> {
     let (fit, held_out) = (texts.fit, texts.held_out);
     let tokens = fit.counted();
     let width = source.inputs();

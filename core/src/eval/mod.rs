@@ -336,7 +336,7 @@ pub fn tokens_at_once(model: &Model, rows: &Rows) -> usize {
 }
 
 /// Returns how many rows' logits fit into one chunk.
-fn chunk_rows(model: &Model, rows: &Rows) -> usize {
+pub(crate) fn chunk_rows(model: &Model, rows: &Rows) -> usize {
     let logits = (rows.context() * model.config().vocab).max(1);
     (CHUNK_LOGITS / logits).clamp(1, CHUNK_ROWS)
 }

@@ -80,7 +80,7 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
                 worker.notes(&text.said());
             }
             let spec = FitSpec::default();
-            let sampled = Sampled::new(&spec, &both, sae.width());
+            let sampled = Sampled::new(&spec, both, sae.width());
             let at_once = sampled.tokens_at_once();
             let _computing = worker.place(&wanted, &**sae, (at_once, true))?;
             let pass = &mut |at| worker.progress(at);

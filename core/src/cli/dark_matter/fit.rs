@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::Common;
-use crate::cli::{Console, Exit, SaeArgs};
+use crate::cli::{Console, Exit, ParentArg, SaeArgs};
 use crate::dark_matter::{DEFINITIONS, FitSpec, Predictor, Probe, ROWS_AT_ONCE, Ridge};
 use crate::error::{Error, Result};
 use crate::fit::Fit;
@@ -91,7 +91,11 @@ impl Args {
         let Some(sae) = self.predictor_sae.clone() else {
             return Ok(None);
         };
-        let named = SaeArgs { sae, hook: None };
+        let named = SaeArgs {
+            sae,
+            hook: None,
+            parent: ParentArg::default(),
+        };
         named.read(self.common.model.offline, console).map(Some)
     }
 
@@ -180,7 +184,7 @@ fn fitted(
         Probe::check_place(path)?;
     }
     let texts = args.common.texts(pair, console)?;
-    let sampled = Sampled::new(spec, &texts, pair.sae.width());
+    let sampled = Sampled::new(spec, texts, pair.sae.width());
     let mut bar = console.bar("Fitting");
     let probe = sampled.fit(pair, other, spec, &mut |at| bar.at(at))?;
     drop(bar);

@@ -1,7 +1,9 @@
 //! `umbra dark-matter`: everything that a dictionary does not explain, taken apart.
 
+mod depth;
 mod fit;
 mod ladder;
+mod places;
 mod pursue;
 mod several;
 mod splice;
@@ -36,8 +38,12 @@ enum Verb {
     Pursue(Box<pursue::Args>),
     /// Measure what each part of the error costs: cross-entropy with it put back, removed or swapped between tokens
     Splice(Box<splice::Args>),
+    /// Measure the error of all dictionaries of a model along its depth, from one pass of the model
+    Depth(Box<depth::Args>),
     /// Split the error of one text token by token
     Text(Box<text::Args>),
+    /// Find where the error is: by class of token, position, token and context, and what predicts its size
+    Where(Box<places::Args>),
 }
 
 /// Runs `umbra dark-matter`.
@@ -47,7 +53,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Verb::Ladder(args) => ladder::run(args, console),
         Verb::Pursue(args) => pursue::run(args, console),
         Verb::Splice(args) => splice::run(args, console),
+        Verb::Depth(args) => depth::run(args, console),
         Verb::Text(args) => text::run(args, console),
+        Verb::Where(args) => places::run(args, console),
     }
 }
 

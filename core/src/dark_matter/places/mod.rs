@@ -2,10 +2,21 @@
 //!
 //! The share of a group of tokens that is unexplained is Σ‖x − x̂‖² / Σ‖x − mean x‖² over the group, the mean over all tokens measured: FVU of the group.
 
+mod examples;
+mod groups;
+mod norms;
+mod run;
+
 use serde::{Deserialize, Serialize};
 
-use super::ErrorNorms;
+use super::{ErrorNorms, FitTexts, Probe};
+use crate::error::Result;
 use crate::ids::{HookPoint, TokenId};
+use crate::models::Model;
+use crate::progress::{Ended, Flow, Progress};
+use crate::sae::{Autoencoder, Sae};
+
+pub use examples::KEPT;
 
 /// Name and definition of each figure.
 pub const DEFINITIONS: &[(&str, &str)] = &[
@@ -270,6 +281,18 @@ pub struct Places {
 
 /// Least number of occurrences of a token in [`Places::by_token`].
 pub const OFTEN: u64 = 5;
+
+/// Measures where the error of a dictionary is, split by `probe`, on the held-out text; norms are predicted from the text to fit on. Intervals come from `draws`
+/// draws of the parts of the held-out text by `seed`. `other` is the dictionary that the probe's predictor names.
+pub fn measure(
+    model: &Model,
+    (sae, other): (Autoencoder<'_>, Option<&Sae>),
+    (probe, draws, seed): (&Probe, usize, u64),
+    texts: &FitTexts<'_>,
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Places>> {
+    run::run(model, (sae, other), (probe, draws, seed), texts, observe)
+}
 
 impl Places {
     /// Says in one sentence where the error is.
