@@ -59,7 +59,71 @@ fn dark_matter_is_fitted_kept_and_used_again() {
     // `fit` prints the same figures, and no tokens.
     let mut figures = value;
     figures.as_object_mut().unwrap().remove("tokens").unwrap();
-    assert_eq!(run(&["fit"]).json(), figures);
+    let fitted = run(&["fit"]).json();
+    assert_eq!(fitted, figures);
+    has_keys(
+        &fitted,
+        "hook predictor r2_mean_fit r2_weighted_fit r2_norm_fit intervals skip lambda conclusion",
+    );
+    // A kept probe is not taken for another fit.
+    umbra(
+        here.path(),
+        &[&["dark-matter", "fit", "--ridge", "0.1"][..], &args].concat(),
+    )
+    .refused(&["another ridge"]);
+}
+
+#[test]
+fn the_error_is_located_and_measured_along_depth_and_kept_with_the_project() {
+    let trained = trained();
+    let here = tempfile::tempdir().unwrap();
+    let project = "version = 1\nname = \"Mine\"\n";
+    std::fs::write(here.path().join("umbra.toml"), project).unwrap();
+    let (model, sae) = (demo_model(), trained.sae());
+    let (train, held_out) = (
+        at("assets/demo/text/train"),
+        at("assets/demo/text/held-out/girls.txt"),
+    );
+    let of = ["--model", &model, "--sae", &sae, "--corpus", &train];
+    let more = ["--held-out", &held_out, "--tokens", "6000"];
+    let less = ["--held-out-tokens", "2000", "--project", ".", "--json"];
+    let run = |verb: &str| {
+        let words = [&["dark-matter", verb], &of[..], &more, &less].concat();
+        umbra(here.path(), &words).done().json()
+    };
+    let places = run("where");
+    has_keys(
+        &places,
+        "sae hook all by_class by_position by_token baselines norms worst best drawn conclusion definitions",
+    );
+    let classes = places["by_class"].as_array().unwrap();
+    let apart = classes.iter().filter(|class| class["overlaps"] == false);
+    let tokens: u64 = apart
+        .map(|class| class["share"]["tokens"].as_u64().unwrap())
+        .sum();
+    assert_eq!(Some(tokens), places["all"]["tokens"].as_u64());
+    assert_eq!(places["baselines"].as_array().unwrap().len(), 5);
+    has_keys(
+        &places["worst"][0],
+        "document row position ids texts shares share norms",
+    );
+    let depth = run("depth");
+    has_keys(
+        &depth,
+        "rows left_out fit_tokens held_out_tokens conclusion definitions",
+    );
+    let row = &depth["rows"][0];
+    has_keys(
+        row,
+        "sae hook features l0 fvu_total fvu_nonlinear r2_weighted total nonlinear",
+    );
+    // One dictionary on one text: both see the same error.
+    let [a, b] = [&places["all"]["fvu"], &row["fvu_total"]].map(|value| value.as_f64().unwrap());
+    assert!((a - b).abs() < 1e-5 * a, "{a} {b}");
+    let kept = umbra(here.path(), &["project", "show", "."]).done();
+    for study in ["places", "depth"] {
+        assert!(kept.out.contains(study), "{}", kept.out);
+    }
 }
 
 #[test]

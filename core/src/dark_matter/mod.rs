@@ -6,6 +6,8 @@
 
 pub mod depth;
 mod fit;
+#[cfg(test)]
+mod golden_tests;
 mod keep;
 pub mod ladder;
 mod linear;
@@ -20,6 +22,7 @@ mod source;
 mod spec;
 pub mod splice;
 mod split;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +39,7 @@ pub use maps::{LinearMap, linear_maps};
 pub use measure::Intervals;
 pub use source::{Batch, Source};
 pub use spec::{FOLDS, FitSpec, Predictor, RIDGES, Ridge};
+pub use stream::{StreamedFit, StreamedProbe};
 
 use crate::fit::{Fit, Made, Verdict};
 use crate::models::Model;

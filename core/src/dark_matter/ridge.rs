@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// Assigns each token to a fold: whole documents, in order, each to the fold with the fewest counted tokens so far; where there are fewer documents than folds,
 /// runs of rows that follow each other.
-pub(super) fn folds(rows: &Rows) -> Vec<u8> {
+pub(super) fn folds(rows: &Rows) -> Vec<u16> {
     let documents = rows.document_numbers();
     let most = documents.iter().max().map_or(0, |last| *last as usize + 1);
     let mut counted = vec![0_u64; most];
@@ -18,17 +18,17 @@ pub(super) fn folds(rows: &Rows) -> Vec<u8> {
         counted[*document as usize] += u64::from(counts);
     }
     if counted.iter().filter(|tokens| **tokens > 0).count() < FOLDS {
-        let of_row = |row: usize| (row * FOLDS / rows.len().max(1)) as u8;
+        let of_row = |row: usize| (row * FOLDS / rows.len().max(1)) as u16;
         let tokens = 0..rows.len() * rows.context();
         return tokens.map(|token| of_row(token / rows.context())).collect();
     }
     let mut held = [0_u64; FOLDS];
-    let fold_of: Vec<u8> = counted
+    let fold_of: Vec<u16> = counted
         .iter()
         .map(|tokens| {
             let least = (0..FOLDS).min_by_key(|fold| held[*fold]).unwrap_or(0);
             held[least] += tokens;
-            least as u8
+            least as u16
         })
         .collect();
     let each = documents.iter();
