@@ -250,7 +250,7 @@ mod tests {
         assert!(near.contains("'evl'") && near.contains("'eval'"), "{near}");
         let far = said("umbra zzzz --model m");
         assert!(
-            far.contains("'zzzz'") && far.contains("train, bench, devices, runs"),
+            far.contains("'zzzz'") && far.contains("train, ladder, bench, devices, runs"),
             "{far}"
         );
         let verb = said("umbra sae verfy");
@@ -261,7 +261,7 @@ mod tests {
         let far = said("umbra --json sae zzzz");
         assert!(far.contains("verify") && !far.contains("train"), "{far}");
         let far = said("umbra help zzzz");
-        assert!(far.contains("train, bench, devices, runs"), "{far}");
+        assert!(far.contains("train, ladder, bench, devices, runs"), "{far}");
         assert_eq!(near.lines().count(), 1);
     }
 }

@@ -37,38 +37,6 @@ struct Case {
 const CASES: [Case; 12] = [
     Case {
         draw: |ui| {
-            let theme = Theme::from_ui(ui);
-            let kinds = [("linear", 0.5), ("nonlinear", 1.0)].map(|(name, share)| Portion {
-                name,
-                colour: theme.mark(Hue::Error, share),
-            });
-            let list = [StackedBar {
-                label: "digit".to_owned(),
-                parts: vec![0.125, 0.25],
-                text: "0.375".to_owned(),
-                interval: Some([0.25, 0.5]),
-                marks: Vec::new(),
-                hover: String::new(),
-            }];
-            let bars = StackedBars {
-                name: "Error by class",
-                title: "Class",
-                kinds: &kinds,
-                list: &list,
-                most: None,
-                format: number::number,
-                clickable: false,
-                definition: "FVU",
-            };
-            bars.show(ui);
-        },
-        on: "digit, 0.375, 0.250 to 0.500",
-        csv: "Class,linear,nonlinear,Whole,From,To\r\ndigit,0.125,0.25,0.375,0.25,0.5\r\n",
-        value: Some("0.375"),
-        file: "error-by-class",
-    },
-    Case {
-        draw: |ui| {
             HistogramPlot::new("Activations", &[0.0, 0.5, 1.0, 1.5], &[7, 30_000, 1])
                 .size(vec2(ui.available_width().min(300.0), 140.0))
                 .show(ui);
@@ -290,6 +258,38 @@ const CASES: [Case; 12] = [
         csv: "features,Part,FVU\r\n256,Error,0.5\r\n512,Error,0.25\r\n",
         value: None,
         file: "error-by-width",
+    },
+    Case {
+        draw: |ui| {
+            let theme = Theme::from_ui(ui);
+            let kinds = [("linear", 0.5), ("nonlinear", 1.0)].map(|(name, share)| Portion {
+                name,
+                colour: theme.mark(Hue::Error, share),
+            });
+            let list = [StackedBar {
+                label: "digit".to_owned(),
+                parts: vec![0.125, 0.25],
+                text: "0.375".to_owned(),
+                interval: Some([0.25, 0.5]),
+                marks: Vec::new(),
+                hover: String::new(),
+            }];
+            let bars = StackedBars {
+                name: "Error by class",
+                title: "Class",
+                kinds: &kinds,
+                list: &list,
+                most: None,
+                format: number::number,
+                clickable: false,
+                definition: DEFINITION,
+            };
+            bars.show(ui);
+        },
+        on: "digit, 0.375, 0.250 to 0.500",
+        csv: "Class,linear,nonlinear,Whole,From,To\r\ndigit,0.125,0.25,0.375,0.25,0.5\r\n",
+        value: Some("0.375"),
+        file: "error-by-class",
     },
 ];
 
