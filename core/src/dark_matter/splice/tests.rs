@@ -202,12 +202,9 @@ fn several_dictionaries_are_measured_in_one_go_as_one_by_one() {
     }
     assert_eq!(together.fit_tokens, 60 * 31);
     assert!(together.notes.is_empty(), "{:?}", together.notes);
-    assert!(
-        together.conclusion().contains("of 3 dictionaries")
-            || together.conclusion().contains("cost too little"),
-        "{}",
-        together.conclusion()
-    );
+    // Random dictionaries lower the loss of a random model as often as not.
+    let said = together.conclusion();
+    assert!(said.contains("3 dictionaries"), "{said}");
 }
 
 #[test]
