@@ -176,3 +176,86 @@ fn splice_and_eval_print_the_same_cross_entropies() {
         assert_eq!(spliced[key], eval[key], "{key}");
     }
 }
+
+#[test]
+fn the_error_is_predicted_from_other_dictionaries_and_kept() {
+    let here = tempfile::tempdir().unwrap();
+    let (sae, attn) = (trained().sae(), at("assets/demo/saes/attn-0"));
+    let project = format!("version = 1\nname = \"Mine\"\nmodel = {:?}\n", demo_model());
+    std::fs::write(here.path().join("umbra.toml"), project).unwrap();
+    let value = run(
+        here.path(),
+        "predict",
+        &[
+            "--sae",
+            &sae,
+            "--from",
+            &attn,
+            "--measured",
+            "1000",
+            "--project",
+            ".",
+        ],
+    );
+    has_keys(
+        &value,
+        "fvu_total fvu_nonlinear rows fit_tokens conclusion definitions",
+    );
+    let rows = value["rows"].as_array().unwrap();
+    let relations = rows.iter().map(|row| row["relation"].as_str().unwrap());
+    assert_eq!(relations.collect::<Vec<_>>(), ["same", "same", "earlier"]);
+    assert_eq!(number(&rows[0], &["reduction"]), 0.0);
+    assert_eq!(number(&rows[0], &["linear", "r2"]), 1.0);
+    assert_eq!(rows[2]["source"], "attn-0");
+    let left = number(&rows[2], &["fvu_left"]) / number(&value, &["fvu_nonlinear"]);
+    assert!((1.0 - left - number(&rows[2], &["reduction"])).abs() < 1e-9);
+    let kept = std::fs::read_dir(here.path().join("kept")).unwrap();
+    let kept: Vec<_> = kept.map(|file| file.unwrap().file_name()).collect();
+    assert!(
+        kept[0].to_str().unwrap().ends_with(".predict.json"),
+        "{kept:?}"
+    );
+}
+
+#[test]
+fn a_self_test_says_what_it_found_and_fails_where_it_does_not_hold() {
+    let here = tempfile::tempdir().unwrap();
+    let model = at("tests/golden/tiny-gpt2");
+    let sae = at("tests/golden/sae-lens-topk");
+    let text = std::fs::read_to_string(at("tests/golden/splice/gpt2.json")).unwrap();
+    let case: Value = serde_json::from_str(&text).unwrap();
+    for part in ["fit", "held_out"] {
+        let rows = case[part].as_array().unwrap().iter();
+        let lines = rows.map(|row| format!("{{\"input_ids\":{row}}}\n"));
+        let path = here.path().join(format!("{part}.jsonl"));
+        std::fs::write(path, lines.collect::<String>()).unwrap();
+    }
+    let args = [
+        "dark-matter",
+        "self-test",
+        "--model",
+        &model,
+        "--sae",
+        &sae,
+        "--corpus",
+        "fit.jsonl",
+        "--held-out",
+        "held_out.jsonl",
+        "--json",
+    ];
+    // A ridge as large as the predictors hides the linear error: exit code 1, and the figures.
+    let ridged = umbra(here.path(), &[&args[..], &["--ridge", "1"]].concat());
+    assert_eq!(ridged.code, 1, "{ridged:?}");
+    let value: Value = serde_json::from_str(&ridged.out).unwrap();
+    has_keys(
+        &value,
+        "planted grids fvu rms passes conclusion definitions",
+    );
+    assert_eq!(value["passes"], false);
+    let planted = value["planted"].as_array().unwrap();
+    assert_eq!(
+        (planted[0]["kind"].as_str(), planted[0]["found"].as_bool()),
+        (Some("linear"), Some(false))
+    );
+    assert_eq!(value["grids"].as_array().unwrap().len(), 3);
+}

@@ -8,6 +8,7 @@
 //! ```
 
 mod arranged;
+pub(crate) mod error_parts;
 mod families;
 mod flows;
 mod forms;

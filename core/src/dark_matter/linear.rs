@@ -24,6 +24,20 @@ pub(super) struct Fitted {
     pub(super) ridge: f64,
 }
 
+impl Fitted {
+    /// Solves for the maps to errors `[n, d]` and to their squared norms.
+    pub(super) fn new(equations: NormalEquations, d: usize) -> Result<Self> {
+        let tokens = equations.tokens;
+        let solution = equations.solve(0.0)?;
+        Ok(Self {
+            weights: solution.weights(0, d)?,
+            norm_weights: solution.weights(d, 1)?.into_values(),
+            tokens,
+            ridge: solution.ridge,
+        })
+    }
+}
+
 /// Fits the linear part of the error of each dictionary on the positions of `fit` that count.
 pub(super) fn fit(
     model: &Model,
@@ -39,33 +53,28 @@ pub(super) fn fit(
         .iter()
         .map(|sae| NormalEquations::new(sae.width(), sae.width() + 1))
         .collect();
-    let ended = each(model, saes, fit, observe, &mut |i, x| {
-        let (_, error) = split::error(saes[i], &x)?;
-        equations[i].add_errors(&x, &error)
+    let ended = each(model, saes, fit, observe, &mut |read| {
+        for ((sae, x), equations) in saes.iter().zip(&read).zip(&mut equations) {
+            let (_, error) = split::error(*sae, x)?;
+            equations.add_errors(x, &error)?;
+        }
+        Ok(())
     })?;
     if ended.is_stopped() {
         return Ok(Ended::STOPPED);
     }
-    let solved = equations.into_iter().zip(saes).map(|(equations, sae)| {
-        let tokens = equations.tokens;
-        let solution = equations.solve(0.0)?;
-        Ok(Fitted {
-            weights: solution.weights(0, sae.width())?,
-            norm_weights: solution.weights(sae.width(), 1)?.into_values(),
-            tokens,
-            ridge: solution.ridge,
-        })
-    });
+    let solved = equations.into_iter().zip(saes);
+    let solved = solved.map(|(equations, sae)| Fitted::new(equations, sae.width()));
     Ok(Ended::Done(solved.collect::<Result<_>>()?))
 }
 
-/// Runs the model over `rows` and gives `take` each dictionary by number with its activations `[n, d]` at the positions that count, chunk after chunk.
+/// Runs the model over `rows` and gives `take` the activations `[n, d]` that each dictionary reads at the positions that count, chunk after chunk.
 pub(super) fn each(
     model: &Model,
     saes: &[Autoencoder<'_>],
     rows: &Rows,
     observe: &mut dyn FnMut(Progress) -> Flow,
-    take: &mut dyn FnMut(usize, Matrix) -> Result<()>,
+    take: &mut dyn FnMut(Vec<Matrix>) -> Result<()>,
 ) -> Result<Ended<()>> {
     let hooks: Vec<HookPoint> = saes.iter().map(|sae| sae.hook()).collect::<Result<_>>()?;
     let mut distinct = hooks.clone();
@@ -74,11 +83,13 @@ pub(super) fn each(
     for start in (0..rows.len()).step_by(ROWS_AT_ONCE) {
         let chunk: Vec<usize> = (start..rows.len().min(start + ROWS_AT_ONCE)).collect();
         let all = capture::activations_at(model, rows, &chunk, &distinct)?;
-        for (i, (sae, hook)) in saes.iter().zip(&hooks).enumerate() {
+        let mut read = Vec::with_capacity(saes.len());
+        for (sae, hook) in saes.iter().zip(&hooks) {
             let whole = distinct.iter().zip(&all).find(|(at, _)| *at == hook);
             let Some((_, whole)) = whole else { continue };
-            take(i, rows.kept(&chunk, &*sae.own_part(whole)?))?;
+            read.push(rows.kept(&chunk, &*sae.own_part(whole)?));
         }
+        take(read)?;
         let done = start + chunk.len();
         if observe(Progress::rows(done, rows.len())).is_break() && done < rows.len() {
             return Ok(Ended::STOPPED);
@@ -154,4 +165,13 @@ pub(super) fn alike(fit: &Rows, held_out: &Rows) -> Result<()> {
         return Err(Error::setting("held-out text", what));
     }
     Ok(())
+}
+
+/// Returns `a − b`.
+pub(super) fn less(a: &Matrix, b: &Matrix) -> Matrix {
+    let mut rest = a.clone();
+    for (rest, b) in rest.values_mut().iter_mut().zip(b.values()) {
+        *rest -= b;
+    }
+    rest
 }

@@ -1,21 +1,53 @@
-//! What the parts of the errors of a model's dictionaries cost, and how the results are kept with a project.
+//! The parts of the errors of a model's dictionaries: what they cost, how far other dictionaries predict them, whether the split finds planted ones; and how the
+//! results are kept with a project.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::pair::Pair;
 use super::text::{Text, TextRequest};
+use crate::dark_matter::predict::{self, Predictions};
+use crate::dark_matter::self_test::{self, SelfTest, Settings};
 use crate::dark_matter::splice::{self, Costs};
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::formats;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
 use crate::project::{KeptStudy, MadeWith, Project};
 use crate::sae::{Autoencoder, Sae};
 
-/// Kind of the study of costs.
-pub const SPLICE: &str = "splice";
+/// Studies of this module, as a project keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Study {
+    /// [`Costs`].
+    Splice,
+    /// [`Predictions`].
+    Predict,
+    /// [`SelfTest`].
+    SelfTest,
+}
+
+impl Study {
+    /// Word in the name of the file.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Splice => "splice",
+            Self::Predict => "predict",
+            Self::SelfTest => "self-test",
+        }
+    }
+
+    /// Name of what a study of `saes` is of: the dictionary whose error is studied, or [`ALL`] of several whose costs are compared.
+    fn of(self, saes: &[Arc<Sae>]) -> &str {
+        match (self, saes) {
+            (_, []) => ALL,
+            (Self::Splice, [_, _, ..]) => ALL,
+            (_, [first, ..]) => &first.name,
+        }
+    }
+}
 
 /// Name under which a study of several dictionaries is kept.
 pub const ALL: &str = "all";
@@ -80,10 +112,46 @@ pub fn costs(
     splice::splice(model, &saes, (&fit.rows, &held_out.rows), seed, observe)
 }
 
-/// Keeps the result of a study of `saes` with `project`: under the name of the dictionary, or under [`ALL`] for several.
+/// Predicts the error of the first of `saes` from the reconstructions of all. See [`predict::predict`].
+pub fn predictions(
+    model: &Model,
+    saes: &[Arc<Sae>],
+    [fit, held_out]: &[Text; 2],
+    seed: u64,
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Predictions>> {
+    let all = autoencoders(saes)?;
+    let (target, sources) = all.split_first().ok_or_else(|| {
+        Error::setting(
+            Key::Sae,
+            "there is no dictionary whose error to predict: give one",
+        )
+    })?;
+    let rows = (&fit.rows, &held_out.rows);
+    predict::predict(model, *target, sources, rows, seed, observe)
+}
+
+/// Tests the split of the dictionary of `pair` on planted errors. See [`self_test::self_test`].
+pub fn self_test(
+    pair: &Pair,
+    [fit, held_out]: &[Text; 2],
+    settings: &Settings,
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<SelfTest>> {
+    let rows = (&fit.rows, &held_out.rows);
+    self_test::self_test(
+        &pair.model,
+        pair.sae.autoencoder()?,
+        rows,
+        settings,
+        observe,
+    )
+}
+
+/// Keeps the result of a study of `saes` with `project`: under the name of the first dictionary, costs of several under [`ALL`].
 pub fn keep(
     project: &Project,
-    study: &str,
+    study: Study,
     (model, saes): (&Model, &[Arc<Sae>]),
     (texts, seed): (&[Text; 2], u64),
     result: &impl Serialize,
@@ -101,11 +169,7 @@ pub fn keep(
         .each_ref()
         .map(|text| (text.phrase.as_str(), text.fingerprint.as_str()));
     let made = MadeWith::new(model, &all, &read, &settings)?;
-    let of = match all.as_slice() {
-        [one] => &one.name,
-        _ => ALL,
-    };
-    project.keep_study(study, of, &made, result)
+    project.keep_study(study.key(), study.of(saes), &made, result)
 }
 
 /// Returns the costs kept with `project` that hold those of `sae`: of all dictionaries, else of this one alone; an error if those that are kept were made with
@@ -113,7 +177,7 @@ pub fn keep(
 pub fn kept_costs(project: &Project, model: &Model, sae: &Sae) -> Result<Option<Costs>> {
     let mut refused: Option<Error> = None;
     for of in [ALL, &sae.name] {
-        let Some(kept) = project.kept_study::<Costs>(SPLICE, of)? else {
+        let Some(kept) = project.kept_study::<Costs>(Study::Splice.key(), of)? else {
             continue;
         };
         match KeptStudy::checked(kept, model, &[sae]) {
@@ -122,4 +186,15 @@ pub fn kept_costs(project: &Project, model: &Model, sae: &Sae) -> Result<Option<
         }
     }
     refused.map_or(Ok(None), Err)
+}
+
+/// Returns the result of `study` of the dictionary of `pair` that `project` keeps; an error if it was made with another model or dictionary.
+pub fn kept<T: DeserializeOwned>(
+    project: &Project,
+    study: Study,
+    pair: &Pair,
+) -> Result<Option<T>> {
+    let kept = project.kept_study::<T>(study.key(), &pair.sae.name)?;
+    let checked = kept.map(|kept| kept.checked(&pair.model, &[&pair.sae]));
+    Ok(checked.transpose()?.map(|kept| kept.result))
 }

@@ -241,6 +241,15 @@ impl Text {
         self
     }
 
+    /// Takes evenly spaced rows that hold about `most` positions that count; all rows if there is no limit.
+    #[must_use]
+    pub fn sampled(mut self, most: Option<usize>) -> Self {
+        if let Some(most) = most {
+            self.rows = self.rows.sample(most);
+        }
+        self
+    }
+
     /// Leaves out the first positions of each row, or of each document kept apart.
     #[must_use]
     pub fn skipping(mut self, skip: usize) -> Self {

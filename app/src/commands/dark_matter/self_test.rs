@@ -1,6 +1,7 @@
 //! The self-test: planted linear, absent-feature and nonlinear error, found again by the split.
 
-use umbra_core::error::Error;
+use umbra_core::dark_matter::self_test::{self as core, Settings};
+use umbra_core::workbench::error_parts::{self, Study};
 
 use super::study;
 use crate::commands::context::Context;
@@ -13,9 +14,26 @@ impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
-            Self::Look(id) => study::look(context, id, event, |_| Ok(None::<()>)),
-            Self::Compute(id) => study::compute(context, (id, job), event, |_, _| {
-                Err(Error::setting("study", "this build cannot compute it"))
+            Self::Look(id) => study::look(context, id, event, |work| {
+                error_parts::kept(&work.project, Study::SelfTest, &work.pair)
+            }),
+            Self::Compute(id) => study::compute(context, (id, job), event, |worker, work| {
+                let (project, pair) = (&work.project, &work.pair);
+                let [fit, held_out] = error_parts::texts(project, pair)?;
+                let [most_fit, most_measured] = core::tokens(pair.sae.width());
+                let texts = [
+                    fit.sampled(Some(most_fit)),
+                    held_out.sampled(Some(most_measured)),
+                ];
+                let settings = Settings::default();
+                let pass = &mut |at| worker.progress(at);
+                let found = error_parts::self_test(pair, &texts, &settings, pass)?.done();
+                if let Some(found) = &found {
+                    let of = (&*pair.model, std::slice::from_ref(&pair.sae));
+                    let made = (&texts, settings.seed);
+                    error_parts::keep(project, Study::SelfTest, of, made, found)?;
+                }
+                Ok(found)
             }),
         }
     }

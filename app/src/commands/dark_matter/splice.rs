@@ -1,6 +1,6 @@
 //! The splice: cross-entropy with each part of the error put back.
 
-use umbra_core::workbench::error_parts;
+use umbra_core::workbench::error_parts::{self, Study};
 
 use super::study;
 use crate::commands::context::Context;
@@ -31,7 +31,7 @@ impl Command {
                 let pass = &mut |at| worker.progress(at);
                 let costs = error_parts::costs(of.0, of.1, &texts, SEED, pass)?.done();
                 if let Some(costs) = &costs {
-                    error_parts::keep(project, error_parts::SPLICE, of, (&texts, SEED), costs)?;
+                    error_parts::keep(project, Study::Splice, of, (&texts, SEED), costs)?;
                 }
                 Ok(costs)
             }),

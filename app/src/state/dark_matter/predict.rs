@@ -1,5 +1,7 @@
 //! Predictions of the error from reconstructions of other hooks.
 
+use umbra_core::dark_matter::predict::Predictions;
+
 use super::study::{Change, Study};
 
 /// Returns the name of the job that computes it for a dictionary.
@@ -11,11 +13,11 @@ pub(crate) fn job(dictionary: &str) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct PredictState {
     /// The result.
-    pub(crate) study: Study<()>,
+    pub(crate) study: Study<Predictions>,
 }
 
 /// Changes of the panel.
-pub(crate) type Event = Change<()>;
+pub(crate) type Event = Change<Predictions>;
 
 impl PredictState {
     /// Carries out an event.

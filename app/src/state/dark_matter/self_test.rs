@@ -1,5 +1,7 @@
 //! The self-test: planted linear, absent-feature and nonlinear error, found again by the split.
 
+use umbra_core::dark_matter::self_test::SelfTest;
+
 use super::study::{Change, Study};
 
 /// Returns the name of the job that computes it for a dictionary.
@@ -11,11 +13,11 @@ pub(crate) fn job(dictionary: &str) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct SelfTestState {
     /// The result.
-    pub(crate) study: Study<()>,
+    pub(crate) study: Study<SelfTest>,
 }
 
 /// Changes of the panel.
-pub(crate) type Event = Change<()>;
+pub(crate) type Event = Change<SelfTest>;
 
 impl SelfTestState {
     /// Carries out an event.

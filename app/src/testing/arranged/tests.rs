@@ -12,6 +12,7 @@ use umbra_core::workbench::passes::Pass;
 use super::{faults, warn_of_clashes};
 use crate::dialogs::Ask;
 use crate::state::catalogue::DictionaryId;
+use crate::state::dark_matter::question::Question;
 use crate::state::heads as of_heads;
 use crate::state::heads::attribution::Key;
 use crate::state::heads::map::MapState;
@@ -262,6 +263,20 @@ fn nothing_is_cut_or_overlaps_on_a_studied_head() {
 fn nothing_is_cut_or_overlaps_on_a_ladder_of_widths() {
     for l0 in [[32.0; 4], [16.0, 16.0, 64.0, 64.0]] {
         let desk = Desk::new(testing::ladders::with_ladder(l0));
+        check_all(
+            desk,
+            &[("Dark matter", ViewId::DarkMatter)],
+            |harness, view| {
+                harness.state_mut().go(*view);
+            },
+        );
+    }
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_on_costs_predictions_and_the_self_test() {
+    for question in [Question::Cost, Question::Back, Question::Linear] {
+        let desk = Desk::new(testing::error_parts::with_parts(question));
         check_all(
             desk,
             &[("Dark matter", ViewId::DarkMatter)],

@@ -10,7 +10,6 @@ use crate::state::dark_matter::splice::job;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::splice::Command;
 use crate::theme::{Hue, Theme, caption, panel_title, space};
-use crate::widgets::meaning::sentence;
 use crate::widgets::number::{count, number, percent};
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 use crate::words;
@@ -28,7 +27,7 @@ pub(super) fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
 pub(super) fn answer(state: &AppState, id: DictionaryId) -> Option<String> {
     let costs = state.dark_matter.splice.study.result(&id)?;
     let one = chosen(costs, &state.catalogue.get(id)?.name)?;
-    Some(sentence(&one.conclusion()))
+    Some(format!("{}.", one.conclusion()))
 }
 
 /// Draws the panel.
@@ -104,10 +103,10 @@ fn costs_ui(ui: &mut Ui, costs: &Costs, name: &str) {
     bars.show(ui);
     note_ui(ui, &basis(costs));
     if costs.dictionaries.len() > 1 {
-        note_ui(ui, &sentence(&costs.conclusion()));
+        note_ui(ui, &format!("{}.", costs.conclusion()));
     }
     for note in &costs.notes {
-        note_ui(ui, &sentence(note));
+        note_ui(ui, note);
     }
     ui.add_space(space::CONTROL);
 }
@@ -198,61 +197,28 @@ fn definition(key: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use umbra_core::corpus::Positions;
-    use umbra_core::dark_matter::splice::FvuByPart;
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable as _;
 
-    fn spliced(sae: &str, linear: Option<f64>) -> Spliced {
-        Spliced {
-            sae: sae.to_owned(),
-            hook: "blocks.2.hook_resid_post".to_owned(),
-            features: 4,
-            ce_clean: 3.0,
-            ce_sae: 3.5,
-            ce_linear: 3.375,
-            ce_nonlinear: 3.125,
-            ce_zero: 9.0,
-            ce_swapped: ByPart {
-                linear: 3.25,
-                nonlinear: 4.0,
-            },
-            tokens: 10,
-            fvu: FvuByPart {
-                sae: 0.2,
-                linear: 0.15,
-                nonlinear: 0.05,
-            },
-            recovered: ByPart {
-                linear,
-                nonlinear: linear.map(|share| 1.0 - share),
-            },
-            recovered_interval: ByPart {
-                linear: Some([0.2, 0.3]),
-                nonlinear: Some([0.7, 0.8]),
-            },
-            cost_interval: Some([0.4, 0.6]),
-            norm_share: ByPart {
-                linear: 0.6,
-                nonlinear: 0.9,
-            },
-            r2_share: ByPart {
-                linear: 0.25,
-                nonlinear: 0.75,
-            },
-        }
+    use super::*;
+    use crate::state::dark_matter::question::Question;
+    use crate::state::requests;
+    use crate::state::view::ViewId;
+    use crate::testing::error_parts::{costs, with_parts};
+    use crate::testing::{self, Stage};
+
+    fn shown(question: Question) -> Harness<'static, Stage> {
+        let state = with_parts(question);
+        let mut harness = testing::harness(ViewId::DarkMatter, state);
+        harness.set_size(egui::vec2(1200.0, 2400.0));
+        harness.run();
+        harness.state_mut().commands.take();
+        harness
     }
 
     #[test]
     fn bars_show_rises_and_shares_with_what_they_are_compared_with() {
-        let costs = Costs {
-            dictionaries: vec![spliced("a", Some(0.25)), spliced("b", None)],
-            fit_tokens: 10,
-            held_out_tokens: 10,
-            positions: Positions::Text,
-            blocks: "4 runs of rows".to_owned(),
-            seed: 0,
-            notes: Vec::new(),
-        };
+        let costs = costs();
         let rises = rises(&costs.dictionaries[0]);
         let parts: Vec<f64> = rises.iter().map(|bar| bar.parts[0]).collect();
         assert_eq!(parts, [0.5, 0.375, 0.125, 0.25, 1.0]);
@@ -260,13 +226,26 @@ mod tests {
         // A dictionary that costs nothing has no share to show.
         let shares = shares(&costs);
         let labels: Vec<&str> = shares.iter().map(|bar| bar.label.as_str()).collect();
-        assert_eq!(labels, ["a, linear", "a, nonlinear"]);
+        assert_eq!(labels, ["z0, linear", "z0, nonlinear"]);
         assert_eq!(shares[1].parts, [0.75]);
-        assert_eq!(
-            shares[1].marks,
-            [("share of R²", 0.75), ("share of length", 0.9)]
-        );
-        assert_eq!(chosen(&costs, "b").map(|one| one.sae.as_str()), Some("b"));
-        assert!(basis(&costs).contains("4 runs of rows"));
+        let marks = [("share of R²", 0.75), ("share of length", 0.9)];
+        assert_eq!(shares[1].marks, marks);
+        let of = |name: &str| chosen(&costs, name).map(|one| one.sae.clone());
+        assert_eq!(of("attn-1").as_deref(), Some("attn-1"));
+    }
+
+    #[test]
+    fn the_panel_shows_its_answer_its_bars_and_offers_to_measure_again() {
+        let mut harness = shown(Question::Cost);
+        let said = "z0 costs 0.5000 nats";
+        assert!(harness.query_all_by_label_contains(said).count() > 0);
+        harness.get_by_label("x̂ + linear part, +0.3750");
+        harness.get_by_label_contains("z0, nonlinear, 75.0");
+        harness.get_by_label_contains("few activations");
+        harness.get_by_label("Measure again").click();
+        harness.run();
+        let sent = harness.state_mut().commands.take();
+        let asked = requests::dark_matter::Command::Splice(Command::Compute(DictionaryId(0)));
+        assert_eq!(sent, [requests::Command::DarkMatter(asked)]);
     }
 }

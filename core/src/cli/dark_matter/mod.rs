@@ -5,6 +5,8 @@ mod fit;
 mod ladder;
 mod places;
 mod pursue;
+mod predict;
+mod self_test;
 mod several;
 mod splice;
 mod text;
@@ -36,6 +38,10 @@ enum Verb {
     Ladder(Box<ladder::Args>),
     /// Search for the best code of each token in place of the encoder's: what a better encoder would win, what this one misses and invents
     Pursue(Box<pursue::Args>),
+    /// Predict the error and its parts from the reconstructions of other dictionaries of the model
+    Predict(Box<predict::Args>),
+    /// Test the split on planted errors, in a world where this dictionary's reconstructions are the truth
+    SelfTest(Box<self_test::Args>),
     /// Measure what each part of the error costs: cross-entropy with it put back, removed or swapped between tokens
     Splice(Box<splice::Args>),
     /// Measure the error of all dictionaries of a model along its depth, from one pass of the model
@@ -52,6 +58,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Verb::Fit(args) => fit::run(args, console),
         Verb::Ladder(args) => ladder::run(args, console),
         Verb::Pursue(args) => pursue::run(args, console),
+        Verb::Predict(args) => predict::run(args, console),
+        Verb::SelfTest(args) => self_test::run(args, console),
         Verb::Splice(args) => splice::run(args, console),
         Verb::Depth(args) => depth::run(args, console),
         Verb::Text(args) => text::run(args, console),

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
 use crate::cli::{Console, ModelArgs, ParentArg, SaeArgs, open_both};
 use crate::error::{Error, Result};
 use crate::project::Project;
@@ -76,4 +79,20 @@ impl SeveralArgs {
             project,
         })
     }
+}
+
+/// Returns a result as JSON with the definitions of its figures.
+pub(super) fn with_definitions(
+    result: &impl Serialize,
+    definitions: &[(&str, &str)],
+) -> Result<Value> {
+    let mut value = serde_json::to_value(result).map_err(|cause| Error::Numeric {
+        what: format!("the result cannot be written as JSON: {cause}"),
+    })?;
+    let definitions = definitions.iter();
+    let definitions: Map<String, Value> = definitions
+        .map(|(name, definition)| ((*name).to_owned(), json!(definition)))
+        .collect();
+    value["definitions"] = definitions.into();
+    Ok(value)
 }

@@ -1,15 +1,15 @@
 //! `umbra dark-matter splice`: what each part of the error costs the model.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::TwoTexts;
-use super::several::{Several, SeveralArgs};
+use super::several::{Several, SeveralArgs, with_definitions};
 use crate::cli::{Console, DeviceArg, Exit, ModelArgs};
 use crate::dark_matter::splice::{Costs, DEFINITIONS, Spliced};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval;
 use crate::progress::Ended;
-use crate::workbench::error_parts;
+use crate::workbench::error_parts::{self, Study};
 use crate::workbench::text::Text;
 
 /// Flags of `umbra dark-matter splice`.
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
     if let Some(project) = &of.project {
         let made = (&texts, args.seed);
-        error_parts::keep(project, error_parts::SPLICE, (model, saes), made, &costs)?;
+        error_parts::keep(project, Study::Splice, (model, saes), made, &costs)?;
     }
     console.answer(&object(&costs)?, || table(&costs))?;
     Ok(Exit::Done)
@@ -62,46 +62,31 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn texts(args: &Args, of: &Several, console: &Console) -> Result<[Text; 2]> {
     let read = (&*of.pair.model, &*of.pair.sae);
-    let [mut fit, mut held_out] = args.texts.read(read, args.model.offline, console)?;
+    let [fit, held_out] = args.texts.read(read, args.model.offline, console)?;
     for other in &of.saes[1..] {
         console.notes(&of.pair.notes_on(other, &held_out.rows));
     }
-    for (text, most) in [(&mut fit, args.tokens), (&mut held_out, args.measured)] {
-        if let Some(most) = most {
-            text.rows = text.rows.sample(most);
-        }
-    }
-    Ok([fit, held_out])
+    Ok([fit.sampled(args.tokens), held_out.sampled(args.measured)])
 }
 
 /// Returns the figures under their keys: of one dictionary, or of each in a list.
 fn object(costs: &Costs) -> Result<Value> {
-    let unwritable = |cause: serde_json::Error| Error::Numeric {
-        what: format!("the costs cannot be written as JSON: {cause}"),
-    };
-    let one = |spliced: &Spliced| -> Result<Value> {
-        let mut value = serde_json::to_value(spliced).map_err(unwritable)?;
-        value["removed"] = json!({"linear": spliced.ce_nonlinear, "nonlinear": spliced.ce_linear});
-        value["conclusion"] = spliced.conclusion().into();
-        Ok(value)
-    };
-    let mut value = serde_json::to_value(costs).map_err(unwritable)?;
-    let all = costs.dictionaries.iter().map(one);
-    let all: Vec<Value> = all.collect::<Result<_>>()?;
+    let mut value = with_definitions(costs, DEFINITIONS)?;
     value["conclusion"] = costs.conclusion().into();
-    if let [Value::Object(one)] = all.as_slice()
-        && let Some(value) = value.as_object_mut()
-    {
-        value.remove("dictionaries");
-        value.extend(one.clone());
-    } else {
-        value["dictionaries"] = all.into();
+    let all = value["dictionaries"].as_array_mut().into_iter().flatten();
+    for (one, spliced) in all.zip(&costs.dictionaries) {
+        one["removed"] = json!({"linear": spliced.ce_nonlinear, "nonlinear": spliced.ce_linear});
+        one["conclusion"] = spliced.conclusion().into();
     }
-    let definitions: Map<String, Value> = DEFINITIONS
-        .iter()
-        .map(|(name, definition)| ((*name).to_owned(), json!(definition)))
-        .collect();
-    value["definitions"] = definitions.into();
+    if let ([_], Value::Object(value)) = (costs.dictionaries.as_slice(), &mut value)
+        && let Some(Value::Array(all)) = value.remove("dictionaries")
+    {
+        let one = all.into_iter().filter_map(|one| match one {
+            Value::Object(one) => Some(one),
+            _ => None,
+        });
+        value.extend(one.flatten());
+    }
     Ok(value)
 }
 
@@ -146,7 +131,11 @@ fn rows(one: &Spliced) -> Vec<String> {
         })
     };
     let line = |name: &str, ce: f64, [recovered, interval, length, r2, fvu]: [String; 5]| {
-        format!("{name:<34} {ce:>9.4} {recovered:>10} {interval:>20} {length:>10} {r2:>9} {fvu:>9}")
+        // The hat of x̂ takes no room.
+        let wide = 34 + name.matches('\u{302}').count();
+        format!(
+            "{name:<wide$} {ce:>9.4} {recovered:>10} {interval:>20} {length:>10} {r2:>9} {fvu:>9}"
+        )
     };
     let bare = |fvu: Option<f64>| {
         let none = || "–".to_owned();

@@ -6,7 +6,7 @@
 mod run;
 mod sums;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use serde::{Deserialize, Serialize};
 

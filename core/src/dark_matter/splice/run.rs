@@ -203,7 +203,7 @@ impl Parts {
     fn new(sae: Autoencoder<'_>, fitted: &Fitted, x: &Matrix) -> Result<Self> {
         let (reconstruction, error) = split::error(sae, x)?;
         let linear = split::linear_part(&fitted.weights, x)?;
-        let nonlinear = combined(&error, &linear, |error, linear| error - linear);
+        let nonlinear = linear::less(&error, &linear);
         Ok(Self {
             reconstruction,
             error,
@@ -216,9 +216,7 @@ impl Parts {
     fn value(&self, put: Put, other: &[u32]) -> Matrix {
         let with = |linear: Option<&Matrix>, nonlinear: Option<&Matrix>| {
             let parts = [linear, nonlinear].into_iter().flatten();
-            parts.fold(self.reconstruction.clone(), |sum, part| {
-                combined(&sum, part, |sum, part| sum + part)
-            })
+            parts.fold(self.reconstruction.clone(), plus)
         };
         let (linear, nonlinear) = (&self.linear, &self.nonlinear);
         match put {
@@ -231,12 +229,12 @@ impl Parts {
     }
 }
 
-fn combined(a: &Matrix, b: &Matrix, with: impl Fn(f32, f32) -> f32) -> Matrix {
-    let mut all = a.clone();
-    for (a, b) in all.values_mut().iter_mut().zip(b.values()) {
-        *a = with(*a, *b);
+/// Returns `a + b`.
+fn plus(mut a: Matrix, b: &Matrix) -> Matrix {
+    for (a, b) in a.values_mut().iter_mut().zip(b.values()) {
+        *a += b;
     }
-    all
+    a
 }
 
 /// Returns for each position the one whose part it gets: one cycle through all positions that count, so that none keeps its own (Sattolo's algorithm); the others

@@ -21,7 +21,7 @@ fn golden(path: &str) -> PathBuf {
     root.join(path)
 }
 
-fn opened(model: &str) -> (Model, Sae) {
+pub(in crate::dark_matter) fn opened(model: &str) -> (Model, Sae) {
     let (model, _) = Model::open(&golden(model)).unwrap();
     let (sae, _) = formats::open(&golden("sae-lens-topk")).unwrap();
     (model, sae)
@@ -37,12 +37,12 @@ fn rows(case: &Value, key: &str) -> Rows {
     Rows::new(context, tokens, documents, names.collect()).with_special([TokenId(0)])
 }
 
-fn case(name: &str) -> Value {
+pub(in crate::dark_matter) fn case(name: &str) -> Value {
     let text = std::fs::read_to_string(golden("splice").join(name)).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
-fn texts(case: &Value) -> (Rows, Rows) {
+pub(in crate::dark_matter) fn texts(case: &Value) -> (Rows, Rows) {
     let skip = case["skip"].as_u64().unwrap() as usize;
     let both = ["fit", "held_out"].map(|key| rows(case, key).skipping(skip));
     let [fit, held_out] = both;
@@ -168,7 +168,7 @@ fn what_eval_measures_too_is_the_same_number() {
 }
 
 /// Random dictionary of attention's `z` in the first block.
-fn of_z(model: &Model) -> Sae {
+pub(in crate::dark_matter) fn of_z(model: &Model) -> Sae {
     use rand::{Rng as _, SeedableRng as _};
     let hook = HookPoint::block(0, Site::Z);
     let d = model.width(hook).unwrap();
