@@ -42,4 +42,13 @@ done
 "$umbra" dark-matter ladder --model "$model" --sae "$work/ladder/256" --sae "$work/ladder/512" --sae "$work/ladder/1024" --sae "$work/ladder/2048" \
   --corpus "$demo/text/held-out" --tokens 60000 --fit "$demo/text/train" | tee "$work/ladder/ladder.txt"
 
+# What each part of the errors costs, how far the dictionaries predict each other's errors, and whether the split finds planted ones.
+measured=(--corpus "$demo/text/train" --held-out "$demo/text/held-out" --project "$demo")
+"$umbra" dark-matter splice --model "$model" "${measured[@]}" --tokens 25600 --measured 10240
+for dictionary in "${dictionaries[@]}"; do
+  read -r name _ <<< "$dictionary"
+  "$umbra" dark-matter predict --model "$model" --sae "$demo/saes/$name" "${measured[@]}" --tokens 25600 --measured 10240
+  "$umbra" dark-matter self-test --model "$model" --sae "$demo/saes/$name" "${measured[@]}" || true # its verdict is kept, whatever it is
+done
+
 "$umbra" heads survey --model "$model" --corpus "$demo/text/held-out" --causal --project "$demo"

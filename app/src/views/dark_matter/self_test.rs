@@ -177,6 +177,9 @@ mod tests {
         harness.run();
         let sent = harness.state_mut().commands.take();
         let asked = requests::dark_matter::Command::SelfTest(Command::Compute(DictionaryId(0)));
-        assert_eq!(sent, [requests::Command::DarkMatter(asked)]);
+        assert!(
+            sent.contains(&requests::Command::DarkMatter(asked)),
+            "{sent:?}"
+        );
     }
 }
