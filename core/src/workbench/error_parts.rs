@@ -42,8 +42,7 @@ impl Study {
     /// Name of what a study of `saes` is of: the dictionary whose error is studied, or [`ALL`] of several whose costs are compared.
     fn of(self, saes: &[Arc<Sae>]) -> &str {
         match (self, saes) {
-            (_, []) => ALL,
-            (Self::Splice, [_, _, ..]) => ALL,
+            (_, []) | (Self::Splice, [_, _, ..]) => ALL,
             (_, [first, ..]) => &first.name,
         }
     }

@@ -195,19 +195,19 @@ fn through(map: &Source, probe: &Fitted, source: &Matrix) -> Result<[Matrix; 3]>
 }
 
 /// Name, hook and width of a source; no name for the activation itself.
-type From = (Option<String>, HookPoint, usize);
+type Origin = (Option<String>, HookPoint, usize);
 
 fn rows(all: &[Autoencoder<'_>], measured: &Measured, draws: &Resampled) -> Result<Vec<Row>> {
     let hook = all[0].hook()?;
     let variance = measured.activation.about_mean();
     let [of_error, of_linear, of_rest] = &measured.parts;
     let activation = std::iter::once((None, hook, all[0].width()));
-    let dictionaries: Vec<From> = all
+    let dictionaries: Vec<Origin> = all
         .iter()
         .map(|sae| Ok((Some(sae.name.clone()), sae.hook()?, sae.width())))
         .collect::<Result<_>>()?;
     let sources = activation.chain(dictionaries);
-    let row = |(from, [error, linear, rest]): (From, &[Spread; 3])| Row {
+    let row = |(from, [error, linear, rest]): (Origin, &[Spread; 3])| Row {
         source: from.0,
         hook: from.1.to_string(),
         relation: Relation::new(from.1, hook),

@@ -44,7 +44,7 @@ pub fn self_test(
         done += rows.len();
         both.push(Read::new(sae, x)?);
     }
-    let mut world = World::new(sae, &both, settings)?;
+    let world = World::new(sae, &both, settings)?;
     let mut step = || {
         done += 1;
         observe(Progress::new(done, total, "steps")).is_break()
@@ -202,7 +202,7 @@ impl<'a> World<'a> {
     }
 
     /// Plants each kind of error alone, then all three; none once stopped.
-    fn planted(&mut self, stopped: &mut dyn FnMut() -> bool) -> Result<Option<Vec<Planted>>> {
+    fn planted(&self, stopped: &mut dyn FnMut() -> bool) -> Result<Option<Vec<Planted>>> {
         let truth = self.truth();
         let variance = spread(&truth[1]);
         let mapped = self.mapped()?;
