@@ -153,25 +153,36 @@ fn several_dictionaries_are_spliced_in_one_go_and_kept_with_a_project() {
 #[test]
 fn splice_and_eval_print_the_same_cross_entropies() {
     let here = tempfile::tempdir().unwrap();
-    let (model, sae, held_out) = (
-        demo_model(),
-        trained().sae(),
-        at("assets/demo/text/held-out/girls.txt"),
-    );
-    let spliced = run(here.path(), "splice", &["--sae", &sae]);
-    let eval = [
-        "eval",
+    let (model, sae) = (demo_model(), trained().sae());
+    let text = std::fs::read_to_string(at("assets/demo/text/held-out/girls.txt")).unwrap();
+    let short: String = text.chars().take(6_000).collect();
+    std::fs::write(here.path().join("short.txt"), short).unwrap();
+    let train = at("assets/demo/text/train/jungle.txt");
+    let both = [
         "--model",
         &model,
         "--sae",
         &sae,
-        "--corpus",
-        &held_out,
         "--context",
         "64",
         "--json",
+        "--corpus",
     ];
-    let eval = umbra(here.path(), &eval).done().json();
+    let splice = [
+        "dark-matter",
+        "splice",
+        "--held-out",
+        "short.txt",
+        "--tokens",
+        "6000",
+    ];
+    let spliced = umbra(here.path(), &[&splice[..], &both, &[&train]].concat());
+    let spliced = spliced.done().json();
+    let eval = umbra(
+        here.path(),
+        &[&["eval"], &both[..], &["short.txt"]].concat(),
+    );
+    let eval = eval.done().json();
     for key in ["ce_clean", "ce_sae", "ce_zero"] {
         assert_eq!(spliced[key], eval[key], "{key}");
     }
