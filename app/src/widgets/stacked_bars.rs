@@ -313,10 +313,12 @@ fn paint_mark(ui: &Ui, i: usize, at: egui::Pos2) {
 }
 
 fn mark_legend_ui(ui: &mut Ui, i: usize, name: &str) {
-    ui.spacing_mut().item_spacing.x = space::CHIP;
-    let (rect, _) = ui.allocate_exact_size(vec2(2.0 * TICK, 2.0 * TICK), Sense::hover());
-    paint_mark(ui, i, rect.center());
-    ui.label(caption(name).color(Theme::from_ui(ui).ink.secondary));
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::CHIP;
+        let (rect, _) = ui.allocate_exact_size(vec2(2.0 * TICK, 2.0 * TICK), Sense::hover());
+        paint_mark(ui, i, rect.center());
+        ui.label(caption(name).color(Theme::from_ui(ui).ink.secondary));
+    });
 }
 
 impl StackedBar {

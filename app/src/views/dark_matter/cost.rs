@@ -142,7 +142,7 @@ fn rises(one: &Spliced) -> Vec<StackedBar> {
     rows.map(bar).to_vec()
 }
 
-/// Shares recovered by each part of each dictionary, beside the part's share of the error.
+/// Shares recovered by each part of each dictionary that costs something, beside the part's share of the error.
 fn shares(costs: &Costs) -> Vec<StackedBar> {
     let several = costs.dictionaries.len() > 1;
     let of = |one: &Spliced| {
@@ -159,11 +159,7 @@ fn shares(costs: &Costs) -> Vec<StackedBar> {
                 ("share of R²", pick(one.r2_share)),
                 ("share of length", pick(one.norm_share)),
             ],
-            hover: if one.costs_something() {
-                one.hook.clone()
-            } else {
-                format!("{}; the dictionary costs too little to say", one.hook)
-            },
+            hover: one.hook.clone(),
         };
         let (recovered, interval) = (one.recovered, one.recovered_interval);
         let linear = recovered
@@ -174,18 +170,21 @@ fn shares(costs: &Costs) -> Vec<StackedBar> {
             .map(|share| bar("nonlinear", |by| by.nonlinear, share, interval.nonlinear));
         [linear, nonlinear]
     };
-    costs.dictionaries.iter().flat_map(of).flatten().collect()
+    let dear = costs
+        .dictionaries
+        .iter()
+        .filter(|one| one.costs_something());
+    dear.flat_map(of).flatten().collect()
 }
 
 /// Describes the texts that the figures rest on.
 fn basis(costs: &Costs) -> String {
     format!(
-        "Fitted on {} activations, measured on {} held out, {}; intervals of 95 % over {}. Definitions: {}.",
+        "Fitted on {} activations, measured on {} held out, {}; intervals of 95 % over {}.",
         count(costs.fit_tokens),
         count(costs.held_out_tokens),
         words::said(&costs.positions.said(None)),
         costs.blocks,
-        definition("r2_share"),
     )
 }
 
