@@ -15,6 +15,7 @@ mod forms;
 pub(crate) mod induction;
 pub(crate) mod ladders;
 mod pictures;
+pub(crate) mod pursued;
 mod studied;
 pub(crate) mod surveys;
 

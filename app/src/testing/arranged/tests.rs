@@ -288,6 +288,18 @@ fn nothing_is_cut_or_overlaps_on_costs_predictions_and_the_self_test() {
 }
 
 #[test]
+fn nothing_is_cut_or_overlaps_where_codes_were_pursued() {
+    let mut state = testing::pursued::with_pursuit();
+    state.selection.question = Question::Back;
+    state.selection.token = Some(1);
+    state.selection.feature = Some(FeatureId(5));
+    let cases = [ViewId::DarkMatter, ViewId::Feature].map(|view| (view.about().title, view));
+    check_all(Desk::new(state), &cases, |harness, view| {
+        harness.state_mut().go(*view);
+    });
+}
+
+#[test]
 fn nothing_is_cut_or_overlaps_in_a_dialog() {
     for (name, desk) in dialogs() {
         check_all(desk, &[(name, ())], |_, ()| {});

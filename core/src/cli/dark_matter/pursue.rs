@@ -250,7 +250,7 @@ fn table((model, text): (&Model, &Text), of: &Comparison, focus: Option<FeatureI
 fn should_have_fired(model: &Model, of: &Comparison, feature: FeatureId) -> Vec<String> {
     let row = of.feature(feature).copied().unwrap_or_default();
     let mut lines = vec![format!(
-        "\n{feature} should have fired on {} tokens and fires on {} (both codes: {}); the strongest {PER_FEATURE} at most:",
+        "\nfeature {feature} should have fired on {} tokens and fires on {} (both codes: {}); the strongest {PER_FEATURE} at most:",
         row.missed,
         row.shared + row.invented,
         row.shared

@@ -193,7 +193,9 @@ impl Comparison {
 }
 
 fn percent(share: f64) -> String {
-    if share > 0.0 && share < 0.001 {
+    if share == 0.0 {
+        "none".to_owned()
+    } else if share > 0.0 && share < 0.001 {
         "less than 0.1 %".to_owned()
     } else {
         format!("{:.1} %", 100.0 * share)
