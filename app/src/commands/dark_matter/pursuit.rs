@@ -23,7 +23,7 @@ use crate::state::requests::dark_matter::pursuit::Command;
 use crate::state::{Event, Load};
 
 /// Tokens of the held-out text that are compared.
-const TOKENS: usize = 20_000;
+const TOKENS: usize = 10_000;
 
 impl Command {
     /// Carries it out.

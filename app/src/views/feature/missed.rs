@@ -74,7 +74,7 @@ fn offer_ui(ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
     {
         commands.send(Command::Compute(dictionary.id));
     }
-    let cost = "Compares the encoder with pursuit on 20\u{202F}000 tokens of the held-out text, once for all features.";
+    let cost = "Compares the encoder with pursuit on 10\u{202F}000 tokens of the held-out text, once for all features.";
     ui.add(Label::new(caption(cost).color(secondary)).wrap());
 }
 

@@ -42,7 +42,7 @@ pub(super) fn pursuit_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, comman
     method_ui(ui, lab.method, commands);
     let offer = Offer {
         what: "Chooses as many features as the encoder, one by one, each the best for what is still missing, and compares them with the encoder's token by token.",
-        cost: "It reads 20\u{202F}000 tokens of the held-out text, and takes seconds for a small dictionary and minutes for a large one.",
+        cost: "It reads 10\u{202F}000 tokens of the held-out text, and takes seconds for a small dictionary and minutes for a large one.",
         button: "Pursue",
         again: "Pursue again",
         job: &job(name),
@@ -87,6 +87,8 @@ fn figures_ui(ui: &mut Ui, of: &Comparison) {
             Bar::new("Encoder", of.fvu_encoder).hover(definition("fvu_encoder")),
             Bar::new(of.settings.method.title(), of.fvu_pursuit).hover(definition("fvu_pursuit")),
         ];
+        ui.label(caption("FVU").color(secondary))
+            .on_hover_text(definition("fvu_encoder"));
         Bars::new("FVU by code", &bars, Fill::Hue(Hue::Error))
             .definition(definition("fvu_encoder"))
             .show(ui);
