@@ -51,4 +51,7 @@ for dictionary in "${dictionaries[@]}"; do
   "$umbra" dark-matter self-test --model "$model" --sae "$demo/saes/$name" "${measured[@]}" || true # its verdict is kept, whatever it is
 done
 
+# What a better choice of features would win, and where each feature should have fired: with its contexts the largest study, so of one dictionary alone.
+"$umbra" dark-matter pursue --model "$model" --sae "$demo/saes/resid-2" --corpus "$demo/text/held-out" --tokens 10000 --project "$demo"
+
 "$umbra" heads survey --model "$model" --corpus "$demo/text/held-out" --causal --project "$demo"
