@@ -321,7 +321,7 @@ fn on_the_demo_pursuit_lowers_the_error_and_what_is_missed_adds_up() {
         assert_eq!(of.tokens, rows.counted() as u64);
         let fvu = (of.fvu_encoder, of.fvu_pursuit);
         assert!(fvu.1 < fvu.0, "{fvu:?}");
-        assert!(of.clearly_worse < 0.01, "{}: {}", method, of.clearly_worse);
+        assert_eq!((of.worse, of.clearly_worse), (0.0, 0.0), "{method}");
         let sum = |by: fn(&FeatureRow) -> u64| of.features.iter().map(by).sum::<u64>() as f64;
         let n = of.tokens as f64;
         assert!((sum(|row| row.shared + row.invented) / n - of.l0).abs() < 1e-9);
