@@ -64,6 +64,7 @@ fn the_hard_claims_of_the_error_hold_on_the_demo_and_every_part_is_measured() {
         "at one width",
         "in proportion",
         "higher FVU",
+        "pursuit at",
         "together leave",
     ] {
         assert!(

@@ -506,8 +506,8 @@ fn one_click_trains_on_the_error_and_measures_parent_and_child_together() {
     let mut desk = project(folder.path());
     desk.run(library::Command::Dropped(vec![demo("model")]));
     for (name, words, held_out) in [
-        ("read.txt", &words[..2_000], false),
-        ("kept.txt", &words[2_000..2_600], true),
+        ("read.txt", &words[..1_200], false),
+        ("kept.txt", &words[1_200..1_500], true),
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, words.join(" ")).unwrap();

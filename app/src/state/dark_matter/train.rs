@@ -89,6 +89,9 @@ mod tests {
     #[test]
     fn children_are_found_by_the_fingerprint_of_their_parent() {
         let mut state = testing::typical();
+        let mut second = state.catalogue.dictionaries[0].clone();
+        second.id = DictionaryId(99);
+        state.catalogue.dictionaries.push(second);
         let ids: Vec<DictionaryId> = state.catalogue.dictionaries.iter().map(|d| d.id).collect();
         assert!(children(&state, ids[0]).is_empty());
         let parent = Arc::clone(&state.catalogue.dictionaries[0].load.ready().unwrap().sae);

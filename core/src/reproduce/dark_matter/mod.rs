@@ -2,6 +2,7 @@
 //! Gemma and Llama, measured on a ladder of widths at one hook of a model.
 
 mod children;
+mod cures;
 mod parts;
 mod widths;
 
@@ -233,7 +234,13 @@ pub fn dark_matter(
     options: &DarkMatterOptions,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Ended<Report>> {
-    let parts: [Part; 4] = [parts::split, widths::ladder, parts::costs, children::parts];
+    let parts: [Part; 5] = [
+        parts::split,
+        widths::ladder,
+        parts::costs,
+        cures::pursuit,
+        children::parts,
+    ];
     let mut report = Report::default();
     let mut watch = Watch::new(observe, 2 + parts.len() as u64);
     if of.is_trained {

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::stores::{captured_at, model_and_rows};
+use super::stores::captured_at;
 use crate::Flow;
 use crate::corpus::Rows;
 use crate::device::Compute;
 use crate::eval;
 use crate::formats;
-use crate::ids::{HookPoint, Site};
+use crate::ids::{HookPoint, Site, TokenId};
 use crate::models::Model;
 use crate::sae::{ErrorOf, ErrorPart, Sae, Variant};
 use crate::store::Dtype;
@@ -17,9 +17,20 @@ use crate::train::{Event, Keeping, Spec, run, run_from_store, run_several};
 
 const HOOK: HookPoint = HookPoint::Block(crate::ids::Layer(1), Site::Z);
 
+/// A tiny model and random rows of it.
+fn model_and_rows() -> (Model, Rows) {
+    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden"));
+    let model = Model::open(&golden.join("tiny-gpt2")).unwrap().0;
+    let (count, t) = (24, 32);
+    let tokens = (0..count * t).map(|i| TokenId((i * i * 7 + 13 * i) as u32 % 500 + 1));
+    let documents = vec!["random".to_owned()];
+    let rows = Rows::new(t, tokens.collect(), vec![0; count * t], documents);
+    (model, rows)
+}
+
 fn spec(seed: u64) -> Spec {
     let mut spec = Spec::default_for(HOOK);
-    (spec.features, spec.k, spec.tokens) = (64, 4, 3_000);
+    (spec.features, spec.k, spec.tokens) = (64, 4, 2_000);
     (spec.batch, spec.buffer, spec.seed) = (128, 500, seed);
     spec
 }
