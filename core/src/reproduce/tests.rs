@@ -65,6 +65,8 @@ fn the_hard_claims_of_the_error_hold_on_the_demo_and_every_part_is_measured() {
         "in proportion",
         "higher FVU",
         "pursuit at",
+        "planted noise",
+        "norms of the error",
         "together leave",
     ] {
         assert!(

@@ -3,6 +3,7 @@
 
 mod children;
 mod cures;
+mod norms;
 mod parts;
 mod widths;
 
@@ -234,11 +235,14 @@ pub fn dark_matter(
     options: &DarkMatterOptions,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Ended<Report>> {
-    let parts: [Part; 5] = [
+    let parts: [Part; 8] = [
         parts::split,
+        norms::norms,
         widths::ladder,
         parts::costs,
         cures::pursuit,
+        cures::planted,
+        cures::earlier,
         children::parts,
     ];
     let mut report = Report::default();
