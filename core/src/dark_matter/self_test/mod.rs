@@ -230,10 +230,9 @@ impl SelfTest {
             );
         }
         format!(
-            "The split does not find {} with these settings ({} activations for {} planted sizes), and tells both noises apart in {grids} of {all} grids{absent}",
+            "The split does not find {} with these settings ({} activations to fit on), and tells both noises apart in {grids} of {all} grids{absent}",
             missed.join(", "),
             self.fit_tokens,
-            self.planted.len(),
         )
     }
 }
