@@ -44,7 +44,7 @@ impl Command {
             Self::Show(side) => context.apply(Event::Prompt(prompt::Event::Side(side))),
             Self::Read => read(context),
             Self::Example { example, at } => open_example(context, *example, at),
-            Self::Excerpt { ids, of, at } => open_excerpt(context, (&ids, of), at),
+            Self::Excerpt { ids, apart, of, at } => open_excerpt(context, (&ids, apart, of), at),
             Self::Save => save(context),
         }
     }
@@ -162,7 +162,11 @@ fn open_example(context: &mut Context<'_>, example: Example, at: usize) {
     set_aside(context);
 }
 
-fn open_excerpt(context: &mut Context<'_>, (ids, of): (&[TokenId], String), at: usize) {
+fn open_excerpt(
+    context: &mut Context<'_>,
+    (ids, apart, of): (&[TokenId], bool, String),
+    at: usize,
+) {
     let Some(model) = context
         .state
         .model()
@@ -171,7 +175,7 @@ fn open_excerpt(context: &mut Context<'_>, (ids, of): (&[TokenId], String), at: 
         return;
     };
     set_aside(context);
-    context.apply(tokens(&model, (ids, false), of, at));
+    context.apply(tokens(&model, (ids, apart), of, at));
 }
 
 /// Shows the excerpt of an example from an index of version 1: the tokens around it, behind a BOS, since the tokens before them are not stored.

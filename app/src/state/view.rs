@@ -103,7 +103,7 @@ impl ViewId {
             Self::DarkMatter => (
                 "Dark matter",
                 icons::PLANET,
-                "The dictionary's error, token by token, and the share of it that a linear probe predicts.",
+                "The error of the dictionary: how much it is, where, whether it is linear, what it costs, and how much of it can be got back.",
             ),
             Self::Heads => (
                 "Heads",

@@ -7,6 +7,7 @@ use egui_kittest::kittest::Queryable as _;
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use crate::state::AppState;
+use crate::state::dark_matter::question::Question;
 use crate::state::view::ViewId;
 use crate::testing::{self, Window};
 
@@ -190,6 +191,48 @@ fn a_newcomer_sees_what_an_induction_head_does_and_where_one_of_its_features_com
     newcomer.harness.get_by_label_contains("adds up, residue");
     let asked = newcomer.state().heads.attribution.of.as_ref().unwrap();
     assert_eq!(asked.dictionary, dictionary, "that reads the head's layer");
+}
+
+#[test]
+fn a_newcomer_reads_down_the_questions_on_the_error_of_a_dictionary() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newcomer = Newcomer::new(folder.path());
+    newcomer.presses(Modifiers::COMMAND, Key::Num4);
+    newcomer.within(1, "open Dark matter");
+    // The fit that is kept with the demo answers two questions at once.
+    let answers = [
+        "1 How much is missing?: The dictionary explains",
+        "3 Is it linear?: The dictionary leaves",
+    ];
+    for answer in answers {
+        newcomer.harness.get_by_label_contains(answer);
+    }
+    newcomer
+        .harness
+        .get_by_role_and_label(Role::List, "Variance explained and missing");
+    for (number, question) in Question::ALL.into_iter().enumerate() {
+        let row = format!("{} {}", number + 1, question.title());
+        newcomer.harness.get_by_label_contains(&row).click();
+        newcomer.did();
+        newcomer.within(1, "show a question");
+        assert_eq!(newcomer.state().selection.question, question);
+    }
+    // Back leads to the question before.
+    newcomer.presses(Modifiers::ALT, Key::ArrowLeft);
+    newcomer.within(1, "go back");
+    assert_eq!(newcomer.state().selection.question, Question::Cost);
+
+    newcomer.presses(Modifiers::COMMAND, Key::Num3);
+    newcomer.within(1, "open Prompt");
+    newcomer
+        .harness
+        .get_by_label_contains("colour by the error")
+        .click();
+    newcomer.did();
+    newcomer.within(1, "see the error on the sentence");
+    newcomer
+        .harness
+        .get_by_label_contains("norm of the error from 0 to");
 }
 
 /// Files below `folder` that end in `ending`.

@@ -124,6 +124,7 @@ fn names() -> BTreeSet<String> {
         names.extend(widgets::SAMPLES.map(|sample| format!("widgets/{}.{theme}", sample.name)));
         names.extend(screens::names().map(|screen| format!("screens/{screen}.{theme}")));
         names.extend(screens::steps().map(|step| format!("screens/{step}.{theme}")));
+        names.extend(screens::questions().map(|name| format!("screens/{name}.{theme}")));
     }
     names
 }

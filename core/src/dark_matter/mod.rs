@@ -278,6 +278,26 @@ impl Probe {
         split::split(&self.weights, batch)
     }
 
+    /// Says in one sentence how much of the variance is missing, and how much of that a linear map adds.
+    pub fn missing(&self) -> String {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let explained = format!(
+            "The dictionary explains {} of the variance and misses {}",
+            percent(1.0 - self.fvu_total),
+            percent(self.fvu_total)
+        );
+        let linear = self.fvu_total - self.fvu_nonlinear;
+        let from = &self.facts.predictor;
+        if linear <= 0.0 {
+            return format!("{explained}; a linear map of {from} adds nothing on held-out text");
+        }
+        format!(
+            "{explained}: {} is a linear map of {from}, {} is not",
+            percent(linear),
+            percent(self.fvu_nonlinear)
+        )
+    }
+
     /// Says in one sentence how much of the error is linear.
     pub fn conclusion(&self) -> String {
         let percent = |share: f64| format!("{:.0} %", 100.0 * share);

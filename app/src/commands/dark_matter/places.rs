@@ -4,23 +4,30 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use umbra_core::corpus::{Mask, Positions};
-use umbra_core::dark_matter::{ErrorNorms, Probe};
+use umbra_core::dark_matter::places::Places;
+use umbra_core::dark_matter::{ErrorNorms, FitSpec, Probe};
 use umbra_core::dims::Matrix;
 use umbra_core::error::{Error, Result};
 use umbra_core::ids::TokenId;
 use umbra_core::models::{Model, token_tensor};
+use umbra_core::progress::Ended;
 use umbra_core::sae::Sae;
+use umbra_core::workbench::dark_matter::PLACES;
 use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::text::TextRequest;
 
-use super::study::Work;
+use super::fit::{self, Settings};
+use super::study::{self, Work};
 use crate::commands::context::Context;
-use crate::jobs::Wanted;
+use crate::jobs::{Wanted, Worker};
+use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::Event as Lab;
-use crate::state::dark_matter::places::{Errors, Event as Panel, Key, Passage};
+use crate::state::dark_matter::fit as of_fit;
+use crate::state::dark_matter::places::{Errors, Event as Panel, Key, Passage, job};
+use crate::state::dark_matter::study::Change;
 use crate::state::prompt::Side;
 use crate::state::requests::Commands;
-use crate::state::requests::dark_matter::fit;
+use crate::state::requests::dark_matter::fit as asked;
 use crate::state::requests::dark_matter::places::Command;
 use crate::state::{AppState, Event, Load};
 
@@ -31,6 +38,8 @@ impl Command {
             Self::Show(row) => context.apply(event(Panel::Shown(row))),
             Self::ReadHeldOut => read_held_out(context),
             Self::TakeApart(key) => take_apart(context, key),
+            Self::Look(id) => study::look(context, id, change, |work| work.kept(PLACES)),
+            Self::Compute(id) => locate(context, id),
         }
     }
 }
@@ -51,7 +60,7 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     }
     let lab = &state.dark_matter;
     if lab.fit.of != Some(id) {
-        commands.send(fit::Command::Look(id));
+        commands.send(asked::Command::Look(id));
         return;
     }
     let Some(input) = prompt.input().filter(|_| !lab.fit.probe.is_loading()) else {
@@ -70,6 +79,72 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
 
 fn event(event: Panel) -> Event {
     Event::DarkMatter(Lab::Places(event))
+}
+
+fn change(change: Change<Places>) -> Event {
+    event(Panel::Study(change))
+}
+
+/// Measures where the error is over the project's text, split by the probe; one is fitted first where there is none.
+fn locate(context: &mut Context<'_>, id: DictionaryId) {
+    let state = &context.state;
+    let lab = &state.dark_matter.fit;
+    let probe = lab.of(id).cloned();
+    let spec = lab.form().spec().map(|spec| match &probe {
+        // The probe splits what is measured, so both read the same positions and the same predictor.
+        Some(probe) => FitSpec {
+            predictor: probe.facts.predictor.clone(),
+            skip: probe.facts.skip,
+            ..spec
+        },
+        None => spec,
+    });
+    let spec = match spec {
+        Ok(spec) => spec,
+        Err(why) => return context.fail(why),
+    };
+    let settings = match Settings::new(state, spec) {
+        Ok(settings) => settings,
+        Err(why) => return context.fail(why.to_string()),
+    };
+    let Some(name) = state.catalogue.get(id).map(|of| job(&of.name)) else {
+        return;
+    };
+    let wanted = Wanted::new(state, &name);
+    study::compute(context, (id, job), change, move |worker, work| {
+        located(worker, (id, work), (probe, &settings), &wanted)
+    });
+}
+
+fn located(
+    worker: &Worker,
+    (id, work): (DictionaryId, &Work),
+    (probe, settings): (Option<Arc<Probe>>, &Settings),
+    wanted: &Wanted,
+) -> Result<Option<Places>> {
+    let sampled = fit::sampled(worker, work, &settings.spec)?;
+    let probe = if let Some(probe) = probe {
+        probe
+    } else {
+        let Some(probe) = fit::fitted(worker, work, (&sampled, settings), wanted)? else {
+            return Ok(None);
+        };
+        let probe = Arc::new(probe);
+        for load in [Load::Loading, Load::Ready(Arc::clone(&probe))] {
+            let arrived = of_fit::Event::Probe(id, load);
+            worker.send(Event::DarkMatter(Lab::Fit(arrived)));
+        }
+        probe
+    };
+    let at_once = (sampled.tokens_at_once(), true);
+    let _computing = worker.place(wanted, &*work.pair.sae, at_once)?;
+    let pass = &mut |at| worker.progress(at);
+    let (by, other) = ((&*probe, &settings.spec), settings.other.as_deref());
+    let Ended::Done(places) = sampled.places(&work.pair, other, by, pass)? else {
+        return Ok(None);
+    };
+    sampled.keep_places(&work.project, &work.pair, by, &places)?;
+    Ok(Some(places))
 }
 
 fn read_held_out(context: &mut Context<'_>) {

@@ -39,7 +39,7 @@ impl Work {
 impl Work {
     /// Reads the result of a study that is kept with the project; an error if it was made with another model or dictionary.
     pub(super) fn kept<T: DeserializeOwned>(&self, study: &str) -> Result<Option<T>> {
-        let kept = self.project.kept_study::<T>(study, &self.name)?;
+        let kept = self.project.kept_study::<T>(study, &self.pair.sae.name)?;
         let checked = kept.map(|kept| kept.checked(&self.pair.model, &[&self.pair.sae]));
         Ok(checked.transpose()?.map(|kept| kept.result))
     }

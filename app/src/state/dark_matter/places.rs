@@ -4,11 +4,18 @@ use std::sync::Arc;
 
 use umbra_core::corpus::Rows;
 use umbra_core::dark_matter::ErrorNorms;
+use umbra_core::dark_matter::places::Places;
 use umbra_core::prompt::{Input, Reading};
 
+use super::study::{Change, Study};
 use crate::state::AppState;
 use crate::state::catalogue::DictionaryId;
 use crate::state::load::Load;
+
+/// Returns the name of the job that measures where a dictionary's error is.
+pub(crate) fn job(dictionary: &str) -> String {
+    format!("Locate the error of {dictionary}")
+}
 
 /// A text that was taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +142,8 @@ pub(crate) struct PlacesState {
     pub(crate) sentence: Apart,
     /// Errors on a row of the held-out text.
     pub(crate) passage: Apart,
+    /// Errors over the project's text.
+    pub(crate) study: Study<Places>,
 }
 
 /// Changes of the panel.
@@ -146,6 +155,8 @@ pub(crate) enum Event {
     HeldOut(Load<Arc<Rows>>),
     /// Errors are being computed, arrived or failed.
     Errors(Key, Load<Arc<Errors>>),
+    /// A change of the errors over the project's text.
+    Study(Change<Places>),
 }
 
 impl PlacesState {
@@ -162,6 +173,7 @@ impl PlacesState {
         match event {
             Event::Shown(row) => self.held_out_row = row,
             Event::HeldOut(load) => self.held_out = load,
+            Event::Study(change) => self.study.apply(change),
             Event::Errors(of, load) => {
                 let apart = match of.passage {
                     Passage::Sentence(_) => &mut self.sentence,

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Excerpt {
         /// The tokens, with BOS where the model has one.
         ids: Arc<[TokenId]>,
+        /// Whether documents packed in them are kept apart.
+        apart: bool,
         /// Their source, in words.
         of: String,
         /// The token to select.

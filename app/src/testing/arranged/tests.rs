@@ -18,7 +18,7 @@ use crate::state::heads::attribution::Key;
 use crate::state::heads::map::MapState;
 use crate::state::heads::step::{Step, Tab};
 use crate::state::jobs::JobId;
-use crate::state::requests::{Command, heads, library, navigation, prompt, shell};
+use crate::state::requests::{Command, dark_matter, heads, library, navigation, prompt, shell};
 use crate::state::view::ViewId;
 use crate::state::{
     AppState, Event, Load, catalogue, features, jobs, log, opening, passes, path, project,
@@ -167,6 +167,18 @@ fn nothing_is_cut_or_overlaps_in_the_steps_of_heads() {
             table: *table,
         }));
         desk.run(heads::Command::Step(*step));
+        Window::settle(harness);
+    });
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_the_questions_of_dark_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = testing::demo(folder.path());
+    let cases = Question::ALL.map(|question| (question.title(), question));
+    check_all(desk, &cases, |harness, question| {
+        let desk = &mut harness.state_mut().desk;
+        desk.run(dark_matter::Command::Show(*question));
         Window::settle(harness);
     });
 }

@@ -13,10 +13,11 @@ use umbra_core::steer::{Change, EditSpec, Generated, Stream, Vector, What};
 use umbra_core::train::{Point, Spec};
 
 use super::{OF_SCREEN, THEMES, compare, renderer};
+use crate::state::dark_matter::question::Question;
 use crate::state::heads::step::Step;
 use crate::state::jobs::JobId;
 use crate::state::log::{Line, LogState};
-use crate::state::requests::{compare as two, heads, navigation, prompt};
+use crate::state::requests::{compare as two, dark_matter, heads, navigation, prompt};
 use crate::state::settings::{self, ThemeChoice};
 use crate::state::steering::{Ended as Written, Event as Steering, Request};
 use crate::state::training::{Event as Training, Form, Member, Said};
@@ -44,6 +45,44 @@ const STEPS: [(&str, Step); 2] = [("heads_map", Step::Map), ("heads_why", Step::
 /// Names of the pictures of the steps of Heads.
 pub(super) fn steps() -> [&'static str; STEPS.len()] {
     STEPS.map(|(name, _)| name)
+}
+
+/// The questions of Dark matter that are drawn beside the first, which is its typical content.
+const QUESTIONS: [(&str, Question); 2] = [
+    ("dark_matter_places", Question::Places),
+    ("dark_matter_linear", Question::Linear),
+];
+
+/// Names of the pictures of the questions of Dark matter.
+pub(super) fn questions() -> [&'static str; QUESTIONS.len()] {
+    QUESTIONS.map(|(name, _)| name)
+}
+
+#[test]
+fn questions_of_dark_matter_look_as_stored() {
+    let Some(renderer) = renderer() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Harness::builder()
+        .with_size(SIZE)
+        .with_render_cursor(false)
+        .renderer(renderer);
+    let mut harness = Window::build(builder, testing::demo(folder.path()));
+    let mut results = SnapshotResults::new();
+    for (name, question) in QUESTIONS {
+        let desk = &mut harness.state_mut().desk;
+        desk.run(dark_matter::Command::Show(question));
+        Window::settle(&mut harness);
+        for (theme, named) in THEMES {
+            still(&mut harness.state_mut().desk.state, theme);
+            harness.ctx.set_theme(theme);
+            Window::draw(&mut harness);
+            mask_device(&mut harness);
+            let name = format!("screens/{name}.{named}");
+            compare(&mut harness, (&name, OF_SCREEN), &mut results);
+        }
+    }
 }
 
 #[test]

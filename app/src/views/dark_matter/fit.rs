@@ -4,6 +4,7 @@ use egui::{Button, RichText, Ui};
 
 use super::panel;
 use super::panels;
+use super::settings;
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::fit::job;
 use crate::state::requests::Commands;
@@ -19,12 +20,20 @@ pub(super) fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
     }
 }
 
-/// Draws on what the fit rests with the way to a new one, or the offer to fit.
+/// Draws on what the fit rests with the way to a new one, or the offer to fit, and the settings of the next fit.
 pub(super) fn fit_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Commands) {
+    state_ui(ui, state, id, commands);
+    settings::settings_ui(ui, state, id, commands);
+}
+
+fn state_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let fit = |ui: &mut Ui, commands: &mut Commands, words: &str| {
         let help = "Predicts the error from the activation by least squares on the training text, measures on held-out text, and saves the result with the project";
-        if ui.add(Button::new(words)).on_hover_text(help).clicked() {
+        let wrong = state.dark_matter.fit.form().spec().err();
+        let button = ui.add_enabled(wrong.is_none(), Button::new(words));
+        let button = button.on_disabled_hover_text(wrong.unwrap_or_default());
+        if button.on_hover_text(help).clicked() {
             commands.send(Command::Compute(id));
         }
     };

@@ -1,34 +1,73 @@
-//! Is the error linear: how well a linear map of the activation predicts it, and whether the split can be trusted.
+//! Is the error linear: how well a linear map predicts it, whether its norm is that of a sparse sum of features, and whether the split can be trusted.
 
 use egui::{Label, Ui};
+use umbra_core::dark_matter::places::Places;
 
-use super::{fit, panels, self_test};
+use super::{fit, panels, places, self_test};
 use crate::state::AppState;
 use crate::state::catalogue::DictionaryId;
 use crate::state::requests::Commands;
-use crate::theme::{panel_title, space};
+use crate::theme::{Theme, panel_title, space};
 use crate::widgets::number;
+use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
+
+/// Definition of the norm test.
+const NORMS: &str = "R² on held-out text of the squared norm of each vector, predicted from the activation by least squares. A sum of few nearly orthogonal features with steady coefficients has a predictable norm; the nonlinear error is the least like one";
 
 /// Returns the answer in one sentence, once it is known.
 pub(super) fn answer(state: &AppState, id: DictionaryId) -> Option<String> {
     let probe = state.dark_matter.fit.of(id)?;
-    Some(format!(
-        "A linear map of the activation predicts {} of the variance of the error on held-out text.",
-        number::percent(probe.r2_weighted)
-    ))
+    Some(format!("{}.", probe.conclusion()))
 }
 
 /// Draws the panel.
 pub(super) fn linear_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Commands) {
     if let Some(probe) = state.dark_matter.fit.of(id) {
-        let measured = state.catalogue.get(id).and_then(|d| d.evaluation.ready());
-        panels::panels_ui(ui, probe, measured);
+        panels::r2_ui(ui, probe);
+        ui.add_space(space::CONTROL);
     }
     fit::fit_ui(ui, state, id, commands);
+    ui.add_space(space::GROUP);
+    ui.label(panel_title("Is it a sum of features?"));
+    places::offer::offer_ui(ui, state, id, commands);
+    if let Some(found) = state.dark_matter.places.study.result(&id) {
+        norms_ui(ui, found);
+    }
     ui.add_space(space::GROUP);
     ui.label(panel_title("Can the split be trusted?"));
     if let Some(answer) = self_test::answer(state, id) {
         ui.add(Label::new(answer).wrap().selectable(true));
     }
     self_test::self_test_ui(ui, state, id, commands);
+}
+
+/// Draws how well the squared norm of each component is predicted.
+fn norms_ui(ui: &mut Ui, found: &Places) {
+    let theme = Theme::from_ui(ui);
+    let list = found.norms.iter().map(|norm| StackedBar {
+        label: norm.component.name().to_owned(),
+        parts: vec![norm.r2],
+        text: number::number(norm.r2),
+        interval: norm.interval,
+        marks: vec![],
+        hover: String::new(),
+    });
+    let list: Vec<StackedBar> = list.collect();
+    let bars = StackedBars {
+        name: "R² of squared norms",
+        title: "Vector",
+        kinds: &[Portion {
+            name: "R²",
+            colour: theme.ink.secondary,
+        }],
+        list: &list,
+        most: Some(1.0),
+        format: number::number,
+        clickable: false,
+        definition: NORMS,
+    };
+    bars.show(ui);
+    let words = "R² of each vector's squared norm, predicted from the activation";
+    ui.add(Label::new(crate::theme::caption(words).color(theme.ink.secondary)).wrap())
+        .on_hover_text(NORMS);
 }

@@ -1,13 +1,13 @@
-//! How much is missing: the share of the variance that the dictionary leaves unexplained, and its parts.
+//! How much is missing: the share of the variance that the dictionary leaves unexplained, its parts, and the same along the depth of the model.
 
 use egui::{Label, Ui};
 use umbra_core::dark_matter::Probe;
 
 use super::{depth, fit, panels};
 use crate::state::AppState;
-use crate::state::catalogue::DictionaryId;
+use crate::state::catalogue::{DictionaryId, Evaluation};
 use crate::state::requests::Commands;
-use crate::theme::{Hue, Theme, panel_title, space};
+use crate::theme::{Hue, Theme, caption, panel_title, space};
 use crate::widgets::number::percent;
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 
@@ -17,28 +17,22 @@ const SPLIT: &str = "Variance of the activations on held-out text: explained = 1
 /// Returns the answer in one sentence, once it is known.
 pub(super) fn answer(state: &AppState, id: DictionaryId) -> Option<String> {
     let probe = state.dark_matter.fit.of(id)?;
-    Some(format!(
-        "{} of the variance of the activations is unexplained, {} by neither the dictionary nor a linear map.",
-        percent(probe.fvu_total),
-        percent(probe.fvu_nonlinear)
-    ))
+    Some(format!("{}.", probe.missing()))
 }
 
 /// Draws the panel.
 pub(super) fn missing_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Commands) {
     if let Some(probe) = state.dark_matter.fit.of(id) {
-        let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
+        let dictionary = state.catalogue.get(id);
+        let name = dictionary.map_or("", |d| d.name.as_str());
         split_ui(ui, probe, name);
+        let measured = dictionary.and_then(|d| d.evaluation.ready());
+        parts_ui(ui, probe, measured);
         ui.add_space(space::CONTROL);
-        let measured = state.catalogue.get(id).and_then(|d| d.evaluation.ready());
-        panels::panels_ui(ui, probe, measured);
     }
     fit::fit_ui(ui, state, id, commands);
     ui.add_space(space::GROUP);
     ui.label(panel_title("Along depth"));
-    if let Some(answer) = depth::answer(state, id) {
-        ui.add(Label::new(answer).wrap().selectable(true));
-    }
     depth::depth_ui(ui, state, id, commands);
 }
 
@@ -80,4 +74,34 @@ fn split_ui(ui: &mut Ui, probe: &Probe, name: &str) {
         definition: SPLIT,
     };
     bars.show(ui);
+}
+
+/// Writes FVU of both parts with their intervals.
+fn parts_ui(ui: &mut Ui, probe: &Probe, measured: Option<&Evaluation>) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let ends = probe.facts.intervals.as_ref();
+    let figure = |name: &str, value: f64, ends: Option<[f64; 2]>| {
+        let between = ends.map_or_else(String::new, |[low, high]| {
+            format!(" (95 % interval {} to {})", percent(low), percent(high))
+        });
+        format!("{name} {}{between}", percent(value))
+    };
+    let total = figure("FVU", probe.fvu_total, ends.map(|of| of.fvu_total));
+    let nonlinear = figure(
+        "FVU nonlinear",
+        probe.fvu_nonlinear,
+        ends.map(|of| of.fvu_nonlinear),
+    );
+    let words = format!("{total}, {nonlinear}. {}", panels::texts(probe, measured));
+    let help = format!(
+        "FVU: {}\nFVU nonlinear: {}",
+        panels::definition("fvu_total"),
+        panels::definition("fvu_nonlinear")
+    );
+    ui.add(
+        Label::new(caption(words).color(secondary))
+            .wrap()
+            .selectable(true),
+    )
+    .on_hover_text(help);
 }

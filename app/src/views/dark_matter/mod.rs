@@ -12,6 +12,7 @@ mod panels;
 mod places;
 mod questions;
 mod self_test;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -120,7 +121,8 @@ impl DarkMatterView {
 /// Asks for everything that is kept with the project.
 fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
     fit::ask(state, id, commands);
-    depth::ask(state, id, commands);
+    depth::ask(state, commands);
+    places::offer::ask(state, id, commands);
     ladder::ask(state, id, commands);
     cost::ask(state, id, commands);
     self_test::ask(state, id, commands);
@@ -131,7 +133,7 @@ fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
 fn answer(state: &AppState, id: DictionaryId, question: Question) -> Option<String> {
     match question {
         Question::Missing => missing::answer(state, id),
-        Question::Places => None,
+        Question::Places => places::answer(state, id),
         Question::Linear => linear::answer(state, id),
         Question::Ladder => ladder::answer(state, id),
         Question::Cost => cost::answer(state, id),

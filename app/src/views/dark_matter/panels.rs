@@ -1,77 +1,109 @@
-//! The probe's figures as panels: name, number, bar; the definition on hover.
+//! The fit's figures: how much of the error a linear map predicts, on held-out text with intervals and on the text that was fitted on.
 
-use egui::{Rect, Sense, Ui, vec2};
-use umbra_core::dark_matter::{DEFINITIONS, Probe};
+use egui::{Label, Ui};
+use umbra_core::dark_matter::{DEFINITIONS, Intervals, OnFit, Probe};
 
 use crate::state::catalogue::Evaluation;
-use crate::theme::{Hue, Theme, caption, page_title, space};
+use crate::theme::{Hue, Theme, body_strong, caption};
 use crate::widgets::number;
+use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 use crate::words;
 
-/// One figure.
-struct Panel {
+/// One figure: its key, its name, its values.
+struct Figure {
     key: &'static str,
     title: &'static str,
-    value: f64,
+    held_out: f64,
+    interval: Option<[f64; 2]>,
+    on_fit: Option<f64>,
 }
 
-/// Draws the five figures side by side; `measured` are those of Library.
-pub(super) fn panels_ui(ui: &mut Ui, probe: &Probe, measured: Option<&Evaluation>) {
-    let panels = [
-        ("r2_mean", "R² of the error", probe.r2_mean),
-        ("r2_weighted", "R², by variance", probe.r2_weighted),
-        ("r2_norm", "R² of its squared norm", probe.r2_norm),
-        ("fvu_total", "FVU, total", probe.fvu_total),
-        ("fvu_nonlinear", "FVU, nonlinear", probe.fvu_nonlinear),
+/// Returns the three R² of a fit.
+fn figures(probe: &Probe) -> [Figure; 3] {
+    let ends = |of: fn(&Intervals) -> [f64; 2]| probe.facts.intervals.as_ref().map(of);
+    let on_fit = |of: fn(&OnFit) -> f64| probe.facts.on_fit.as_ref().map(of);
+    [
+        Figure {
+            key: "r2_weighted",
+            title: "Error vector, by variance",
+            held_out: probe.r2_weighted,
+            interval: ends(|of| of.r2_weighted),
+            on_fit: on_fit(|of| of.r2_weighted),
+        },
+        Figure {
+            key: "r2_mean",
+            title: "Error vector, mean over dimensions",
+            held_out: probe.r2_mean,
+            interval: ends(|of| of.r2_mean),
+            on_fit: on_fit(|of| of.r2_mean),
+        },
+        Figure {
+            key: "r2_norm",
+            title: "Squared norm of the error",
+            held_out: probe.r2_norm,
+            interval: ends(|of| of.r2_norm),
+            on_fit: on_fit(|of| of.r2_norm),
+        },
     ]
-    .map(|(key, title, value)| Panel { key, title, value });
-    let gap = space::GROUP;
-    let width = (ui.available_width() - gap * 4.0) / 5.0;
-    ui.horizontal_top(|ui| {
-        ui.spacing_mut().item_spacing.x = gap;
-        for panel in &panels {
-            let mut help = definition(panel.key).to_owned();
-            if panel.key == "fvu_total" {
-                help = format!("{help}\n{}", texts(probe, measured));
-            }
-            panel_ui(ui, panel, (width, &help));
-        }
-    });
 }
 
-fn panel_ui(ui: &mut Ui, panel: &Panel, (width, help): (f32, &str)) {
+/// Draws R² of the fit: on held-out text with intervals, and what the fit has on its own text.
+pub(super) fn r2_ui(ui: &mut Ui, probe: &Probe) {
     let theme = Theme::from_ui(ui);
-    let response = ui
-        .allocate_ui(vec2(width, 56.0), |ui| {
-            ui.set_width(width);
-            ui.vertical(|ui| {
-                ui.spacing_mut().item_spacing.y = 2.0;
-                let title = caption(panel.title).color(theme.ink.secondary);
-                ui.add(egui::Label::new(title).truncate());
-                ui.label(page_title(number::number(panel.value)));
-                let (rect, _) = ui.allocate_exact_size(vec2(width, 4.0), Sense::hover());
-                ui.painter().rect_filled(rect, 2.0, theme.surface.hover);
-                let share = panel.value.clamp(0.0, 1.0) as f32;
-                let filled = Rect::from_min_size(rect.min, vec2(width * share, 4.0));
-                ui.painter().rect_filled(filled, 2.0, theme.hue(Hue::Error));
-            });
-        })
-        .response;
-    let name = format!("{} {}", panel.title, number::number(panel.value));
-    let response = ui.interact(response.rect, response.id.with(panel.key), Sense::hover());
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &name));
-    response.on_hover_text(help);
+    let bar = |figure: &Figure| {
+        let on_fit = figure.on_fit.map_or_else(String::new, |on_fit| {
+            format!("\nOn the text fitted on: {}", number::number(on_fit))
+        });
+        StackedBar {
+            label: figure.title.to_owned(),
+            parts: vec![figure.held_out],
+            text: number::number(figure.held_out),
+            interval: figure.interval,
+            marks: vec![],
+            hover: format!("{}{on_fit}", definition(figure.key)),
+        }
+    };
+    let figures = figures(probe);
+    let list: Vec<StackedBar> = figures.iter().map(bar).collect();
+    let held_out = [Portion {
+        name: "R², held-out text",
+        colour: theme.hue(Hue::Error),
+    }];
+    ui.label(body_strong("R² on held-out text"));
+    let bars = StackedBars {
+        name: "R² of the error on held-out text",
+        title: "Predicted",
+        kinds: &held_out,
+        list: &list,
+        most: Some(1.0),
+        format: number::number,
+        clickable: false,
+        definition: "Share of the variance on held-out text that the linear map predicts; below 0 it predicts worse than the mean. The line is the 95 % interval by bootstrap over documents",
+    };
+    bars.show(ui);
+    let on_fit = figures.iter().filter_map(|figure| {
+        let value = number::number(figure.on_fit?);
+        Some(format!("{} {value}", figure.title.to_lowercase()))
+    });
+    let on_fit: Vec<String> = on_fit.collect();
+    if !on_fit.is_empty() {
+        let words = format!(
+            "R² on the text that was fitted on: {}. What it is above held-out text, the fit learnt by heart.",
+            on_fit.join(", ")
+        );
+        ui.add(Label::new(caption(words).color(theme.ink.secondary)).wrap());
+    }
 }
 
 /// Says which text the FVU here and the one in Library are measured on.
-fn texts(probe: &Probe, measured: Option<&Evaluation>) -> String {
+pub(super) fn texts(probe: &Probe, measured: Option<&Evaluation>) -> String {
     let here = number::count(probe.held_out_tokens);
     let here = format!("Measured on {here} held-out activations.");
     let Some(measured) = measured else {
         return here;
     };
     format!(
-        "{here} Library has {}, measured on {} tokens of {}.",
+        "{here} Library has FVU {}, measured on {} tokens of {}.",
         number::number(measured.figures.fvu),
         number::count(measured.figures.tokens),
         measured.text
@@ -86,14 +118,24 @@ pub(super) fn definition(key: &str) -> &'static str {
         .map_or("", |(_, definition)| definition)
 }
 
-/// Describes the text that the figures are measured on.
+/// Describes the fit and the text that the figures are measured on.
 pub(super) fn basis(probe: &Probe) -> String {
+    let facts = &probe.facts;
+    let ridge = match facts.lambda {
+        lambda if lambda > 0.0 => format!(" with ridge λ = {}", number::number(lambda)),
+        _ => String::new(),
+    };
     let mut text = format!(
-        "Fitted on {} activations of the training text, measured on {} held out, {}",
+        "Fitted from {}{ridge} on {} activations of the training text, measured on {} held out, {}",
+        facts.predictor,
         number::count(probe.fit_tokens),
         number::count(probe.held_out_tokens),
         words::said(&(probe.positions).said(probe.left_out.map(|(fit, held_out)| fit + held_out))),
     );
+    if facts.skip > 0 {
+        let skip = number::counted(facts.skip as u64, "first position");
+        text = format!("{text}, without the {skip} of each row");
+    }
     if let Some(note) = probe.note() {
         text.push_str("; ");
         text.push_str(&note);

@@ -628,7 +628,7 @@ fn a_token_says_how_much_of_it_is_unexplained_and_the_sentence_is_coloured_by_it
         .click();
     harness.run();
     harness.run();
-    harness.get_by_label_contains("norm of the error");
+    harness.get_by_label("norm of the error from 0 to 4.00");
     harness.get_by_label("Nonlinear error").click();
     harness.run();
     assert!(taken(&mut harness).is_empty(), "it selects nothing");

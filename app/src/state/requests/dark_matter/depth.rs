@@ -1,12 +1,10 @@
 //! Requests for the error along depth.
 
-use crate::state::catalogue::DictionaryId;
-
 /// Requests of the panel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Look for the result kept with the project.
-    Look(DictionaryId),
-    /// Compute the result and keep it with the project.
-    Compute(DictionaryId),
+    Look,
+    /// Measure all loaded dictionaries of the model and keep the result with the project.
+    Compute,
 }

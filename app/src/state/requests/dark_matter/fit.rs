@@ -1,6 +1,7 @@
 //! Requests for the linear probe.
 
 use crate::state::catalogue::DictionaryId;
+use crate::state::dark_matter::fit::Form;
 
 /// Requests of the fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,4 +10,6 @@ pub(crate) enum Command {
     Look(DictionaryId),
     /// Fit a probe and keep it with the project.
     Compute(DictionaryId),
+    /// Other settings of the next fit.
+    Form(Form),
 }

@@ -1,5 +1,6 @@
 //! Requests for the error by token.
 
+use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::places::Key;
 
 /// Requests of the panel.
@@ -11,4 +12,8 @@ pub(crate) enum Command {
     ReadHeldOut,
     /// Compute the errors of a text by token.
     TakeApart(Key),
+    /// Look for the errors over the project's text that are kept with it.
+    Look(DictionaryId),
+    /// Measure the errors over the project's text and keep the result with it.
+    Compute(DictionaryId),
 }

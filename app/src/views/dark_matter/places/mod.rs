@@ -1,13 +1,17 @@
-//! Where the error is: token by token on the sentence in Prompt or on a held-out passage.
+//! Where the error is: token by token on one text, and over the project's text by kind of token, position, token and context.
 
+mod classes;
+mod contexts;
 mod largest;
+pub(super) mod offer;
 mod profile;
 mod text;
+mod tokens;
 
-use egui::{RichText, Ui};
+use egui::{Button, RichText, Ui};
 
 use self::text::Shown;
-use crate::state::catalogue::Dictionary;
+use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::dark_matter::places::{Key, Part, Passage};
 use crate::state::requests::dark_matter::places::Command;
 use crate::state::requests::{Commands, navigation};
@@ -25,9 +29,55 @@ const LARGEST: f32 = 360.0;
 /// Rows of that table without scrolling at least.
 const LEAST: f32 = 10.0;
 
+/// A part of the panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Tab {
+    /// One text, token by token.
+    #[default]
+    Text,
+    /// Kinds of token and positions.
+    Classes,
+    /// Tokens of the vocabulary.
+    Tokens,
+    /// Contexts explained least and best.
+    Contexts,
+    /// What predicts the size of the error.
+    Size,
+}
+
+impl Tab {
+    const ALL: [Self; 5] = [
+        Self::Text,
+        Self::Classes,
+        Self::Tokens,
+        Self::Contexts,
+        Self::Size,
+    ];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Text => "One text",
+            Self::Classes => "Kinds and positions",
+            Self::Tokens => "Tokens",
+            Self::Contexts => "Contexts",
+            Self::Size => "Its size",
+        }
+    }
+}
+
+/// Returns the answer in one sentence, once it is known.
+pub(super) fn answer(state: &AppState, id: DictionaryId) -> Option<String> {
+    let found = state.dark_matter.places.study.result(&id)?;
+    Some(format!("{}.", found.conclusion()))
+}
+
 /// The panel, with what is chosen on it.
 #[derive(Debug, Default)]
 pub(super) struct Panel {
+    tab: Tab,
+    /// The row of the table of tokens.
+    tokens: Selection,
+    contexts: contexts::Choice,
     part: Part,
     token: Option<usize>,
     /// The row of the table of largest errors.
@@ -40,10 +90,44 @@ impl Panel {
         let Some(dictionary) = state.dictionary() else {
             return;
         };
-        ask(state, dictionary, commands);
-        text::text_ui(ui, state, commands);
+        let id = dictionary.id;
+        let found = state.dark_matter.places.study.result(&id);
+        if found.is_none() {
+            offer::offer_ui(ui, state, id, commands);
+        }
+        ui.horizontal_wrapped(|ui| {
+            for tab in Tab::ALL {
+                let enabled = found.is_some() || tab == Tab::Text;
+                let button = Button::selectable(self.tab == tab, tab.title());
+                let button = ui.add_enabled(enabled, button);
+                if button
+                    .on_disabled_hover_text("Locate the error first")
+                    .clicked()
+                {
+                    self.tab = tab;
+                }
+            }
+        });
+        ui.add_space(space::CHIP);
+        let height = (ui.clip_rect().height() * 0.6).max(LEAST * space::TABLE_ROW);
+        match (self.tab, found) {
+            (Tab::Classes, Some(found)) => classes::classes_ui(ui, found),
+            (Tab::Tokens, Some(found)) => {
+                tokens::tokens_ui(ui, found, (&mut self.tokens, height));
+            }
+            (Tab::Contexts, Some(found)) => {
+                contexts::contexts_ui(ui, found, &mut self.contexts, commands);
+            }
+            (Tab::Size, Some(found)) => classes::baselines_ui(ui, found),
+            _ => {
+                ask(state, dictionary, commands);
+                text::text_ui(ui, state, commands);
+                ui.add_space(space::CONTROL);
+                return self.errors_ui(ui, state, commands);
+            }
+        }
         ui.add_space(space::CONTROL);
-        self.errors_ui(ui, state, commands);
+        offer::offer_ui(ui, state, id, commands);
     }
 
     fn errors_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {

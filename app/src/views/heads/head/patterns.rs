@@ -325,6 +325,7 @@ fn read(head: (Layer, Head), context: &Context, commands: &mut Commands) {
     commands.send(navigation::Command::SelectHead(head.0, head.1));
     commands.send(prompt::Command::Show(PromptSide::Attention));
     commands.send(prompt::Command::Excerpt {
+        apart: false,
         ids: context.read.as_slice().into(),
         of: context.place.clone(),
         at: context.query + context.before,
