@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 
 use faer::Mat;
 use faer::linalg::solvers::SolveLstsq as _;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 
 use super::sums::{Spread, accuracy};
 use super::*;
@@ -109,9 +111,10 @@ fn ones(of: &Mat<f64>) -> Mat<f64> {
 
 #[test]
 fn accuracy_is_one_for_a_copy_none_for_a_constant_and_nothing_for_chance() {
-    let values = |seed: u32| {
-        let at = |i: u32| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed * 977)) >> 16) as f32;
-        Matrix::new(200, 3, (0..600).map(|i| at(i) / 65_536.0 - 0.5).collect()).unwrap()
+    let values = |seed: u64| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let drawn = (0..600).map(|_| rng.random_range(-0.5..0.5));
+        Matrix::new(200, 3, drawn.collect()).unwrap()
     };
     let spread = |of: &Matrix| {
         let mut spread = Spread::new(3, 2);
