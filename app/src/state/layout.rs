@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use crate::state::catalogue::DictionaryId;
-use crate::state::dark_matter;
+use crate::state::dark_matter::question;
 use crate::state::heads::step::Shown;
 use crate::state::kept::{Around, Scrolls};
 use crate::state::prompt::Written;
@@ -26,7 +26,7 @@ pub(crate) struct Place {
     /// The step of Heads and its head, where the screen is Heads.
     pub(crate) heads: Option<(Shown, Option<(Layer, Head)>)>,
     /// The question of Dark matter, where the screen is Dark matter.
-    pub(crate) question: Option<dark_matter::question::Question>,
+    pub(crate) question: Option<question::Question>,
     /// The other sentence, where the way here replaced the sentence in Prompt: going back restores it, going forward
     /// exchanges it again.
     pub(crate) aside: Option<Written>,

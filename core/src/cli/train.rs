@@ -2,6 +2,7 @@
 
 mod request;
 mod settings;
+mod shown;
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,9 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use self::settings::SettingArgs;
+use self::shown::{Seen, object, show, table};
 use super::{
-    Bar, Console, CorpusArgs, DeviceArg, DocumentsArg, Exit, ModelArgs, ParentArg, PositionsArg,
+    Console, CorpusArgs, DeviceArg, DocumentsArg, Exit, ModelArgs, ParentArg, PositionsArg,
     open_for,
 };
 use crate::corpus::Part;
@@ -21,10 +23,10 @@ use crate::error::{Error, Result};
 use crate::formats::Precision;
 use crate::ids::HookPoint;
 use crate::models::Model;
-use crate::progress::{Ended, Flow, Progress};
+use crate::progress::Ended;
 use crate::sae::{ErrorPart, Sae};
 use crate::store::Store;
-use crate::train::{self, Event, Keeping, Outcome, Spec};
+use crate::train::{self, Keeping, Outcome, Spec};
 use crate::workbench::ladder;
 use crate::workbench::text::Text;
 use crate::workbench::training::{self, OnError, Report, Runs, Source, Trained, check_folders};
@@ -159,7 +161,7 @@ enum PrecisionArg {
 /// `--on`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PartArg {
-    /// What the reconstruction leaves of the activation
+    /// All that the reconstruction leaves of the activation
     Error,
     /// The part of the error that a linear map predicts from the activation
     Linear,
@@ -544,96 +546,6 @@ fn read(
     let text = request.of(part).read(model, parent)?.by(spec.positions);
     console.notes(&text.said());
     Ok(text)
-}
-
-/// The activations that each run has seen.
-struct Seen {
-    by_run: Vec<u64>,
-    in_all: u64,
-}
-
-impl Seen {
-    fn progress(&self) -> Progress {
-        Progress {
-            done: self.by_run.iter().sum(),
-            total: self.in_all,
-            unit: "activations",
-        }
-    }
-}
-
-/// Shows an event of run `which`, named where there are several.
-fn show(
-    event: Event,
-    (which, name): (usize, Option<String>),
-    seen: &mut Seen,
-    bar: &mut Bar<'_>,
-    console: &Console,
-) -> Flow {
-    let named = |text: &str| match &name {
-        Some(name) => format!("{name}: {text}"),
-        None => text.to_owned(),
-    };
-    match event {
-        Event::Note(note) | Event::Fault(note) => console.note(&named(&note)),
-        Event::Failed(why) => console.note(&named(&format!("failed, the others continue: {why}"))),
-        Event::Progress(at) if at.step > 0 => {
-            let figures = format!(
-                "loss {:.4} FVU {:.4} L0 {:.1} dead {:.1} %",
-                at.loss,
-                at.fvu,
-                at.l0,
-                100.0 * at.dead_fraction
-            );
-            seen.by_run[which] = at.tokens_seen;
-            return bar.at_with(seen.progress(), &named(&figures));
-        }
-        Event::Progress(_) => return bar.at_with(seen.progress(), "gathering activations"),
-        Event::Snapshot(_) | Event::Firing(_) => {}
-    }
-    console.flow()
-}
-
-fn object(Saved { spec, out, ended }: &Saved) -> Value {
-    let outcome = ended.value();
-    json!({
-        "out": out,
-        "variant": spec.kind(),
-        "selection": outcome.sae.selection.describe(),
-        "steps": outcome.last.step,
-        "tokens_seen": outcome.tokens_seen,
-        "l0": outcome.last.l0,
-        "fvu": outcome.last.fvu,
-        "loss": outcome.last.loss,
-        "inference_l0": outcome.last.inference_l0,
-        "inference_fvu": outcome.last.inference_fvu,
-        "checkpoint": outcome.checkpoint,
-        "dead_fraction": outcome.last.dead_fraction,
-        "stopped": ended.is_stopped(),
-    })
-}
-
-fn table(Saved { out, ended, .. }: &Saved) -> String {
-    let outcome = ended.value();
-    let last = outcome.last;
-    let mut lines = vec![
-        out.display().to_string(),
-        format!("selection   {}", outcome.sae.selection.describe()),
-        format!("tokens seen {:>10}", outcome.tokens_seen),
-        format!("L0          {:>10.3}  over the last steps", last.l0),
-        format!("FVU         {:>10.5}  over the last steps", last.fvu),
-    ];
-    if let (Some(l0), Some(fvu)) = (last.inference_l0, last.inference_fvu) {
-        lines.push(format!("L0 in use   {l0:>10.3}  under the selection above"));
-        lines.push(format!(
-            "FVU in use  {fvu:>10.5}  under the selection above"
-        ));
-    }
-    lines.push(format!(
-        "dead        {:>10.5}  share silent at the end",
-        last.dead_fraction
-    ));
-    lines.join("\n")
 }
 
 #[cfg(test)]

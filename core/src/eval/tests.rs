@@ -11,6 +11,7 @@ use crate::dims::Matrix;
 use crate::ids::{Site, TokenId};
 use crate::models::{Hooks, Start, token_tensor};
 use crate::sae::{ErrorOf, ErrorPart, Role, TopK};
+use crate::train::tests::children::{model_and_rows, on, spec, trained};
 
 pub(super) fn model(name: &str) -> Model {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
@@ -680,4 +681,30 @@ fn a_dictionary_of_an_error_is_measured_as_torch_measures_it_with_its_parent() {
     let alone = figures(&model, &dictionary("child"), &rows);
     let whole = want["figures"]["error"]["ce_sae"].as_f64().unwrap();
     assert!((alone.ce_sae - whole).abs() > 1e-2 && alone.pair.is_none());
+}
+
+#[test]
+fn a_child_on_the_error_explains_more_together_with_its_parent() {
+    let both = model_and_rows();
+    let parent = trained(&spec(0), &both);
+    let child = trained(&on(&parent, ErrorPart::Whole, 1), &both);
+    let of = child.error_of.as_ref().unwrap();
+    assert_eq!(of.parent_fingerprint(), parent.fingerprint());
+    assert_eq!(child.provenance.hook, Some(spec(0).hook));
+    let measured = |sae: &Sae| {
+        let ended = run(&both.0, sae, &both.1, &mut |_| Flow::Continue(()));
+        ended.unwrap().done().unwrap()
+    };
+    let (alone, with) = (measured(&parent), measured(&child));
+    let pair = with.pair.unwrap();
+    // The parent is measured as by itself.
+    assert!((pair.fvu_parent - alone.fvu).abs() < 1e-9, "{pair:?}");
+    assert!((pair.ce_parent - alone.ce_sae).abs() < 1e-6, "{pair:?}");
+    // The error of the pair is what the child leaves of the parent's.
+    assert!(pair.fvu_pair < 0.9 * pair.fvu_parent, "{pair:?}");
+    assert!((pair.ce_pair - with.ce_sae).abs() < 1e-5, "{pair:?}");
+    assert!(
+        pair.conclusion(with.ce_clean)
+            .contains("the pair explains more")
+    );
 }

@@ -30,7 +30,7 @@ mod start;
 mod step;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transcode;
 
 #[cfg(feature = "reproduce")]

@@ -51,7 +51,7 @@ impl<T, K: PartialEq> Study<T, K> {
     }
 
     /// Carries out a change. What arrives late for something else is dropped.
-    pub(in crate::state) fn apply(&mut self, change: Change<T, K>) {
+    pub(crate) fn apply(&mut self, change: Change<T, K>) {
         match change {
             Change::Kept(of, load) => {
                 if load.is_loading() && self.of.as_ref() != Some(&of) {

@@ -1,4 +1,4 @@
-//! What the error costs: cross-entropy of the model with each part put back.
+//! The cost of the error: cross-entropy of the model with each part put back.
 
 use egui::{Label, Ui};
 use umbra_core::dark_matter::splice::{ByPart, Costs, DEFINITIONS, Spliced};

@@ -30,9 +30,9 @@ const SURPRISE: &str = "Surprise = (|a| / max |a|) · log₂(1 / density), in bi
 /// A bar of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chosen {
-    /// That of a feature.
+    /// Bar of a feature.
     Feature(FeatureId),
-    /// That of what is unexplained.
+    /// Bar of the unexplained share.
     Error,
 }
 

@@ -149,7 +149,7 @@ impl Baseline {
 /// How well one baseline predicts ‖e‖ on held-out text.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BaselineR2 {
-    /// What predicts.
+    /// Baseline that predicts.
     pub baseline: Baseline,
     /// R² of ‖e‖ (not squared) on held-out text.
     pub r2: f64,

@@ -57,7 +57,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
 pub enum Relation {
     /// Computed before.
     Earlier,
-    /// The same hook.
+    /// Computed at one and the same hook.
     Same,
     /// Computed after.
     Later,
@@ -149,7 +149,7 @@ pub struct Predictions {
     pub positions: Positions,
     /// Blocks that the bootstrap draws, in words.
     pub blocks: String,
-    /// What a reader must know.
+    /// Notes that a reader must know.
     pub notes: Vec<String>,
 }
 

@@ -126,7 +126,7 @@ struct Measured {
     activation: Spread,
     /// The error, its linear and its nonlinear part.
     parts: [Spread; 3],
-    /// What the activation's map, then each source's, leaves of the three.
+    /// Rest of the three that the activation's map, then each source's, leaves.
     left: Vec<[Spread; 3]>,
 }
 

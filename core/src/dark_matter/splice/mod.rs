@@ -138,7 +138,7 @@ pub struct Costs {
     pub blocks: String,
     /// Seed of swaps and draws.
     pub seed: u64,
-    /// What a reader must know, such as too little text.
+    /// Notes that a reader must know, such as too little text.
     pub notes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is trained here: the ladder where a project has none, and a dictionary of each part of the error.
+//! Trains what the list needs: the ladder where a project has none, and a dictionary of each part of the error.
 
 use std::sync::Arc;
 

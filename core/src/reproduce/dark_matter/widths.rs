@@ -1,4 +1,4 @@
-//! What the width of a dictionary changes: the error falls, its nonlinear part hardly, and tokens stay as hard as they were.
+//! Judges what the width of a dictionary changes: the error falls, its nonlinear part hardly, and tokens stay as hard as they were.
 
 use super::{DarkMatter, DarkMatterOptions, Figure, Maps, Section, by_width, steps};
 use crate::dark_matter::ladder::{Ladder, LinearParts, Settings};

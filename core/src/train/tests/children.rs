@@ -7,7 +7,6 @@ use super::stores::captured_at;
 use crate::Flow;
 use crate::corpus::Rows;
 use crate::device::Compute;
-use crate::eval;
 use crate::formats;
 use crate::ids::{HookPoint, Site, TokenId};
 use crate::models::Model;
@@ -18,7 +17,7 @@ use crate::train::{Event, Keeping, Spec, run, run_from_store, run_several};
 const HOOK: HookPoint = HookPoint::Block(crate::ids::Layer(1), Site::Z);
 
 /// A tiny model and random rows of it.
-fn model_and_rows() -> (Model, Rows) {
+pub(crate) fn model_and_rows() -> (Model, Rows) {
     let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden"));
     let model = Model::open(&golden.join("tiny-gpt2")).unwrap().0;
     let (count, t) = (24, 32);
@@ -28,14 +27,14 @@ fn model_and_rows() -> (Model, Rows) {
     (model, rows)
 }
 
-fn spec(seed: u64) -> Spec {
+pub(crate) fn spec(seed: u64) -> Spec {
     let mut spec = Spec::default_for(HOOK);
     (spec.features, spec.k, spec.tokens) = (64, 4, 2_000);
     (spec.batch, spec.buffer, spec.seed) = (128, 500, seed);
     spec
 }
 
-fn trained(spec: &Spec, (model, rows): &(Model, Rows)) -> Sae {
+pub(crate) fn trained(spec: &Spec, (model, rows): &(Model, Rows)) -> Sae {
     let ended = run(spec, model, rows, &Keeping::default(), &mut |_| {
         Flow::Continue(())
     });
@@ -49,38 +48,12 @@ fn map(d: usize) -> crate::dims::Matrix {
     map
 }
 
-fn on(parent: &Sae, part: ErrorPart, seed: u64) -> Spec {
+pub(crate) fn on(parent: &Sae, part: ErrorPart, seed: u64) -> Spec {
     let map = part.needs_map().then(|| map(parent.width()));
     let mut spec = spec(seed);
     let of = ErrorOf::new(parent.clone(), part, map, "parent").unwrap();
     spec.on = Some(Arc::new(of));
     spec
-}
-
-#[test]
-fn a_child_on_the_error_explains_more_together_with_its_parent() {
-    let both = model_and_rows();
-    let parent = trained(&spec(0), &both);
-    let child = trained(&on(&parent, ErrorPart::Whole, 1), &both);
-    let of = child.error_of.as_ref().unwrap();
-    assert_eq!(of.parent_fingerprint(), parent.fingerprint());
-    assert_eq!(child.provenance.hook, Some(HOOK));
-    let measured = |sae: &Sae| {
-        let ended = eval::run(&both.0, sae, &both.1, &mut |_| Flow::Continue(()));
-        ended.unwrap().done().unwrap()
-    };
-    let (alone, with) = (measured(&parent), measured(&child));
-    let pair = with.pair.unwrap();
-    // The parent is measured as by itself.
-    assert!((pair.fvu_parent - alone.fvu).abs() < 1e-9, "{pair:?}");
-    assert!((pair.ce_parent - alone.ce_sae).abs() < 1e-6, "{pair:?}");
-    // The error of the pair is what the child leaves of the parent's.
-    assert!(pair.fvu_pair < 0.9 * pair.fvu_parent, "{pair:?}");
-    assert!((pair.ce_pair - with.ce_sae).abs() < 1e-5, "{pair:?}");
-    assert!(
-        pair.conclusion(with.ce_clean)
-            .contains("the pair explains more")
-    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The step against its definition, and whole runs.
 
 mod care;
-mod children;
+pub(crate) mod children;
 mod custom;
 mod gradients;
 mod micro;

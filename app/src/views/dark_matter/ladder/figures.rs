@@ -20,7 +20,7 @@ const FIGURES: [(&str, &str); 4] = [
     ("r2_norm", "R² of its squared norm"),
 ];
 
-/// What is shown.
+/// Figures that are shown.
 #[derive(Debug, Default)]
 pub(super) struct Choice {
     /// Whether the matrix is of what the nonlinear norm adds.

@@ -11,7 +11,7 @@ use crate::widgets::number;
 /// Height of the plot.
 const HEIGHT: f32 = 200.0;
 
-/// What is shown.
+/// Passage that is shown.
 #[derive(Debug, Default)]
 pub(super) struct Choice {
     passage: usize,

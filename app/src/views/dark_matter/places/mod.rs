@@ -41,7 +41,7 @@ enum Tab {
     Tokens,
     /// Contexts explained least and best.
     Contexts,
-    /// What predicts the size of the error.
+    /// Predictors of the size of the error.
     Size,
 }
 
