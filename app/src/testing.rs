@@ -89,6 +89,27 @@ pub(crate) fn harness_of(view: Box<dyn View>, state: AppState) -> Harness<'stati
         )
 }
 
+/// Takes what a person asked for; the lab on dark matter looks for kept results by itself, and no one answers on a stage.
+pub(crate) fn asked(harness: &mut Harness<'_, Stage>) -> Vec<Command> {
+    use requests::dark_matter::{
+        Command as Lab, depth, fit, ladder, places, predict, pursuit, self_test, splice,
+    };
+    let looks = |lab: &Lab| match lab {
+        Lab::Fit(command) => matches!(command, fit::Command::Look(_)),
+        Lab::Places(command) => matches!(command, places::Command::Look(_)),
+        Lab::Depth(command) => matches!(command, depth::Command::Look),
+        Lab::Ladder(command) => matches!(command, ladder::Command::Look(_)),
+        Lab::Splice(command) => matches!(command, splice::Command::Look(_)),
+        Lab::Pursuit(command) => matches!(command, pursuit::Command::Look(_)),
+        Lab::Predict(command) => matches!(command, predict::Command::Look(_)),
+        Lab::SelfTest(command) => matches!(command, self_test::Command::Look(_)),
+        Lab::Show(_) | Lab::Train(_) => false,
+    };
+    let mut sent = harness.state_mut().commands.take();
+    sent.retain(|command| !matches!(command, Command::DarkMatter(lab) if looks(lab)));
+    sent
+}
+
 /// Applies the content of forms and fields to the state at once, as in the window; a test sees the other commands.
 fn fill_in(stage: &mut Stage) {
     for command in stage.commands.take() {

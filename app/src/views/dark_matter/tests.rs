@@ -13,7 +13,7 @@ use crate::state::dark_matter::Event as Lab;
 use crate::state::dark_matter::fit::Event as Fitted;
 use crate::state::dark_matter::places::{Errors, Event as Places, Key, Passage};
 use crate::state::dark_matter::question::Question;
-use crate::state::requests::{Command, dark_matter, navigation};
+use crate::state::requests::{dark_matter, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
 use crate::testing::{self, Stage};
@@ -88,26 +88,20 @@ fn shown(mut state: AppState, question: Question) -> Harness<'static, Stage> {
     harness
 }
 
-/// Takes what was asked for; looking for what is kept goes by itself.
-fn taken(harness: &mut Harness<'_, Stage>) -> Vec<Command> {
-    let mut sent = harness.state_mut().commands.take();
-    sent.retain(|command| !format!("{command:?}").contains("(Look("));
-    sent
-}
-
 #[test]
 fn a_token_shows_its_norms_and_the_probe_its_figures() {
     let mut state = with_errors(true);
     state.selection.token = Some(2);
     let harness = shown(with_errors(true), Question::Linear);
-    harness.get_by_label("R² of the error 0.321");
-    harness.get_by_label("R² of its squared norm 0.876");
+    harness.get_by_label("Error vector, by variance, 0.432");
+    harness.get_by_label("Error vector, mean over dimensions, 0.321");
+    harness.get_by_label("Squared norm of the error, 0.876");
     harness.get_by_label_contains("12\u{202F}800 activations");
     let mut harness = shown(state, Question::Places);
     harness.get_by_label("50.0\u{202F}%");
     harness.get_by_label("once, token 1").click();
     harness.run();
-    let sent = taken(&mut harness);
+    let sent = testing::asked(&mut harness);
     assert_eq!(sent, [navigation::Command::SelectToken(Some(1)).into()]);
 }
 
@@ -126,7 +120,7 @@ fn without_a_probe_one_is_offered() {
     let mut harness = shown(state, Question::Missing);
     harness.get_by_label("Fit probe").click();
     harness.run();
-    let sent = taken(&mut harness);
+    let sent = testing::asked(&mut harness);
     assert_eq!(sent, [dark_matter::fit::Command::Compute(ID).into()]);
 }
 
@@ -156,7 +150,7 @@ fn where_there_is_room_the_largest_errors_stand_beside_the_text() {
     assert!(place(&row(2, " upon")) < place(&row(1, "once")));
     harness.get_by_label(&row(1, "once")).click();
     harness.run();
-    let sent = taken(&mut harness);
+    let sent = testing::asked(&mut harness);
     assert_eq!(sent, [navigation::Command::SelectToken(Some(1)).into()]);
 }
 
@@ -168,15 +162,15 @@ fn each_question_is_asked_with_its_answer_and_shown_on_request() {
     let answered = harness.get_by_label_contains(row);
     answered.click();
     harness.run();
-    let sent = taken(&mut harness);
+    let sent = testing::asked(&mut harness);
     assert_eq!(sent, [dark_matter::Command::Show(Question::Linear).into()]);
     harness.get_by_label("4 Does more width help?: not computed yet");
     // In less they are tabs.
     harness.set_size(egui::vec2(620.0, 420.0));
     harness.run();
-    taken(&mut harness);
+    testing::asked(&mut harness);
     harness.get_by_label("2  Where is it?").click();
     harness.run();
-    let sent = taken(&mut harness);
+    let sent = testing::asked(&mut harness);
     assert_eq!(sent, [dark_matter::Command::Show(Question::Places).into()]);
 }

@@ -53,7 +53,7 @@ fn a_hook_with_one_dictionary_offers_to_train_a_ladder() {
     harness.get_by_label_contains("This hook has one dictionary");
     harness.get_by_label("Train a ladder…").click();
     harness.run();
-    let sent = harness.state_mut().commands.take();
+    let sent = testing::asked(&mut harness);
     let [
         requests::Command::Training(training::Command::Fill(form)),
         go,

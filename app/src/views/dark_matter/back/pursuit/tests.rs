@@ -1,5 +1,7 @@
 //! The panel shows what pursuit found and leads to features; the feature's page lists where it should have fired.
 
+use std::sync::Arc;
+
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::dark_matter::pursuit::Method;
@@ -14,7 +16,7 @@ use crate::state::requests::dark_matter::Command as LabCommand;
 use crate::state::requests::dark_matter::pursuit::Command;
 use crate::state::requests::{Command as Any, navigation};
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, Load};
+use crate::state::{AppState, Event, Load, project};
 use crate::testing::pursued::with_pursuit;
 use crate::testing::{self, Stage};
 
@@ -99,6 +101,8 @@ fn without_a_result_the_search_is_offered() {
 #[test]
 fn the_page_of_a_feature_lists_where_it_should_have_fired_or_offers_to_look() {
     let page = |mut state: AppState, feature: u32| {
+        let opened = project::Event::Changed(Arc::default());
+        state.apply(Event::Project(opened));
         state.selection.feature = Some(FeatureId(feature));
         let mut harness = testing::harness(ViewId::Feature, state);
         harness.set_size(egui::vec2(1440.0, 1600.0));
