@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Rebuilds the demo's text, dictionaries, indexes, probes, figures and survey of heads from the books.
+# Rebuilds the demo's text, dictionaries, indexes, probes, figures, survey of heads and studies of the error from the books.
 #
 # usage: build.sh BOOKS [WORK]
-# BOOKS holds chilit/, fairy-tales/ and oz/. WORK (default: a temporary folder) keeps what is not part of the demo: the prepared books, and a ladder of four widths with its figures.
+# BOOKS holds chilit/, fairy-tales/ and oz/. WORK (default: a temporary folder) keeps what is not part of the demo.
 set -euo pipefail
 demo=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$demo/../.." && pwd)
@@ -36,22 +36,29 @@ for dictionary in "${dictionaries[@]}"; do
   "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/six held-out books" --project "$demo"
 done
 
-# Four widths of one hook with equal settings, measured on the same tokens: whether more width helps. They stay in WORK, where they add nothing to the demo's size.
+# Four widths of one hook with equal settings, measured on the same tokens: whether more width helps.
+widths=(256 512 1024 2048)
 "$umbra" ladder train --model "$model" --corpus "$work/books/train" --no-split --hook blocks.2.hook_resid_post --widths 256,512,1024,2048 --k 32 \
   --tokens 2000000 --seed 0 --precision f16 --out "$work/ladder" --overwrite
-"$umbra" dark-matter ladder --model "$model" --sae "$work/ladder/256" --sae "$work/ladder/512" --sae "$work/ladder/1024" --sae "$work/ladder/2048" \
-  --corpus "$demo/text/held-out" --tokens 60000 --fit "$demo/text/train" | tee "$work/ladder/ladder.txt"
-
-# What each part of the errors costs, how far the dictionaries predict each other's errors, and whether the split finds planted ones.
-measured=(--corpus "$demo/text/train" --held-out "$demo/text/held-out" --project "$demo")
-"$umbra" dark-matter splice --model "$model" "${measured[@]}" --tokens 25600 --measured 10240
-for dictionary in "${dictionaries[@]}"; do
-  read -r name _ <<< "$dictionary"
-  "$umbra" dark-matter predict --model "$model" --sae "$demo/saes/$name" "${measured[@]}" --tokens 25600 --measured 10240
-  "$umbra" dark-matter self-test --model "$model" --sae "$demo/saes/$name" "${measured[@]}" || true # its verdict is kept, whatever it is
+rungs=()
+for width in "${widths[@]}"; do
+  sae="$demo/saes/ladder-$width"
+  mkdir -p "$sae"
+  cp "$work/ladder/$width/cfg.json" "$work/ladder/$width/sae_weights.safetensors" "$sae"
+  "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/six held-out books" --project "$demo"
+  rungs+=(--sae "$sae")
 done
+"$umbra" dark-matter ladder --model "$model" "${rungs[@]}" --corpus "$demo/text/held-out" --tokens 60000 --fit "$demo/text/train" --project "$demo"
 
-# What a better choice of features would win, and where each feature should have fired: with its contexts the largest study, so of one dictionary alone.
-"$umbra" dark-matter pursue --model "$model" --sae "$demo/saes/resid-2" --corpus "$demo/text/held-out" --tokens 10000 --project "$demo"
+# Where the error is, what its parts cost, how far dictionaries predict each other's errors, whether the split finds planted errors, and what a better choice of
+# features would win. The study of one dictionary is that of resid-2 alone: with its contexts it is the largest.
+measured=(--corpus "$demo/text/train" --held-out "$demo/text/held-out" --project "$demo")
+resid=(--model "$model" --sae "$demo/saes/resid-2")
+"$umbra" dark-matter where "${resid[@]}" "${measured[@]}" --tokens 60000
+"$umbra" dark-matter depth --model "$model" "${measured[@]}"
+"$umbra" dark-matter splice --model "$model" "${measured[@]}" --tokens 60000 --measured 20000
+"$umbra" dark-matter predict "${resid[@]}" "${measured[@]}" --tokens 60000 --measured 20000
+"$umbra" dark-matter self-test "${resid[@]}" "${measured[@]}" || true # its verdict is kept, whatever it is
+"$umbra" dark-matter pursue "${resid[@]}" --corpus "$demo/text/held-out" --tokens 10000 --project "$demo"
 
 "$umbra" heads survey --model "$model" --corpus "$demo/text/held-out" --causal --project "$demo"

@@ -243,7 +243,8 @@ fn features_of_a_dictionary_that_is_not_in_use_have_names() {
     let mut desk = testing::demo(folder.path());
     let used = desk.state.selection.dictionary;
     let mut others = desk.state.catalogue.dictionaries.iter().map(|d| d.id);
-    let other = others.rfind(|id| Some(*id) != used).unwrap();
+    let other = others.rfind(|id| Some(*id) != used && desk.state.index_of(*id).is_some());
+    let other = other.unwrap();
     let wanted = |desk: &testing::Desk| {
         let mut commands = Commands::default();
         crate::commands::follow_drawn(&desk.state, &mut commands);

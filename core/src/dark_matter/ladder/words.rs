@@ -139,7 +139,7 @@ fn limit(law: &Law, wide: &Rung) -> String {
         );
     }
     format!(
-        "the power law levels off at {interval}: {:.0} % of what the widest dictionary leaves unexplained would stay at any width",
+        "the power law levels off at {interval}: {:.0} % of what the widest dictionary leaves unexplained would stay at any width, if the law holds and training stays as it is",
         100.0 * (c / wide.fvu).min(1.0)
     )
 }
