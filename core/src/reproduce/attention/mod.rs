@@ -62,20 +62,24 @@ impl Default for AttentionOptions {
 }
 
 impl Attention {
-    /// Sorts the dictionaries, each with its index if there is one, into those of attention and others. No dictionary of `hook_z` is an error, as is a text too short
-    /// for one row.
+    /// Sorts the dictionaries, each with its index if there is one, into those of attention and others, of which the first of each hook takes part. No dictionary of
+    /// `hook_z` is an error, as is a text too short for one row.
     pub fn new(
         model: Model,
         held_out: &Rows,
         dictionaries: Vec<(Sae, Option<Index>)>,
         options: &AttentionOptions,
     ) -> Result<Self> {
-        let (mut studies, mut others) = (Vec::new(), Vec::new());
+        let (mut studies, mut others) = (Vec::new(), Vec::<Sae>::new());
         for (sae, index) in dictionaries {
             let hook = sae.hook()?;
             formats::check_hooks(&sae, &model)?;
             match hook.layer().filter(|_| hook.is_z()) {
                 Some(layer) => studies.push(Study { layer, sae, index }),
+                // A trace takes one dictionary of each hook.
+                None if others
+                    .iter()
+                    .any(|other| other.provenance.hook == Some(hook)) => {}
                 None => others.push(sae),
             }
         }
