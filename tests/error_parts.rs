@@ -1,4 +1,4 @@
-//! What the parts of an error cost: the contract of `umbra dark-matter splice` against torch and against `umbra eval`, several dictionaries, and kept results.
+//! The cost of the parts of an error: the contract of `umbra dark-matter splice` against torch and against `umbra eval`, several dictionaries, and kept results.
 
 use std::path::Path;
 
