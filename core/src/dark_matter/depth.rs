@@ -8,7 +8,7 @@ use super::measure::{Measured, predicted};
 use super::normal::NormalEquations;
 use super::pass::{Pass, parts};
 use super::split::linear_part;
-use super::{Batch, FitSpec, FitTexts, Ridge, Source};
+use super::{Batch, FitSpec, FitTexts, Ridge, Source, percent};
 use crate::corpus::{Blocks, Rows};
 use crate::dims::Matrix;
 use crate::error::{Error, Key, Result};
@@ -117,9 +117,9 @@ impl Depth {
         };
         if self.rows.len() == 1 {
             return format!(
-                "{} leaves {:.0} % unexplained; depth needs a second dictionary",
+                "{} leaves {} unexplained; depth needs a second dictionary",
                 least.sae,
-                100.0 * least.fvu_total
+                percent(least.fvu_total)
             );
         }
         let apart =
@@ -133,20 +133,20 @@ impl Depth {
         .map(|row| row.map_or(0.0, |row| 100.0 * linear(row)));
         let ends = if apart {
             format!(
-                "{} at {} leaves most unexplained ({:.0} %), {} at {} least ({:.0} %)",
+                "{} at {} leaves most unexplained ({}), {} at {} least ({})",
                 most.sae,
                 most.hook,
-                100.0 * most.fvu_total,
+                percent(most.fvu_total),
                 least.sae,
                 least.hook,
-                100.0 * least.fvu_total
+                percent(least.fvu_total)
             )
         } else {
             format!(
-                "All {} dictionaries leave between {:.0} % and {:.0} % unexplained, within the intervals of each other",
+                "All {} dictionaries leave between {} and {} unexplained, within the intervals of each other",
                 self.rows.len(),
-                100.0 * least.fvu_total,
-                100.0 * most.fvu_total
+                percent(least.fvu_total),
+                percent(most.fvu_total)
             )
         };
         format!(

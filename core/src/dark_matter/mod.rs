@@ -235,6 +235,18 @@ pub fn fit(
     fit::run(model, (sae, other), spec, texts, observe)
 }
 
+/// Writes a share in a sentence: whole percent, below ten percent with one digit more.
+fn percent(share: f64) -> String {
+    let percent = 100.0 * share;
+    if percent > 0.0 && percent < 0.05 {
+        "less than 0.1 %".to_owned()
+    } else if percent != 0.0 && percent.abs() < 9.95 {
+        format!("{percent:.1} %")
+    } else {
+        format!("{percent:.0} %")
+    }
+}
+
 impl Probe {
     /// Checks that a probe can be stored at `path`, before fitting one.
     pub fn check_place(path: &Path) -> Result<()> {

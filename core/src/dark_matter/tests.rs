@@ -16,6 +16,21 @@ use crate::fit::{Fit, Verdict};
 use crate::ids::{HookPoint, Site};
 use crate::sae::TopK;
 
+#[test]
+fn small_shares_are_written_with_a_digit_more() {
+    let shares = [0.0, 2e-4, 0.0048, 0.0994, 0.0996, 0.123, -0.02];
+    let written = [
+        "0 %",
+        "less than 0.1 %",
+        "0.5 %",
+        "9.9 %",
+        "10 %",
+        "12 %",
+        "-2.0 %",
+    ];
+    assert_eq!(shares.map(percent), written);
+}
+
 /// Generates values in −1..1; shifted, each dimension has its own mean.
 fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -37,17 +37,29 @@ fn state_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Comm
             commands.send(Command::Compute(id));
         }
     };
-    match &state.dark_matter.fit.probe {
+    let lab = &state.dark_matter.fit;
+    let is_known = lab.of == Some(id);
+    let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
+    let job = job(name);
+    let is_fitting = state.jobs.running().any(|running| running.name == job);
+    let is_sought = if is_known {
+        lab.probe.is_loading() && !is_fitting
+    } else {
+        panel::can_keep(state)
+    };
+    if is_sought {
+        ui.label(RichText::new(panel::LOOKING).color(secondary));
+        return;
+    }
+    let probe = if is_known { &lab.probe } else { &Load::Absent };
+    match probe {
         Load::Ready(probe) => {
             ui.horizontal_wrapped(|ui| {
                 ui.label(caption(panels::basis(probe)).color(secondary));
                 fit(ui, commands, "Fit again");
             });
         }
-        Load::Loading => {
-            let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
-            panel::standing_ui(ui, state, &job(name));
-        }
+        Load::Loading => panel::standing_ui(ui, state, &job),
         Load::Absent => {
             let sentence = "No linear probe is fitted for this dictionary yet, so only the total error is known.";
             ui.label(RichText::new(sentence).color(secondary));

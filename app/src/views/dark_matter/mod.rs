@@ -60,6 +60,11 @@ impl View for DarkMatterView {
         ask(state, id, commands);
         let questions = Question::ALL.map(|question| (question, answer(state, id, question)));
         let shown = state.selection.question;
+        let unanswered = if is_looking(state) {
+            panel::LOOKING
+        } else {
+            "Not computed yet"
+        };
         if ui.available_width() < BESIDE {
             questions::tabs_ui(ui, &questions, shown, commands);
             ui.add_space(space::CONTROL);
@@ -73,7 +78,7 @@ impl View for DarkMatterView {
                 ui.set_height(height);
                 let area = ScrollArea::vertical().auto_shrink([false, true]);
                 scroll_ui(ui, "dark matter questions", area, |ui| {
-                    questions::list_ui(ui, &questions, shown, commands);
+                    questions::list_ui(ui, (&questions, unanswered), shown, commands);
                 });
             });
             ui.vertical(|ui| {
@@ -127,6 +132,17 @@ fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
     cost::ask(state, id, commands);
     self_test::ask(state, id, commands);
     back::ask(state, id, commands);
+}
+
+/// Whether some result that is kept with the project is still being looked for.
+fn is_looking(state: &AppState) -> bool {
+    let lab = &state.dark_matter;
+    panel::is_sought(state, &lab.places.study)
+        || panel::is_sought(state, &lab.depth.study)
+        || panel::is_sought(state, &lab.ladder.study)
+        || panel::is_sought(state, &lab.splice.study)
+        || panel::is_sought(state, &lab.pursuit.study)
+        || panel::is_sought(state, &lab.predict.study)
 }
 
 /// Returns the answer to a question in one sentence, once it is known.

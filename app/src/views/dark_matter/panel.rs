@@ -23,6 +23,19 @@ pub(super) struct Offer<'a> {
     pub(super) job: &'a str,
 }
 
+/// Said while what is kept with the project is being read.
+pub(super) const LOOKING: &str = "Looking for kept results…";
+
+/// Whether the kept result of `study` is not known yet.
+pub(super) fn is_sought<T, K: PartialEq>(state: &AppState, study: &Study<T, K>) -> bool {
+    study.found.is_loading() || study.of.is_none() && can_keep(state)
+}
+
+/// Whether there is a project, open or on its way, that may hold results.
+pub(super) fn can_keep(state: &AppState) -> bool {
+    matches!(state.project.load, Load::Loading | Load::Ready(_))
+}
+
 /// Draws the offer, or how far the computation is; nothing where `study` holds a result that needs no new one. True when it was asked for.
 pub(super) fn offer_ui<T, K: PartialEq>(
     ui: &mut Ui,
@@ -35,6 +48,10 @@ pub(super) fn offer_ui<T, K: PartialEq>(
         standing_ui(ui, state, offer.job);
         return false;
     }
+    if is_sought(state, study) {
+        ui.label(RichText::new(LOOKING).color(secondary));
+        return false;
+    }
     match &study.found {
         Load::Ready(_) => {
             if let Some(why) = study.making.failure() {
@@ -42,12 +59,8 @@ pub(super) fn offer_ui<T, K: PartialEq>(
             }
             return again_ui(ui, offer);
         }
-        Load::Loading => {
-            ui.label(RichText::new("Looking for the kept result…").color(secondary));
-            return false;
-        }
         Load::Failed(why) => failure_line(ui, "The kept result cannot be used", why),
-        Load::Absent => {}
+        Load::Absent | Load::Loading => {}
     }
     if let Some(why) = study.making.failure() {
         failure_line(ui, "The computation failed", why);

@@ -18,28 +18,24 @@ const NUMBER: f32 = 20.0;
 /// A question with its answer, where it is known.
 pub(super) type Answered = (Question, Option<String>);
 
-/// Draws the questions as a list with their answers below them.
+/// Draws the questions as a list with their answers below them, or `unanswered`.
 pub(super) fn list_ui(
     ui: &mut Ui,
-    questions: &[Answered],
+    (questions, unanswered): (&[Answered], &str),
     shown: Question,
     commands: &mut Commands,
 ) {
     ui.spacing_mut().item_spacing.y = space::CHIP;
     for (number, (question, answer)) in questions.iter().enumerate() {
         let at = (number + 1, *question);
-        if row_ui(ui, at, answer.as_deref(), *question == shown) {
+        let words = answer.as_deref().unwrap_or(unanswered);
+        if row_ui(ui, at, words, *question == shown) {
             commands.send(dark_matter::Command::Show(*question));
         }
     }
 }
 
-fn row_ui(
-    ui: &mut Ui,
-    (number, question): (usize, Question),
-    answer: Option<&str>,
-    selected: bool,
-) -> bool {
+fn row_ui(ui: &mut Ui, (number, question): (usize, Question), words: &str, selected: bool) -> bool {
     let theme = Theme::from_ui(ui);
     let ground = ui.painter().add(Shape::Noop);
     let build = UiBuilder::new()
@@ -62,7 +58,6 @@ fn row_ui(
                     ui.set_width(ui.available_width() - space::CONTROL);
                     let title = body_strong(question.title());
                     ui.add(Label::new(title).wrap().selectable(false));
-                    let words = answer.unwrap_or("Not computed yet");
                     let words = caption(words).color(theme.ink.secondary);
                     ui.add(Label::new(words).wrap().selectable(false));
                 });
@@ -80,7 +75,6 @@ fn row_ui(
     let corner = CornerRadius::same(space::CORNER);
     let back = Shape::rect_filled(response.rect, corner, fill);
     ui.painter().set(ground, back);
-    let words = answer.unwrap_or("not computed yet");
     let name = format!("{number} {}", question.title());
     response.widget_info(|| {
         WidgetInfo::selected(Role::Button, true, selected, format!("{name}: {words}"))

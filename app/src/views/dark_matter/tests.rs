@@ -15,7 +15,7 @@ use crate::state::dark_matter::places::{Errors, Event as Places, Key, Passage};
 use crate::state::dark_matter::question::Question;
 use crate::state::requests::{dark_matter, navigation};
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, Load};
+use crate::state::{AppState, Event, Load, project};
 use crate::testing::{self, Stage};
 
 const ID: DictionaryId = DictionaryId(0);
@@ -125,6 +125,31 @@ fn without_a_probe_one_is_offered() {
 }
 
 #[test]
+fn nothing_is_offered_before_it_is_known_what_is_kept() {
+    let opened = project::Event::Changed(Arc::default());
+    let mut state = testing::with_model();
+    state.apply(Event::Project(opened));
+    let looks = |state: AppState| {
+        let harness = shown(state, Question::Missing);
+        assert!(harness.query_by_label("Fit probe").is_none());
+        assert!(harness.query_by_label("Measure all dictionaries").is_none());
+        harness.get_by_label("2 Where is it?: Looking for kept results…");
+        // In place of the probe and of the measurement along depth.
+        let looking = "Looking for kept results…";
+        assert_eq!(harness.query_all_by_label(looking).count(), 2);
+        harness.state().state.project.open().is_some()
+    };
+    assert!(looks(state));
+    // A probe that is being read is not one that is being fitted.
+    let mut state = testing::with_model();
+    let lab = |event| Event::DarkMatter(event);
+    state.apply(lab(Lab::Fit(Fitted::Probe(ID, Load::Loading))));
+    let harness = shown(state, Question::Missing);
+    harness.get_by_label("Looking for kept results…");
+    assert!(harness.query_by_label("Fit probe").is_none());
+}
+
+#[test]
 fn a_refused_fit_says_why() {
     let mut state = with_errors(false);
     let why = "5120 activations are needed and there are 900, give more text".to_owned();
@@ -164,7 +189,7 @@ fn each_question_is_asked_with_its_answer_and_shown_on_request() {
     harness.run();
     let sent = testing::asked(&mut harness);
     assert_eq!(sent, [dark_matter::Command::Show(Question::Linear).into()]);
-    harness.get_by_label("4 Does more width help?: not computed yet");
+    harness.get_by_label("4 Does more width help?: Not computed yet");
     // In less they are tabs.
     harness.set_size(egui::vec2(620.0, 420.0));
     harness.run();

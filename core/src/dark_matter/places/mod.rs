@@ -9,7 +9,7 @@ mod run;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorNorms, FitTexts, Probe};
+use super::{ErrorNorms, FitTexts, Probe, percent};
 use crate::error::Result;
 use crate::ids::{HookPoint, TokenId};
 use crate::models::Model;
@@ -310,7 +310,6 @@ fn conclusion(places: &Places) -> String {
         judged.iter().min_by(by_fvu).copied(),
         judged.iter().max_by(by_fvu).copied(),
     );
-    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     let where_it_is = match ends {
         (Some(best), Some(worst)) if apart(best.interval, worst.interval) => format!(
             "The dictionary leaves most unexplained at tokens of the class {} ({}) and least at {} ({})",
