@@ -69,8 +69,13 @@ pub(crate) struct StackedBars<'a> {
 impl StackedBars<'_> {
     /// Draws them over the width that is there; returns the bar that was clicked.
     pub(crate) fn show(self, ui: &mut Ui) -> Option<usize> {
+        self.show_beside(ui, self.list)
+    }
+
+    /// Draws them on the scale and in the columns that fit all of `all`, other groups among them; returns the bar that was clicked.
+    pub(crate) fn show_beside(self, ui: &mut Ui, all: &[StackedBar]) -> Option<usize> {
         let width = ui.available_width();
-        let columns = self.columns(ui, width);
+        let columns = StackedBars { list: all, ..self }.columns(ui, width);
         let high = space::TABLE_ROW * self.list.len() as f32;
         let place = Rect::from_min_size(ui.cursor().min, vec2(width, high));
         let id = ui.make_persistent_id(("stacked bars", self.name));

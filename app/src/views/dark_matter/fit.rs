@@ -1,6 +1,6 @@
 //! The fit that several panels rest on: its figures, or the offer to fit it.
 
-use egui::{Button, RichText, Ui};
+use egui::{Button, Label, RichText, Ui};
 
 use super::panel;
 use super::panels;
@@ -26,6 +26,13 @@ pub(super) fn fit_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: 
     settings::settings_ui(ui, state, id, commands);
 }
 
+/// Whether the job runs that fits the probe of the dictionary in use.
+pub(super) fn is_fitting(state: &AppState) -> bool {
+    let name = state.dictionary().map(|dictionary| job(&dictionary.name));
+    let mut running = state.jobs.running();
+    running.any(|running| Some(&running.name) == name.as_ref())
+}
+
 fn state_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let fit = |ui: &mut Ui, commands: &mut Commands, words: &str| {
@@ -39,11 +46,8 @@ fn state_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Comm
     };
     let lab = &state.dark_matter.fit;
     let is_known = lab.of == Some(id);
-    let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
-    let job = job(name);
-    let is_fitting = state.jobs.running().any(|running| running.name == job);
     let is_sought = if is_known {
-        lab.probe.is_loading() && !is_fitting
+        lab.probe.is_loading() && !is_fitting(state)
     } else {
         panel::can_keep(state)
     };
@@ -54,12 +58,14 @@ fn state_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands: &mut Comm
     let probe = if is_known { &lab.probe } else { &Load::Absent };
     match probe {
         Load::Ready(probe) => {
-            ui.horizontal_wrapped(|ui| {
-                ui.label(caption(panels::basis(probe)).color(secondary));
-                fit(ui, commands, "Fit again");
-            });
+            let basis = caption(panels::basis(probe)).color(secondary);
+            ui.add(Label::new(basis).wrap());
+            fit(ui, commands, "Fit again");
         }
-        Load::Loading => panel::standing_ui(ui, state, &job),
+        Load::Loading => {
+            let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
+            panel::standing_ui(ui, state, &job(name));
+        }
         Load::Absent => {
             let sentence = "No linear probe is fitted for this dictionary yet, so only the total error is known.";
             ui.label(RichText::new(sentence).color(secondary));

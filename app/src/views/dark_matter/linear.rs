@@ -1,13 +1,13 @@
 //! Is the error linear: how well a linear map predicts it, whether its norm is that of a sparse sum of features, and whether the split can be trusted.
 
 use egui::{Label, Ui};
-use umbra_core::dark_matter::places::Places;
+use umbra_core::dark_matter::places::{Component, Places};
 
 use super::{fit, panels, places, self_test};
 use crate::state::AppState;
 use crate::state::catalogue::DictionaryId;
 use crate::state::requests::Commands;
-use crate::theme::{Theme, panel_title, space};
+use crate::theme::{Hue, Theme, panel_title, space};
 use crate::widgets::number;
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 
@@ -31,6 +31,9 @@ pub(super) fn linear_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, command
     ui.label(panel_title("Is it a sum of features?"));
     places::offer::offer_ui(ui, state, id, commands);
     if let Some(found) = state.dark_matter.places.study.result(&id) {
+        let answer = format!("{}.", found.norms_conclusion());
+        ui.add(Label::new(answer).wrap().selectable(true));
+        ui.add_space(space::CHIP);
         norms_ui(ui, found);
     }
     ui.add_space(space::GROUP);
@@ -46,20 +49,37 @@ fn norms_ui(ui: &mut Ui, found: &Places) {
     let theme = Theme::from_ui(ui);
     let list = found.norms.iter().map(|norm| StackedBar {
         label: norm.component.name().to_owned(),
-        parts: vec![norm.r2],
+        parts: match norm.component {
+            Component::Activation
+            | Component::Reconstruction
+            | Component::ReconstructionAndLinear => vec![norm.r2, 0.0, 0.0],
+            Component::Linear => vec![0.0, norm.r2, 0.0],
+            Component::Error | Component::Nonlinear => vec![0.0, 0.0, norm.r2],
+        },
         text: number::number(norm.r2),
         interval: norm.interval,
         marks: vec![],
         hover: String::new(),
     });
     let list: Vec<StackedBar> = list.collect();
+    let kinds = [
+        Portion {
+            name: "activation and reconstructions",
+            colour: theme.hue(Hue::Activation),
+        },
+        Portion {
+            name: "linear error",
+            colour: theme.mark(Hue::Error, 0.5),
+        },
+        Portion {
+            name: "whole and nonlinear error",
+            colour: theme.hue(Hue::Error),
+        },
+    ];
     let bars = StackedBars {
         name: "R² of squared norms",
         title: "Vector",
-        kinds: &[Portion {
-            name: "R²",
-            colour: theme.ink.secondary,
-        }],
+        kinds: &kinds,
         list: &list,
         most: Some(1.0),
         format: number::number,

@@ -23,6 +23,7 @@ use super::missing::misfit_ui;
 use super::view::View;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::dark_matter::question::Question;
+use crate::state::dark_matter::study::Study;
 use crate::state::requests::{Commands, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
@@ -60,11 +61,7 @@ impl View for DarkMatterView {
         ask(state, id, commands);
         let questions = Question::ALL.map(|question| (question, answer(state, id, question)));
         let shown = state.selection.question;
-        let unanswered = if is_looking(state) {
-            panel::LOOKING
-        } else {
-            "Not computed yet"
-        };
+        let unanswered = Question::ALL.map(|question| unanswered(state, question));
         if ui.available_width() < BESIDE {
             questions::tabs_ui(ui, &questions, shown, commands);
             ui.add_space(space::CONTROL);
@@ -78,7 +75,7 @@ impl View for DarkMatterView {
                 ui.set_height(height);
                 let area = ScrollArea::vertical().auto_shrink([false, true]);
                 scroll_ui(ui, "dark matter questions", area, |ui| {
-                    questions::list_ui(ui, (&questions, unanswered), shown, commands);
+                    questions::list_ui(ui, (&questions, &unanswered), shown, commands);
                 });
             });
             ui.vertical(|ui| {
@@ -134,27 +131,55 @@ fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
     back::ask(state, id, commands);
 }
 
-/// Whether some result that is kept with the project is still being looked for.
-fn is_looking(state: &AppState) -> bool {
+/// Says why a question has no answer yet.
+fn unanswered(state: &AppState, question: Question) -> &'static str {
     let lab = &state.dark_matter;
-    panel::is_sought(state, &lab.places.study)
-        || panel::is_sought(state, &lab.depth.study)
-        || panel::is_sought(state, &lab.ladder.study)
-        || panel::is_sought(state, &lab.splice.study)
-        || panel::is_sought(state, &lab.pursuit.study)
-        || panel::is_sought(state, &lab.predict.study)
+    let standing = |is_computing: bool, is_sought: bool| {
+        if is_computing {
+            "Computing…"
+        } else if is_sought {
+            panel::LOOKING
+        } else {
+            "Not computed yet"
+        }
+    };
+    match question {
+        Question::Missing | Question::Linear => {
+            let is_fitting = fit::is_fitting(state);
+            standing(is_fitting, lab.fit.probe.is_loading())
+        }
+        Question::Places => study(state, &lab.places.study, standing),
+        Question::Ladder => study(state, &lab.ladder.study, standing),
+        Question::Cost => study(state, &lab.splice.study, standing),
+        Question::Back => {
+            let [pursuit, predict] = [&lab.pursuit.study.making, &lab.predict.study.making];
+            let is_computing = pursuit.is_loading() || predict.is_loading();
+            let is_sought = panel::is_sought(state, &lab.pursuit.study)
+                || panel::is_sought(state, &lab.predict.study);
+            standing(is_computing, is_sought)
+        }
+    }
+}
+
+fn study<T>(
+    state: &AppState,
+    study: &Study<T>,
+    standing: impl Fn(bool, bool) -> &'static str,
+) -> &'static str {
+    standing(study.making.is_loading(), panel::is_sought(state, study))
 }
 
 /// Returns the answer to a question in one sentence, once it is known.
 fn answer(state: &AppState, id: DictionaryId, question: Question) -> Option<String> {
-    match question {
+    let answer = match question {
         Question::Missing => missing::answer(state, id),
         Question::Places => places::answer(state, id),
         Question::Linear => linear::answer(state, id),
         Question::Ladder => ladder::answer(state, id),
         Question::Cost => cost::answer(state, id),
         Question::Back => back::answer(state, id),
-    }
+    };
+    answer.map(|words| words.replace(" %", "\u{202F}%")) // no line begins with a percent sign
 }
 
 /// Names what the lab waits for, if anything.

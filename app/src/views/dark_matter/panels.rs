@@ -67,7 +67,7 @@ pub(super) fn r2_ui(ui: &mut Ui, probe: &Probe) {
     let list: Vec<StackedBar> = figures.iter().map(bar).collect();
     let held_out = [Portion {
         name: "R², held-out text",
-        colour: theme.hue(Hue::Error),
+        colour: theme.mark(Hue::Error, 0.5),
     }];
     ui.label(body_strong("R² on held-out text"));
     let bars = StackedBars {
@@ -81,6 +81,10 @@ pub(super) fn r2_ui(ui: &mut Ui, probe: &Probe) {
         definition: "Share of the variance on held-out text that the linear map predicts; below 0 it predicts worse than the mean. The line is the 95 % interval by bootstrap over documents",
     };
     bars.show(ui);
+    if probe.facts.intervals.is_none() {
+        let words = "This probe was kept without intervals; fitting again gives them.";
+        ui.add(Label::new(caption(words).color(theme.ink.secondary)).wrap());
+    }
     let on_fit = figures.iter().filter_map(|figure| {
         let value = number::number(figure.on_fit?);
         Some(format!("{} {value}", figure.title.to_lowercase()))

@@ -18,17 +18,17 @@ const NUMBER: f32 = 20.0;
 /// A question with its answer, where it is known.
 pub(super) type Answered = (Question, Option<String>);
 
-/// Draws the questions as a list with their answers below them, or `unanswered`.
+/// Draws the questions as a list with their answers below them, or why there is none.
 pub(super) fn list_ui(
     ui: &mut Ui,
-    (questions, unanswered): (&[Answered], &str),
+    (questions, unanswered): (&[Answered], &[&str]),
     shown: Question,
     commands: &mut Commands,
 ) {
     ui.spacing_mut().item_spacing.y = space::CHIP;
-    for (number, (question, answer)) in questions.iter().enumerate() {
+    for (number, ((question, answer), why)) in questions.iter().zip(unanswered).enumerate() {
         let at = (number + 1, *question);
-        let words = answer.as_deref().unwrap_or(unanswered);
+        let words = answer.as_deref().unwrap_or(why);
         if row_ui(ui, at, words, *question == shown) {
             commands.send(dark_matter::Command::Show(*question));
         }

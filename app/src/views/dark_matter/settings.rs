@@ -1,6 +1,6 @@
 //! Settings that the panels share: what predicts the error, with which ridge, on how much of the text.
 
-use egui::{ComboBox, Response, TextEdit, Ui};
+use egui::{ComboBox, Label, Response, TextEdit, Ui};
 use umbra_core::dark_matter::{FIT_PER_DIMENSION, Predictor};
 
 use crate::state::AppState;
@@ -8,6 +8,7 @@ use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::dark_matter::fit::{Form, LAMBDA, RidgeChoice};
 use crate::state::requests::dark_matter::fit::Command;
 use crate::state::requests::{Commands, shell};
+use crate::theme::{Theme, caption};
 use crate::widgets::form::{Row, fold};
 use crate::widgets::hook_picker::{HookPicker, Picked};
 use crate::widgets::number;
@@ -44,6 +45,16 @@ pub(super) fn settings_ui(
         error: form.tokens().err(),
     };
     tokens.ui(ui, &mut changed.tokens);
+    if let (Some(probe), Ok(None)) = (state.dark_matter.fit.of(id), form.tokens()) {
+        let fitted = number::count(probe.fit_tokens);
+        if fitted != default {
+            let words = format!(
+                "The fit above has {fitted}; without a number here the next one has {default}."
+            );
+            let secondary = Theme::from_ui(ui).ink.secondary;
+            ui.add(Label::new(caption(words).color(secondary)).wrap());
+        }
+    }
     let skip = Field {
         label: "Skipped positions",
         unit: "positions",

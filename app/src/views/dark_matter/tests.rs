@@ -13,6 +13,7 @@ use crate::state::dark_matter::Event as Lab;
 use crate::state::dark_matter::fit::Event as Fitted;
 use crate::state::dark_matter::places::{Errors, Event as Places, Key, Passage};
 use crate::state::dark_matter::question::Question;
+use crate::state::dark_matter::study::Change;
 use crate::state::requests::{dark_matter, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, project};
@@ -98,7 +99,8 @@ fn a_token_shows_its_norms_and_the_probe_its_figures() {
     harness.get_by_label("Squared norm of the error, 0.876");
     harness.get_by_label_contains("12\u{202F}800 activations");
     let mut harness = shown(state, Question::Places);
-    harness.get_by_label("50.0\u{202F}%");
+    harness.get_by_label("25.0\u{202F}%");
+    harness.get_by_label_contains("do not add up");
     harness.get_by_label("once, token 1").click();
     harness.run();
     let sent = testing::asked(&mut harness);
@@ -147,6 +149,16 @@ fn nothing_is_offered_before_it_is_known_what_is_kept() {
     let harness = shown(state, Question::Missing);
     harness.get_by_label("Looking for kept results…");
     assert!(harness.query_by_label("Fit probe").is_none());
+}
+
+#[test]
+fn a_question_says_that_its_answer_is_being_computed() {
+    let mut state = with_errors(true);
+    let began = Places::Study(Change::Began(ID));
+    state.apply(Event::DarkMatter(Lab::Places(began)));
+    let harness = shown(state, Question::Missing);
+    harness.get_by_label("2 Where is it?: Computing…");
+    harness.get_by_label("5 What does it cost?: Not computed yet");
 }
 
 #[test]

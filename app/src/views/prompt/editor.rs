@@ -290,6 +290,7 @@ impl Editor {
             ColourBy::Error(_) => "norm of the error",
             _ => "activation",
         };
+        let hue = self.by.hue();
         let tints = self.tints(state, reading);
         let (scale, from) = (tints.scale, tints.from);
         let counted = tints.values.iter().zip(&reading.counts);
@@ -311,9 +312,9 @@ impl Editor {
         if scale.signed {
             legend::diverging(ui, what, most);
         } else if from > 0.0 {
-            legend::between(ui, what, self.by.hue(), (from, scale.most));
+            legend::between(ui, what, hue, (from, scale.most));
         } else {
-            legend::sequential(ui, what, self.by.hue(), most);
+            legend::sequential(ui, what, hue, most);
         }
     }
 

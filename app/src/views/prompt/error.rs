@@ -39,6 +39,7 @@ pub(super) fn colour_ui(ui: &mut Ui, state: &AppState, reading: &Reading, by: &m
         let remedy = "Fit the linear probe in Dark matter to split the error";
         if response.on_disabled_hover_text(remedy).clicked() {
             *by = ColourBy::Error(part);
+            ui.ctx().request_repaint(); // the text above is drawn already
         }
     }
 }

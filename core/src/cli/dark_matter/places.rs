@@ -122,6 +122,7 @@ fn table(places: &Places) -> String {
         "\nnorms fitted on {} tokens; intervals of 95 % over {}; classes in brackets overlap with others",
         places.fit_tokens, places.drawn
     ));
+    lines.push(format!("{}.", places.norms_conclusion()));
     lines.push(places.conclusion());
     lines.join("\n")
 }

@@ -134,6 +134,17 @@ impl Baseline {
         Self::ActivationNorm,
     ];
 
+    /// Returns what it predicts from, within a sentence.
+    const fn said(self) -> &'static str {
+        match self {
+            Self::Activation => "the activation",
+            Self::TokenId => "the token's mean error elsewhere",
+            Self::Loss => "the model's loss",
+            Self::L0 => "the number of active features",
+            Self::ActivationNorm => "the norm of the activation",
+        }
+    }
+
     /// Returns what it reads, in words.
     pub const fn name(self) -> &'static str {
         match self {
@@ -299,6 +310,11 @@ impl Places {
     pub fn conclusion(&self) -> String {
         conclusion(self)
     }
+
+    /// Says in one sentence whether the norm of the nonlinear error is predicted as well as that of a sum of features, the reconstruction.
+    pub fn norms_conclusion(&self) -> String {
+        compared(&self.norms)
+    }
 }
 
 /// Compares the classes that do not overlap, then the probe with the best scalar.
@@ -312,14 +328,14 @@ fn conclusion(places: &Places) -> String {
     );
     let where_it_is = match ends {
         (Some(best), Some(worst)) if apart(best.interval, worst.interval) => format!(
-            "The dictionary leaves most unexplained at tokens of the class {} ({}) and least at {} ({})",
+            "The dictionary leaves most unexplained at tokens of the kind “{}” ({}) and least at “{}” ({})",
             worst.name,
             percent(worst.share.fvu),
             best.name,
             percent(best.share.fvu)
         ),
         _ => format!(
-            "The dictionary leaves {} unexplained; the intervals of the classes of tokens overlap",
+            "The dictionary leaves {} unexplained; the intervals of the kinds of tokens overlap",
             percent(places.all.fvu)
         ),
     };
@@ -339,8 +355,8 @@ fn conclusion(places: &Places) -> String {
                 "no better and no worse, within the intervals, than"
             };
             format!(
-                "{where_it_is}; a linear probe of the activation predicts the size of the error {comparison} the best scalar, {} (R² {:.2} and {:.2})",
-                scalar.baseline.name(),
+                "{where_it_is}; a linear probe of the activation predicts the size of the error {comparison} the best single number, {} (R² {:.2} and {:.2})",
+                scalar.baseline.said(),
                 probe.r2,
                 scalar.r2
             )
@@ -349,7 +365,54 @@ fn conclusion(places: &Places) -> String {
     }
 }
 
+/// Compares how well the norm of the nonlinear error and that of the reconstruction are predicted.
+fn compared(norms: &[NormR2]) -> String {
+    let of = |component: Component| norms.iter().find(|of| of.component == component);
+    let (Some(sum), Some(rest)) = (of(Component::Reconstruction), of(Component::Nonlinear)) else {
+        return "The norms of the parts were not measured".to_owned();
+    };
+    let figures = format!(
+        "the squared norm of the nonlinear error is predicted with R² {:.2}, that of the reconstruction, a sum of features, with {:.2}",
+        rest.r2, sum.r2
+    );
+    if apart(rest.interval, sum.interval) {
+        format!("By this test the nonlinear error is less like a sum of features: {figures}")
+    } else if apart(sum.interval, rest.interval) {
+        format!("By this test the nonlinear error may be a sum of features too: {figures}")
+    } else {
+        format!("This test does not tell the nonlinear error from a sum of features: {figures}")
+    }
+}
+
 /// Whether the first interval lies wholly below the second.
 fn apart(below: Option<[f64; 2]>, above: Option<[f64; 2]>) -> bool {
     matches!((below, above), (Some(below), Some(above)) if below[1] < above[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn norms_are_told_apart_only_where_their_intervals_are() {
+        let said = |interval: Option<[f64; 2]>| {
+            let of = |component, r2, interval| NormR2 {
+                component,
+                r2,
+                interval,
+            };
+            compared(&[
+                of(Component::Reconstruction, 0.9, Some([0.85, 0.95])),
+                of(Component::Nonlinear, 0.7, interval),
+            ])
+        };
+        let less = said(Some([0.6, 0.8]));
+        assert!(less.contains("less like a sum of features"), "{less}");
+        assert!(less.contains("R² 0.70"), "{less}");
+        let open = "does not tell";
+        assert!(said(Some([0.6, 0.86])).contains(open));
+        assert!(said(None).contains(open));
+        assert!(said(Some([0.96, 0.99])).contains("may be a sum of features too"));
+        assert_eq!(compared(&[]), "The norms of the parts were not measured");
+    }
 }

@@ -13,28 +13,39 @@ const DEFINITION: &str = "Σ‖x − x̂‖² / Σ‖x − mean x‖² over the 
 /// Definition of the baselines.
 const BASELINES: &str = "R² on held-out text of the norm of the error ‖x − x̂‖, predicted by least squares with intercept from one thing each, fitted on the training text";
 
-/// Draws classes and positions.
+/// Number of tokens below which the share of a group says little.
+const FEW: u64 = 30;
+
+/// Explains labels and ticks.
+const LABELS: &str = "Behind each name: its number of tokens; few tokens say little. The tick is the share over all tokens.";
+
+/// Draws classes and positions, all on one scale.
 pub(super) fn classes_ui(ui: &mut Ui, found: &Places) {
     let (apart, overlapping): (Vec<&ByClass>, Vec<&ByClass>) =
         found.by_class.iter().partition(|class| !class.overlaps);
-    ui.label(body_strong("By kind of token"));
-    bars_ui(ui, "Unexplained by kind of token", &classes(&apart));
-    if !overlapping.is_empty() {
-        ui.add_space(space::CONTROL);
-        ui.label(body_strong("By kind of token, of any of these kinds"));
-        bars_ui(ui, "Unexplained by further kinds", &classes(&overlapping));
-    }
-    ui.add_space(space::CONTROL);
-    ui.label(body_strong("By position in the row"));
+    let (apart, overlapping) = (classes(&apart, found), classes(&overlapping, found));
     let positions = found.by_position.iter().map(|at| {
         let name = match at.to.saturating_sub(at.from) {
             0 | 1 => at.from.to_string(),
             _ => format!("{} to {}", at.from, at.to - 1),
         };
-        bar(&name, &at.share, at.interval)
+        bar(&name, &at.share, (at.interval, found))
     });
     let positions: Vec<StackedBar> = positions.collect();
-    bars_ui(ui, "Unexplained by position", &positions);
+    let all = [apart.as_slice(), &overlapping, &positions].concat();
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.add(Label::new(caption(LABELS).color(secondary)).wrap());
+    ui.add_space(space::CONTROL);
+    ui.label(body_strong("By kind of token"));
+    bars_ui(ui, "Unexplained by kind of token", (&apart, &all));
+    if !overlapping.is_empty() {
+        ui.add_space(space::CONTROL);
+        ui.label(body_strong("By further kinds, which overlap with these"));
+        bars_ui(ui, "Unexplained by further kinds", (&overlapping, &all));
+    }
+    ui.add_space(space::CONTROL);
+    ui.label(body_strong("By position in the row"));
+    bars_ui(ui, "Unexplained by position", (&positions, &all));
     basis_ui(ui, found);
 }
 
@@ -69,10 +80,10 @@ pub(super) fn baselines_ui(ui: &mut Ui, found: &Places) {
     basis_ui(ui, found);
 }
 
-fn classes(classes: &[&ByClass]) -> Vec<StackedBar> {
+fn classes(classes: &[&ByClass], found: &Places) -> Vec<StackedBar> {
     let all = classes.iter();
     all.map(|class| {
-        let bar = bar(&class.name, &class.share, class.interval);
+        let bar = bar(&class.name, &class.share, (class.interval, found));
         StackedBar {
             hover: format!("{}\n{}", class.predicate, bar.hover),
             ..bar
@@ -81,13 +92,14 @@ fn classes(classes: &[&ByClass]) -> Vec<StackedBar> {
     .collect()
 }
 
-fn bar(name: &str, share: &Share, interval: Option<[f64; 2]>) -> StackedBar {
+fn bar(name: &str, share: &Share, (interval, found): (Option<[f64; 2]>, &Places)) -> StackedBar {
+    let few = if share.tokens < FEW { ", few" } else { "" };
     StackedBar {
-        label: format!("{name} · {}", count(share.tokens)),
+        label: format!("{name} · {}{few}", count(share.tokens)),
         parts: vec![share.fvu_linear(), share.fvu_nonlinear],
         text: percent(share.fvu),
         interval,
-        marks: vec![],
+        marks: vec![("all tokens", found.all.fvu)],
         hover: format!(
             "{} tokens, {} of the whole error, mean norm {}",
             count(share.tokens),
@@ -97,7 +109,7 @@ fn bar(name: &str, share: &Share, interval: Option<[f64; 2]>) -> StackedBar {
     }
 }
 
-fn bars_ui(ui: &mut Ui, name: &str, list: &[StackedBar]) {
+fn bars_ui(ui: &mut Ui, name: &str, (list, all): (&[StackedBar], &[StackedBar])) {
     let theme = Theme::from_ui(ui);
     let kinds = [
         Portion {
@@ -119,7 +131,7 @@ fn bars_ui(ui: &mut Ui, name: &str, list: &[StackedBar]) {
         clickable: false,
         definition: DEFINITION,
     };
-    bars.show(ui);
+    bars.show_beside(ui, all);
 }
 
 /// Says what the figures are over.

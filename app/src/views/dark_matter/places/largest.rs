@@ -31,9 +31,9 @@ pub(super) fn largest_ui(
             .unit("norm")
             .definition(part.meaning())
             .width(64.0, 84.0),
-        Column::number("share", "Share of norm")
+        Column::number("share", "Share of ||x||²")
             .definition(
-                "Norm of the error divided by the norm of the activation, ||x − x̂|| / ||x||",
+                "Squared norm of this part of the error divided by the squared norm of the activation",
             )
             .width(72.0, 92.0),
     ];
@@ -86,7 +86,7 @@ fn cell(shown: &Shown<'_>, part: Part, token: usize, column: &str) -> Value {
         "position" => Value::from(token),
         "token" => Value::from(shown.errors.texts[token].as_str()),
         "error" => Value::Single(error),
-        "share" if norms.activation > 0.0 => Value::Single(error / norms.activation),
+        "share" if norms.activation > 0.0 => Value::Single((error / norms.activation).powi(2)),
         _ => Value::Nothing,
     }
 }

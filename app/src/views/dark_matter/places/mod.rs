@@ -134,6 +134,10 @@ impl Panel {
         let lab = &state.dark_matter.places;
         let apart = lab.shown();
         match &apart.errors {
+            Load::Absent if lab.held_out_row.is_some() && lab.held_out.failure().is_none() => {
+                let secondary = Theme::from_ui(ui).ink.secondary;
+                ui.label(RichText::new("Reading the held-out text…").color(secondary));
+            }
             Load::Absent => {}
             Load::Loading => {
                 let secondary = Theme::from_ui(ui).ink.secondary;

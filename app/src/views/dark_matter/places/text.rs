@@ -1,6 +1,6 @@
 //! The text, tinted by the norm of its error; which text; one token's norms.
 
-use egui::{Button, RichText, Ui};
+use egui::{Button, Label, RichText, Ui};
 
 use super::profile;
 use crate::state::dark_matter::places::{Errors, Part};
@@ -9,9 +9,14 @@ use crate::state::requests::{Commands, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
+use crate::views::prompt::error::UNEXPLAINED;
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::token_strip::{Tint, TokenStrip};
 use crate::widgets::{legend, number};
+
+/// Said below the norms of a token's parts.
+const LENGTHS: &str =
+    "Norms are lengths of vectors: those of the parts do not add up to that of the total.";
 
 /// Errors on screen.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +112,7 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
             }
         }
         ui.add_space(space::CONTROL);
-        legend::sequential(ui, "norm", Hue::Error, f64::from(most));
+        legend::sequential(ui, "norm, one scale for all", Hue::Error, f64::from(most));
     });
     let mut chosen = None;
     if shown.split {
@@ -150,6 +155,9 @@ fn token_ui(ui: &mut Ui, shown: &Shown<'_>) {
             ui.label(mono(value));
         }
     });
+    if shown.split {
+        ui.add(Label::new(caption(LENGTHS).color(secondary)).wrap());
+    }
 }
 
 /// Returns name, value and definition of each fact of a token.
@@ -166,9 +174,8 @@ fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static
         facts.push(("Nonlinear", nonlinear, Part::Nonlinear.meaning()));
     }
     if norms.activation > 0.0 {
-        let share = f64::from(norms.total / norms.activation);
-        let help = "Norm of the error divided by the norm of the activation, ||x − x̂|| / ||x||";
-        facts.push(("Share of norm", number::percent(share), help));
+        let share = f64::from(norms.total / norms.activation).powi(2);
+        facts.push(("Unexplained", number::percent(share), UNEXPLAINED));
     }
     facts
 }
@@ -215,8 +222,8 @@ mod tests {
             let facts = facts(&shown, 0).into_iter();
             facts.map(|fact| fact.0).collect::<Vec<_>>()
         };
-        assert_eq!(names(false), ["||x||", "Total", "Share of norm"]);
-        let split = ["||x||", "Total", "Linear", "Nonlinear", "Share of norm"];
+        assert_eq!(names(false), ["||x||", "Total", "Unexplained"]);
+        let split = ["||x||", "Total", "Linear", "Nonlinear", "Unexplained"];
         assert_eq!(names(true), split);
     }
 }
