@@ -8,7 +8,7 @@ use umbra_tests::{at, demo_model};
 use crate::journey::trained;
 use crate::{has_keys, umbra};
 
-const KEYS: &str = "ce_clean ce_sae ce_linear ce_nonlinear ce_zero tokens fvu recovered norm_share r2_share ce_swapped removed conclusion definitions";
+const KEYS: &str = "ce_clean ce_sae ce_linear ce_nonlinear ce_zero ce_recovered_zero tokens fvu recovered norm_share r2_share ce_swapped removed conclusion definitions";
 
 fn number(value: &Value, keys: &[&str]) -> f64 {
     let found = keys.iter().fold(value, |value, key| &value[*key]);

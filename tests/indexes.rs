@@ -53,6 +53,20 @@ fn numbers(values: &Value) -> Vec<f64> {
 }
 
 #[test]
+fn pursuit_notes_that_its_code_has_no_negative_activations() {
+    let (here, text) = (signed(), at("assets/demo/text/held-out/alice.txt"));
+    let model = demo_model();
+    let on = ["dark-matter", "pursue", "--model", &model];
+    let of = ["--sae", &here.sae, "--corpus", &text, "--tokens", "300"];
+    let done = umbra(here.path(), &[&on[..], &of].concat()).done();
+    assert!(
+        done.err.contains("keeps negative activations"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
 fn signed_activations_reach_index_report_exports_and_prompt() {
     let here = signed();
     let (sae, index) = (here.sae.as_str(), here.index.as_str());

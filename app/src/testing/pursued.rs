@@ -39,6 +39,7 @@ fn comparison() -> Comparison {
     Comparison {
         sae: "z0".to_owned(),
         settings: Settings::default(),
+        signed: true,
         tokens: 400,
         l0: 8.0,
         l0_pursuit: 7.5,

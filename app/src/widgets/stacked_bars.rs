@@ -33,7 +33,7 @@ pub(crate) struct Portion<'a> {
 pub(crate) struct StackedBar {
     /// Its label.
     pub(crate) label: String,
-    /// Lengths of its parts, one for each kind; parts below 0 have no length.
+    /// Lengths of its parts, one for each kind; below 0 a single part lies left of zero, and one of several has no length.
     pub(crate) parts: Vec<f64>,
     /// The whole, as written.
     pub(crate) text: String,
@@ -56,7 +56,7 @@ pub(crate) struct StackedBars<'a> {
     pub(crate) kinds: &'a [Portion<'a>],
     /// The bars.
     pub(crate) list: &'a [StackedBar],
-    /// The whole whose bar is longest; the largest of all ends unless set.
+    /// The whole whose bar is longest; the largest of all ends unless set. What lies beyond is cut, and a cut interval has no end.
     pub(crate) most: Option<f64>,
     /// Values as text, for intervals.
     pub(crate) format: fn(f64) -> String,
@@ -184,6 +184,16 @@ impl StackedBars<'_> {
             marks.fold(bar.drawn().max(high), f64::max)
         });
         let most = self.most.unwrap_or_else(|| ends.fold(0.0, f64::max));
+        let starts = self.list.iter().map(|bar| {
+            let whole = if self.kinds.len() > 1 {
+                0.0
+            } else {
+                bar.whole()
+            };
+            bar.interval.map_or(whole, |[low, _]| low.min(whole))
+        });
+        // At most half of the place is for what lies below 0.
+        let least = starts.fold(0.0, f64::min).max(-most);
         let measure = |text: &str, font: FontId| {
             let ink = Theme::from_ui(ui).ink.primary;
             let galley = ui.painter().layout_no_wrap(text.to_owned(), font, ink);
@@ -213,7 +223,7 @@ impl StackedBars<'_> {
             } else {
                 0.0
             },
-            most,
+            ends: [least, most],
         }
     }
 
@@ -264,18 +274,29 @@ impl StackedBars<'_> {
         painter.rect_filled(track, 2.0, theme.surface.hover);
         let mut from = 0.0;
         for (kind, part) in self.kinds.iter().zip(&bar.parts) {
-            let to = from + part.max(0.0);
-            let ends = columns.at(track, from)..=columns.at(track, to);
+            let part = if self.kinds.len() > 1 {
+                part.max(0.0)
+            } else {
+                *part
+            };
+            let to = from + part;
+            let ends = [from, to].map(|end| columns.at(track, end));
+            let ends = ends[0].min(ends[1])..=ends[0].max(ends[1]);
             let part = Rect::from_x_y_ranges(ends, track.y_range());
             painter.rect_filled(part, 2.0, kind.colour);
             from = to;
+        }
+        if columns.ends[0] < 0.0 {
+            let stroke = Stroke::new(1.0, theme.ink.secondary);
+            painter.vline(columns.at(track, 0.0), rect.y_range(), stroke);
         }
         if let Some(ends) = bar.interval {
             let [low, high] = ends.map(|end| columns.at(track, end));
             let stroke = Stroke::new(1.0, theme.ink.primary);
             painter.hline(low..=high, middle, stroke);
-            for end in [low, high] {
-                painter.vline(end, middle - 4.0..=middle + 4.0, stroke);
+            for end in ends.into_iter().filter(|end| columns.holds(*end)) {
+                let x = columns.at(track, end);
+                painter.vline(x, middle - 4.0..=middle + 4.0, stroke);
             }
         }
         for (i, (_, value)) in bar.marks.iter().enumerate() {
@@ -346,7 +367,8 @@ struct Columns {
     value: f32,
     /// Room for the written interval; 0: none is written.
     interval: f32,
-    most: f64,
+    /// Values at the ends of the place of the bars.
+    ends: [f64; 2],
 }
 
 impl Columns {
@@ -364,12 +386,19 @@ impl Columns {
 
     /// The place of a value in it.
     fn at(&self, track: Rect, value: f64) -> f32 {
-        let share = if self.most > 0.0 && value.is_finite() {
-            (value / self.most).clamp(0.0, 1.0) as f32
+        let [least, most] = self.ends;
+        let share = if most > least && value.is_finite() {
+            ((value - least) / (most - least)).clamp(0.0, 1.0) as f32
         } else {
             0.0
         };
         track.left() + share * track.width()
+    }
+
+    /// Whether a value lies on the scale.
+    fn holds(&self, value: f64) -> bool {
+        let [least, most] = self.ends;
+        (least..=most).contains(&value)
     }
 }
 
@@ -389,6 +418,45 @@ mod tests {
             marks: Vec::new(),
             hover: String::new(),
         }
+    }
+
+    #[test]
+    fn a_scale_reaches_below_zero_and_cuts_what_lies_far_out() {
+        let kinds = [Portion {
+            name: "recovered",
+            colour: Color32::WHITE,
+        }];
+        let list = |low| {
+            [
+                bar("linear", &[-0.25], Some([low, 0.5])),
+                bar("rest", &[1.0], None),
+            ]
+        };
+        let ends = |low: f64| {
+            let list = list(low);
+            let harness = staged(
+                |ui, ends: &mut [f64; 2]| {
+                    let bars = StackedBars {
+                        name: "Recovered",
+                        title: "Part",
+                        kinds: &kinds,
+                        list: &list,
+                        most: None,
+                        format: number::percent,
+                        clickable: false,
+                        definition: "",
+                    };
+                    let columns = bars.columns(ui, 600.0);
+                    assert_eq!(columns.holds(low), low >= -1.0);
+                    *ends = columns.ends;
+                    bars.show(ui);
+                },
+                [0.0; 2],
+            );
+            *harness.state()
+        };
+        assert_eq!(ends(-0.5), [-0.5, 1.0]);
+        assert_eq!(ends(-7.0), [-1.0, 1.0]);
     }
 
     #[test]

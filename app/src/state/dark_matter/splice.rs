@@ -6,7 +6,7 @@ use super::study::{Change, Study};
 
 /// Returns the name of the job that computes it for a dictionary.
 pub(crate) fn job(dictionary: &str) -> String {
-    format!("Splice the error of {dictionary}")
+    format!("Measure the cross-entropy of {dictionary}")
 }
 
 /// Facts of the panel.

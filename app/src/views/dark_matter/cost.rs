@@ -79,9 +79,10 @@ fn costs_ui(ui: &mut Ui, costs: &Costs, name: &str) {
     note_ui(
         ui,
         &format!(
-            "The clean model has {} nats, with zeros in place of the activation {}.",
+            "The clean model has {} nats, with zeros in place of the activation {}; of what lies between, x̂ keeps {}.",
             number(one.ce_clean),
-            number(one.ce_zero)
+            number(one.ce_zero),
+            percent(one.ce_recovered_zero())
         ),
     );
     ui.add_space(space::GROUP);
@@ -95,7 +96,7 @@ fn costs_ui(ui: &mut Ui, costs: &Costs, name: &str) {
             ..kinds[0]
         }],
         list: &list,
-        most: Some(1.0),
+        most: Some(longest(&list)),
         format: percent,
         clickable: false,
         definition: definition("recovered"),
@@ -177,6 +178,15 @@ fn shares(costs: &Costs) -> Vec<StackedBar> {
     dear.flat_map(of).flatten().collect()
 }
 
+/// Share whose bar is longest: the whole, or what lies above it.
+fn longest(list: &[StackedBar]) -> f64 {
+    let end = |bar: &StackedBar| {
+        let whole = bar.parts.iter().sum();
+        bar.interval.map_or(whole, |[_, high]| high.max(whole))
+    };
+    list.iter().map(end).fold(1.0, f64::max)
+}
+
 /// Describes the texts that the figures rest on.
 fn basis(costs: &Costs) -> String {
     format!(
@@ -227,6 +237,10 @@ mod tests {
         let labels: Vec<&str> = shares.iter().map(|bar| bar.label.as_str()).collect();
         assert_eq!(labels, ["z0, linear", "z0, nonlinear"]);
         assert_eq!(shares[1].parts, [0.75]);
+        // Shares above the whole are drawn in full.
+        let mut above = shares.clone();
+        above[1].interval = Some([0.5, 1.5]);
+        assert_eq!((longest(&shares), longest(&above)), (1.0, 1.5));
         let marks = [("share of R²", 0.75), ("share of length", 0.9)];
         assert_eq!(shares[1].marks, marks);
         let of = |name: &str| chosen(&costs, name).map(|one| one.sae.clone());
@@ -241,6 +255,7 @@ mod tests {
         harness.get_by_label("x̂ + linear part, +0.3750");
         harness.get_by_label_contains("z0, nonlinear, 75.0");
         harness.get_by_label_contains("few activations");
+        harness.get_by_label_contains("too little is lost to say it of attn-1");
         harness.get_by_label("Measure again").click();
         harness.run();
         let sent = harness.state_mut().commands.take();

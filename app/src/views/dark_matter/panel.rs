@@ -1,12 +1,15 @@
 //! Pieces that the panels share: the offer to compute a result with what it costs, how far that is, why it failed, and the offer to compute it again.
 
-use egui::{Button, Label, RichText, Ui};
+use egui::{Button, Label, RichText, Ui, vec2};
 
 use crate::state::dark_matter::study::Study;
 use crate::state::jobs::Job;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, space};
 use crate::widgets::empty_state::failure_line;
+
+/// Room for the bar that moves a wide table sideways.
+const BAR: f32 = 16.0;
 
 /// A computation that a panel offers.
 #[derive(Debug)]
@@ -34,6 +37,18 @@ pub(super) fn is_sought<T, K: PartialEq>(state: &AppState, study: &Study<T, K>) 
 /// Whether there is a project, open or on its way, that may hold results.
 pub(super) fn can_keep(state: &AppState) -> bool {
     matches!(state.project.load, Load::Loading | Load::Ready(_))
+}
+
+/// Gives a table of so many rows, at most `most` of them without scrolling, its room in a place that scrolls: by itself it takes only what is left above the fold.
+pub(super) fn table_room<R>(
+    ui: &mut Ui,
+    (rows, most): (usize, f32),
+    table: impl FnOnce(&mut Ui) -> R,
+) -> R {
+    let rows = (rows as f32).min(most);
+    let height = space::CONTROL_ROW + rows * space::TABLE_ROW + BAR;
+    let size = vec2(ui.available_width(), height);
+    ui.allocate_ui(size, table).inner
 }
 
 /// Draws the offer, or how far the computation is; nothing where `study` holds a result that needs no new one. True when it was asked for.

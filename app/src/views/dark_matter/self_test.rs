@@ -9,7 +9,7 @@ use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::self_test::job;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::self_test::Command;
-use crate::theme::{Hue, Theme, caption, space};
+use crate::theme::{Hue, Theme, body_strong, caption, space};
 use crate::widgets::meaning::sentence;
 use crate::widgets::number::{count, number, percent};
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
@@ -63,6 +63,8 @@ fn found_ui(ui: &mut Ui, found: &SelfTest) {
         },
     ];
     let list: Vec<StackedBar> = found.planted.iter().map(bar).collect();
+    ui.label(body_strong("FVU planted, and what the split finds of it"))
+        .on_hover_text(sentence(definition("planted")));
     let bars = StackedBars {
         name: "Planted errors and what the split finds",
         title: "Planted",

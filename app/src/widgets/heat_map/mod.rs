@@ -3,7 +3,7 @@
 
 mod paint;
 
-use egui::{Pos2, Rect, Response, RichText, Role, Sense, TextureId, Ui, WidgetInfo, vec2};
+use egui::{FontId, Pos2, Rect, Response, RichText, Role, Sense, TextureId, Ui, WidgetInfo, vec2};
 
 use super::csv::{self, Value};
 use super::meaning::{self, Meaning};
@@ -99,8 +99,9 @@ pub(crate) struct Answer {
     pub(crate) entry: Option<Rect>,
 }
 
-/// Room for the names of rows.
-const GUTTER: f32 = 64.0;
+/// Room for the names of rows: at least, at most, and the share of the width that longer names may take.
+const GUTTER: [f32; 2] = [64.0, 180.0];
+const GUTTER_SHARE: f32 = 0.35;
 
 /// Height of the names of columns and of the title above them.
 const HEADER: f32 = 36.0;
@@ -131,6 +132,8 @@ const WITH_WORDS: f32 = 64.0;
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     origin: Pos2,
+    /// Room for the names of rows.
+    gutter: f32,
     cell: f32,
     height: f32,
     rows: usize,
@@ -162,15 +165,17 @@ impl Layout {
 impl HeatMap<'_> {
     /// Draws the grid; `describe` names a cell in words, for the pointer, the screen reader and tests.
     pub(crate) fn ui(&self, ui: &mut Ui, describe: &dyn Fn(usize, usize) -> String) -> Answer {
-        let (cell, height) = self.cell_size(ui);
+        let gutter = self.gutter(ui);
+        let (cell, height) = self.cell_size(ui, gutter);
         let (rows, columns) = (self.rows.names.len(), self.columns.names.len());
         let size = vec2(
-            GUTTER + cell * columns as f32,
+            gutter + cell * columns as f32,
             HEADER + height * rows as f32,
         );
         let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
         let layout = Layout {
-            origin: (rect.min + vec2(GUTTER, HEADER)).round(),
+            origin: (rect.min + vec2(gutter, HEADER)).round(),
+            gutter,
             cell,
             height,
             rows,
@@ -212,17 +217,30 @@ impl HeatMap<'_> {
             info.current_text_value.clone_from(&words);
             info
         });
-        self.foot_ui(ui, words, letters);
+        self.foot_ui(ui, words, (letters, gutter));
         let opened = self.menu(ui, &whole, (rect, pointed.or(entry)));
         answer.clicked = answer.clicked.or(opened);
         answer
     }
 
+    /// Room for the names of rows, as wide as the widest where there is room.
+    fn gutter(&self, ui: &Ui) -> f32 {
+        let ink = Theme::from_ui(ui).ink.secondary;
+        let width = |name: &String| {
+            let font = FontId::proportional(size::CAPTION);
+            let galley = ui.painter().layout_no_wrap(name.clone(), font, ink);
+            galley.size().x + space::CONTROL
+        };
+        let widest = self.rows.names.iter().map(width).fold(0.0, f32::max);
+        let most = (GUTTER_SHARE * ui.available_width()).min(GUTTER[1]);
+        widest.min(most).max(GUTTER[0])
+    }
+
     /// Width and height of a cell in the place that there is.
-    fn cell_size(&self, ui: &Ui) -> (f32, f32) {
+    fn cell_size(&self, ui: &Ui, gutter: f32) -> (f32, f32) {
         let (rows, columns) = (self.rows.names.len(), self.columns.names.len());
         let has_words = !self.labels.is_empty() || matches!(self.scale, Scale::Kinds(..));
-        let room = ui.available_width() - GUTTER;
+        let room = ui.available_width() - gutter;
         let cell = (room / columns.max(1) as f32).floor();
         let cell = cell.clamp(LEAST, WIDEST[usize::from(has_words)]);
         let height = match self.pictures {
@@ -305,9 +323,9 @@ impl HeatMap<'_> {
     }
 
     /// The scale with its numbers, and the read-out of the pointed or the chosen cell below it. The grid says it to a screen reader; here it is only drawn.
-    fn foot_ui(&self, ui: &mut Ui, read_out: Option<String>, letters: bool) {
+    fn foot_ui(&self, ui: &mut Ui, read_out: Option<String>, (letters, gutter): (bool, f32)) {
         ui.add_space(space::CHIP);
-        let inset = legend::inset(ui, GUTTER);
+        let inset = legend::inset(ui, gutter);
         let indented = |ui: &mut Ui, content: &mut dyn FnMut(&mut Ui)| {
             ui.horizontal_wrapped(|ui| {
                 ui.add_space(inset);
@@ -377,7 +395,7 @@ impl HeatMap<'_> {
 fn mark_ui(ui: &mut Ui, colour: egui::Color32, words: &str) -> Response {
     const SQUARE: f32 = 8.0;
     let ink = Theme::from_ui(ui).ink.secondary;
-    let font = egui::FontId::proportional(size::CAPTION);
+    let font = FontId::proportional(size::CAPTION);
     let galley = ui.painter().layout_no_wrap(words.to_owned(), font, ink);
     let extent = vec2(SQUARE + 6.0 + galley.size().x, galley.size().y);
     let (rect, response) = ui.allocate_exact_size(extent, Sense::hover());

@@ -1,5 +1,6 @@
 //! Draws the cells, their frames and the names along the sides.
 
+use egui::text::{LayoutJob, TextWrapping};
 use egui::{Align2, Color32, FontId, Painter, Rect, Stroke, StrokeKind, pos2, vec2};
 
 use super::{Cell, HEADER, HeatMap, Layout, Scale, WITH_WORDS};
@@ -148,7 +149,11 @@ impl HeatMap<'_> {
             if lit_row == Some(row) || (row.is_multiple_of(every) && !beside) {
                 let at = layout.rect(row, 0).left_center() - vec2(space::CONTROL, 0.0);
                 let ink = ink(lit_row == Some(row));
-                painter.text(at, Align2::RIGHT_CENTER, name, font.clone(), ink);
+                let mut job = LayoutJob::simple_singleline(name.clone(), font.clone(), ink);
+                job.wrap = TextWrapping::truncate_at_width(layout.gutter - space::CONTROL);
+                let galley = painter.layout_job(job);
+                let size = galley.size();
+                painter.galley(at - vec2(size.x, size.y / 2.0), galley, ink);
             }
         }
     }

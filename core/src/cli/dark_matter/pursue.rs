@@ -98,6 +98,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Ended::Done(comparison) = ended else {
         return Ok(Exit::Stopped);
     };
+    if let Some(note) = comparison.note() {
+        console.note(&note);
+    }
     let model = &*pair.model;
     let object = object((model, &text), &comparison, focus);
     console.answer(&object, || table((model, &text), &comparison, focus))?;
@@ -131,6 +134,7 @@ fn object((model, text): (&Model, &Text), of: &Comparison, focus: Option<Feature
         "clearly_worse": of.clearly_worse,
         "most_missed": listed(of.most_missed()),
         "most_invented": listed(of.most_invented()),
+        "note": of.note(),
         "conclusion": of.conclusion(),
         "definitions": definitions,
     });

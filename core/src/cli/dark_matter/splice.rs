@@ -76,6 +76,7 @@ fn object(costs: &Costs) -> Result<Value> {
     let all = value["dictionaries"].as_array_mut().into_iter().flatten();
     for (one, spliced) in all.zip(&costs.dictionaries) {
         one["removed"] = json!({"linear": spliced.ce_nonlinear, "nonlinear": spliced.ce_linear});
+        one["ce_recovered_zero"] = spliced.ce_recovered_zero().into();
         one["conclusion"] = spliced.conclusion().into();
     }
     if let ([_], Value::Object(value)) = (costs.dictionaries.as_slice(), &mut value)
@@ -108,6 +109,10 @@ fn table(costs: &Costs) -> String {
             "FVU"
         ));
         lines.extend(rows(one));
+        lines.push(format!(
+            "x̂ keeps {:.1} % of the cross-entropy between zeros and the clean model",
+            100.0 * one.ce_recovered_zero()
+        ));
         lines.push(String::new());
     }
     lines.push(format!(

@@ -201,14 +201,15 @@ impl Predictions {
                     "no more than"
                 };
                 format!(
-                    ", {verdict} the {} that the dictionary's own reconstruction predicts",
+                    ": {verdict} the reconstruction of {} itself, which predicts {}",
+                    self.sae,
                     percent(own.reduction)
                 )
             }
             None => String::new(),
         };
         format!(
-            "{} ({}) predicts {} of the nonlinear part of {}'s error, which falls from FVU {:.4} to {:.4}{against}",
+            "{} ({}) predicts {} of the nonlinear part of {}'s error (FVU falls from {:.4} to {:.4}){against}",
             best.name(),
             best.relation.name(),
             percent(best.reduction),

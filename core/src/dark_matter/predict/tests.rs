@@ -198,7 +198,7 @@ fn the_conclusion_names_the_best_source_and_doubts_it_where_figures_do() {
         assert!(said.contains(words), "{said}");
     };
     says(&all, "earlier (earlier) predicts 20.0 %");
-    says(&all, ", more than the 5.0 %");
+    says(&all, ": more than the reconstruction of");
     all.rows[2] = row(Some("earlier"), 0.055, 0.02);
     says(&all, "not clearly more than");
     all.rows[2] = row(Some("earlier"), 0.01, 0.02);

@@ -89,6 +89,9 @@ pub struct Comparison {
     pub sae: String,
     /// Settings.
     pub settings: Settings,
+    /// Whether the encoder keeps negative activations; pursued codes have none.
+    #[serde(default)]
+    pub signed: bool,
     /// Tokens compared.
     pub tokens: u64,
     /// Mean L0 of the encoder.
@@ -145,6 +148,16 @@ impl Comparison {
         at.ok().map(|at| &self.examples[at])
     }
 
+    /// Returns what qualifies the comparison, if anything.
+    pub fn note(&self) -> Option<String> {
+        self.signed.then(|| {
+            format!(
+                "{} keeps negative activations, and a pursued code has none: the comparison favours the encoder",
+                self.sae
+            )
+        })
+    }
+
     /// Says in one sentence what a better encoder would win.
     pub fn conclusion(&self) -> String {
         let Self {
@@ -160,10 +173,9 @@ impl Comparison {
             ),
         };
         let rest = format!(
-            "the codes share {:.0} % of their features, and pursuit is worse on {} of {} tokens",
+            "the codes share {:.0} % of their features, and pursuit is worse on {} of the tokens",
             100.0 * self.jaccard,
-            percent(self.worse),
-            self.tokens
+            percent(self.worse)
         );
         if fvu_encoder <= 0.0 {
             return format!(
@@ -470,6 +482,7 @@ impl Sums {
         let mut comparison = Comparison {
             sae: sae.name.clone(),
             settings,
+            signed: sae.selection.is_signed(),
             tokens: self.tokens,
             l0: self.l0 as f64 / n,
             l0_pursuit: self.l0_pursuit as f64 / n,

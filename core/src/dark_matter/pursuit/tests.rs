@@ -341,5 +341,18 @@ fn on_the_demo_pursuit_lowers_the_error_and_what_is_missed_adds_up() {
         assert_eq!(kept.features.len(), of.features.len());
         assert_eq!(kept.most_missed()[0].feature, most.feature);
         assert_eq!(kept.conclusion(), said);
+        assert_eq!(of.note(), None);
     }
+    let few = corpus.rows(model.codec(), 32).unwrap().0.take(1);
+    let mut signed = sae;
+    signed.selection = crate::sae::AbsTopK { k: 4 }.into();
+    let gradient = settings(Method::Gradient);
+    let ended = compare((&model, &signed), &few, gradient, None, &mut |_| {
+        crate::Flow::Continue(())
+    });
+    let note = ended.unwrap().done().unwrap().note().unwrap_or_default();
+    assert!(
+        note.contains("resid-2 keeps negative activations"),
+        "{note}"
+    );
 }

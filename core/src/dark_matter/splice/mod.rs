@@ -40,6 +40,10 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
         "mean cross-entropy with zeros in place of x, as in `umbra eval`",
     ),
     (
+        "ce_recovered_zero",
+        "(ce_zero − ce_sae) / (ce_zero − ce_clean): share of what the hook is worth that x̂ keeps",
+    ),
+    (
         "ce_swapped",
         "mean cross-entropy with x, but one part of its error taken from another token of the rows read together (seeded, no token keeps its own)",
     ),
@@ -148,6 +152,11 @@ impl Spliced {
         self.ce_sae - self.ce_clean
     }
 
+    /// Share of the cross-entropy between zeros and the clean model that the reconstruction keeps: `(ce_zero − ce_sae) / (ce_zero − ce_clean)`, as `umbra eval` has it.
+    pub fn ce_recovered_zero(&self) -> f64 {
+        (self.ce_zero - self.ce_sae) / (self.ce_zero - self.ce_clean)
+    }
+
     /// Whether the interval of the cost, or the cost itself where there is none, lies above 0.
     pub fn costs_something(&self) -> bool {
         self.cost_interval
@@ -169,10 +178,10 @@ impl Spliced {
         };
         let share = self.r2_share.linear;
         let verdict = match self.recovered_interval.linear {
-            Some([low, high]) if low <= share && share <= high => "as much as",
-            Some([low, _]) if low > share => "more than",
-            Some(_) => "less than",
-            None => "against",
+            Some([low, high]) if low <= share && share <= high => " and recovers about that share",
+            Some([low, _]) if low > share => " and recovers more than that share",
+            Some(_) => " and recovers less than that share",
+            None => "",
         };
         let said = |part: Option<[f64; 2]>| {
             part.map_or(String::new(), |[low, high]| {
@@ -180,7 +189,7 @@ impl Spliced {
             })
         };
         format!(
-            "{name} costs {:.4} nats: with the linear part put back {}{} of that is recovered, with the nonlinear part {}{}; the linear part recovers {verdict} the {} of the error that it explains",
+            "{name} costs {:.4} nats: with the linear part put back {}{} of that is recovered, with the nonlinear part {}{}; the linear part is {} of the error{verdict}",
             self.cost(),
             percent(linear),
             said(self.recovered_interval.linear),
@@ -215,9 +224,14 @@ impl Costs {
                     let high = values.fold(f64::NEG_INFINITY, f64::max);
                     format!("{} to {}", percent(low), percent(high))
                 };
-                let rest = match all.len() - decided.len() {
-                    0 => String::new(),
-                    undecided => format!("; {undecided} cost too little to say"),
+                let is_decided = |one: &Spliced| decided.iter().any(|of| std::ptr::eq(of.0, one));
+                let undecided: Vec<&str> = (all.iter())
+                    .filter(|one| !is_decided(one))
+                    .map(|one| one.sae.as_str())
+                    .collect();
+                let rest = match undecided.as_slice() {
+                    [] => String::new(),
+                    names => format!("; too little is lost to say it of {}", names.join(", ")),
                 };
                 format!(
                     "Put back alone, the linear part recovers {} of what a dictionary costs and the nonlinear part {}; the linear part recovers more in {} of {} dictionaries{rest}",

@@ -338,19 +338,24 @@ fn the_conclusion_weighs_a_part_against_its_share() {
         },
     };
     assert!(
-        one.conclusion().contains("as much as the 25 %"),
+        one.conclusion()
+            .contains("is 25 % of the error and recovers about that share"),
         "{}",
         one.conclusion()
     );
+    let kept = (one.ce_zero - one.ce_sae) / (one.ce_zero - one.ce_clean);
+    assert_eq!(one.ce_recovered_zero(), kept);
     one.r2_share.linear = 0.5;
     assert!(
-        one.conclusion().contains("less than the 50 %"),
+        one.conclusion()
+            .contains("50 % of the error and recovers less than"),
         "{}",
         one.conclusion()
     );
     one.r2_share.linear = 0.05;
     assert!(
-        one.conclusion().contains("more than the 5 %"),
+        one.conclusion()
+            .contains("5 % of the error and recovers more than"),
         "{}",
         one.conclusion()
     );

@@ -9,7 +9,7 @@ use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::predict::job;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::predict::Command;
-use crate::theme::{Hue, Theme, caption, space};
+use crate::theme::{Hue, Theme, body_strong, caption, space};
 use crate::widgets::heat_map::{Cell, HeatMap, Scale, Side};
 use crate::widgets::meaning::sentence;
 use crate::widgets::number::{count, number, percent};
@@ -54,6 +54,10 @@ fn predictions_ui(ui: &mut Ui, found: &Predictions) {
     matrix_ui(ui, found);
     ui.add_space(space::CONTROL);
     let list = reductions(found);
+    ui.label(body_strong(
+        "Share of the nonlinear error that each source predicts",
+    ))
+    .on_hover_text(sentence(definition("reduction")));
     let bars = StackedBars {
         name: "Nonlinear error predicted",
         title: "Source",
@@ -82,7 +86,8 @@ fn matrix_ui(ui: &mut Ui, found: &Predictions) {
     let cell = |value: &Option<f64>| value.map_or(Cell::Unknown, |r2| Cell::Value(r2 as f32));
     let cells: Vec<Cell> = values.iter().map(cell).collect();
     let words: Vec<Option<String>> = values.iter().map(|value| value.map(number)).collect();
-    let labels: Vec<Option<&str>> = words.iter().map(Option::as_deref).collect();
+    // Cells wide enough for the names of the columns.
+    let labels = vec![None; cells.len()];
     let map = HeatMap {
         title: "R² on held-out text",
         rows: Side {

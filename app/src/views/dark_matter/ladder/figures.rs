@@ -9,6 +9,9 @@ use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::heat_map::{Cell, HeatMap, Scale, Side};
 use crate::widgets::number;
 
+/// Characters of the longest name that a narrow cell has room for.
+const LONG: usize = 7;
+
 /// Height of a curve.
 const HEIGHT: f32 = 180.0;
 
@@ -56,6 +59,9 @@ pub(super) fn matrix_ui(ui: &mut Ui, ladder: &Ladder, choice: &mut Choice) {
         None => Cell::Unknown,
     };
     let cells: Vec<Cell> = values.iter().flatten().map(cell).collect();
+    // Cells wide enough for names of dictionaries above the columns.
+    let is_long = names.iter().any(|name| name.chars().count() > LONG);
+    let labels = vec![None; if is_long { cells.len() } else { 0 }];
     let map = HeatMap {
         title,
         rows: Side {
@@ -69,7 +75,7 @@ pub(super) fn matrix_ui(ui: &mut Ui, ladder: &Ladder, choice: &mut Choice) {
         cells: &cells,
         range: (0.0, 1.0),
         scale: Scale::Sequential(Hue::Error),
-        labels: &[],
+        labels: &labels,
         selected: None,
         pictures: None,
         most: None,

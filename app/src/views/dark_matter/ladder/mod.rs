@@ -14,7 +14,7 @@ use umbra_core::dark_matter::ladder::{DEFINITIONS, Ladder, Rung};
 use super::panel::{Offer, offer_ui};
 use crate::state::AppState;
 use crate::state::catalogue::DictionaryId;
-use crate::state::dark_matter::ladder::{candidates, chosen, job};
+use crate::state::dark_matter::ladder::{candidates, chosen, differs, job};
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::ladder::Command;
 use crate::theme::{Theme, body_strong, caption, space};
@@ -58,7 +58,7 @@ impl Panel {
             ui.add_space(space::CONTROL);
             return train::train_ui(ui, state, id, commands);
         }
-        rungs::choice_ui(ui, state, &all, commands);
+        rungs::choice_ui(ui, state, (id, &all), commands);
         let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
         let cost = cost(state, chosen(state, id).len());
         let offer = Offer {
@@ -70,6 +70,10 @@ impl Panel {
         };
         if offer_ui(ui, state, &state.dark_matter.ladder.study, &offer) {
             commands.send(Command::Compute(id));
+        }
+        if let Some(words) = differs(state, id) {
+            let warning = caption(words).color(Theme::from_ui(ui).warning);
+            ui.add(Label::new(warning).wrap());
         }
         if let Some(ladder) = ladder {
             self.result_ui(ui, ladder);

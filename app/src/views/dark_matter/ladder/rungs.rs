@@ -5,7 +5,8 @@ use umbra_core::dark_matter::ladder::{Ladder, Rung};
 
 use super::definition;
 use crate::state::AppState;
-use crate::state::catalogue::Dictionary;
+use crate::state::catalogue::{Dictionary, DictionaryId};
+use crate::state::dark_matter::ladder;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::ladder::Command;
 use crate::theme::{Theme, caption, space};
@@ -26,7 +27,7 @@ const BAR: f32 = 16.0;
 pub(super) fn choice_ui(
     ui: &mut Ui,
     state: &AppState,
-    all: &[&Dictionary],
+    (id, all): (DictionaryId, &[&Dictionary]),
     commands: &mut Commands,
 ) {
     let theme = Theme::from_ui(ui);
@@ -41,7 +42,7 @@ pub(super) fn choice_ui(
                 dictionary.name,
                 number::count(features as u64)
             );
-            let was = !state.dark_matter.ladder.left_out.contains(&dictionary.id);
+            let was = ladder::is_on(state, id, dictionary.id);
             let mut is_on = was;
             ui.checkbox(&mut is_on, words);
             if is_on != was {

@@ -4,6 +4,7 @@ use egui::Ui;
 use umbra_core::dark_matter::pursuit::FeatureRow;
 use umbra_core::ids::FeatureId;
 
+use super::super::super::panel::table_room;
 use super::definition;
 use crate::state::AppState;
 use crate::state::catalogue::DictionaryId;
@@ -156,7 +157,9 @@ fn list_ui(
     let grid = Grid::new(list.table(), &columns)
         .title(list.title())
         .most(ROWS * space::TABLE_ROW);
-    let reply = grid.show(ui, &mut rows, &mut selection);
+    let reply = table_room(ui, (all.len(), ROWS), |ui| {
+        grid.show(ui, &mut rows, &mut selection)
+    });
     let at = |row: Option<usize>| row.and_then(|row| rows.shown.get(row).map(|row| row.feature));
     let (chosen, opened, beside) = (at(reply.chosen), at(reply.opened), at(reply.beside));
     if let Some(feature) = chosen {

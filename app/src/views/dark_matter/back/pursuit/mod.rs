@@ -42,7 +42,7 @@ pub(super) fn pursuit_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, comman
     method_ui(ui, lab.method, commands);
     let offer = Offer {
         what: "Chooses as many features as the encoder, one by one, each the best for what is still missing, and compares them with the encoder's token by token.",
-        cost: "It reads 10\u{202F}000 tokens of the held-out text, and takes seconds for a small dictionary and minutes for a large one.",
+        cost: "It reads about 10\u{202F}000 tokens of the held-out text, and takes seconds for a small dictionary and minutes for a large one.",
         button: "Pursue",
         again: "Pursue again",
         job: &job(name),
@@ -100,9 +100,13 @@ fn figures_ui(ui: &mut Ui, of: &Comparison) {
                 number::percent(of.jaccard),
                 "jaccard",
             ),
-            ("Worse on", number::percent(of.worse), "worse"),
             (
-                "Worse by more than 1\u{202F}% on",
+                "Tokens where pursuit is worse",
+                number::percent(of.worse),
+                "worse",
+            ),
+            (
+                "Tokens worse by more than 1\u{202F}%",
                 number::percent(of.clearly_worse),
                 "clearly_worse",
             ),
@@ -111,6 +115,8 @@ fn figures_ui(ui: &mut Ui, of: &Comparison) {
             fact_ui(ui, label, &value, definition(key));
         }
         let over = format!("{} of held-out text", number::counted(of.tokens, "token"));
-        ui.add(Label::new(caption(over).color(secondary)).wrap());
+        for words in std::iter::once(over).chain(of.note().map(|note| format!("{note}."))) {
+            ui.add(Label::new(caption(words).color(secondary)).wrap());
+        }
     });
 }

@@ -43,6 +43,7 @@ fn the_panel_answers_and_its_features_lead_to_their_pages() {
     // Beside the question and under its title.
     let answer = "lowers FVU from 0.2000 to 0.1500";
     assert!(harness.query_all_by_label_contains(answer).count() > 0);
+    harness.get_by_label_contains("z0 keeps negative activations");
     harness.get_by_label("Encoder, 0.200");
     harness.get_by_label("Gradient pursuit, 0.150");
     harness.get_by_label("Feature 3 missed on 4 tokens");

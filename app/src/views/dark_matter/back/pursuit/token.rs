@@ -4,6 +4,7 @@ use egui::{RichText, Ui};
 use umbra_core::dark_matter::pursuit::TokenCodes;
 use umbra_core::ids::FeatureId;
 
+use super::super::super::panel::table_room;
 use super::lists::open;
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::pursuit::{Codes, Key};
@@ -193,11 +194,13 @@ fn table_ui(
     let reply = ui
         .vertical(|ui| {
             ui.set_max_width(width);
-            Grid::new(TABLE, &COLUMNS)
+            let grid = Grid::new(TABLE, &COLUMNS)
                 .title("Codes of the token")
                 .ordered_by("pursuit", true)
-                .most(ROWS * space::TABLE_ROW)
-                .show(ui, &mut rows, &mut selection)
+                .most(ROWS * space::TABLE_ROW);
+            table_room(ui, (all.len(), ROWS), |ui| {
+                grid.show(ui, &mut rows, &mut selection)
+            })
         })
         .inner;
     let at = |row: Option<usize>| row.and_then(|row| rows.shown.get(row).map(|row| row.0));

@@ -4,6 +4,7 @@ use egui::Ui;
 use umbra_core::eval::{DEFINITIONS, Figures};
 use umbra_core::sae::ErrorPart;
 
+use super::super::super::panel::table_room;
 use crate::state::catalogue::Dictionary;
 use crate::state::dark_matter::train::part_label;
 use crate::state::requests::Commands;
@@ -35,9 +36,10 @@ pub(super) fn children_ui(ui: &mut Ui, all: &[Child<'_>], commands: &mut Command
         measure: None,
     };
     let mut selection = Selection::default();
-    Grid::new(NAME, &columns)
-        .most(ROWS * space::TABLE_ROW)
-        .show(ui, &mut rows, &mut selection);
+    let grid = Grid::new(NAME, &columns).most(ROWS * space::TABLE_ROW);
+    table_room(ui, (all.len(), ROWS), |ui| {
+        grid.show(ui, &mut rows, &mut selection)
+    });
     if let Some(at) = rows.measure {
         commands.send(Command::Measure(all[at].1.id));
     }
