@@ -23,6 +23,7 @@ fn ladder(l0: [f64; 4]) -> Ladder {
             name: format!("ladder-{}", 256 << i),
             fingerprint: String::new(),
             features: 256 << i,
+            tokens_seen: Some(2_000_000),
             l0: l0[i],
             fvu: fvu[i],
             fvu_interval: Some([fvu[i] - 0.01, fvu[i] + 0.01]),

@@ -14,7 +14,7 @@ use crate::widgets::number::{count, number, percent};
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 use crate::words;
 
-const RISE: &str = "Mean cross-entropy in nats with this in place of the activation, less that of the unmodified model. x̂ is the reconstruction; “x, other linear” is the activation with the linear part of another token's error";
+const RISE: &str = "Mean cross-entropy in nats with this in place of the activation, less that of the unmodified model. x̂ is the reconstruction; “x, linear part swapped” is the activation with the linear part of another token's error in place of its own";
 
 /// Asks for the kept result.
 pub(super) fn ask(state: &AppState, id: DictionaryId, commands: &mut Commands) {
@@ -79,7 +79,7 @@ fn costs_ui(ui: &mut Ui, costs: &Costs, name: &str) {
     note_ui(
         ui,
         &format!(
-            "The clean model has {} nats, with zeros in place of the activation {}; of what lies between, x̂ keeps {}.",
+            "The clean model has {} nats, with zeros in place of the activation {}; of what lies between, x̂ keeps {}. A swapped part is that of another token.",
             number(one.ce_clean),
             number(one.ce_zero),
             percent(one.ce_recovered_zero())
@@ -129,8 +129,8 @@ fn rises(one: &Spliced) -> Vec<StackedBar> {
         ("x̂", one.ce_sae, one.cost_interval),
         ("x̂ + linear part", one.ce_linear, None),
         ("x̂ + nonlinear part", one.ce_nonlinear, None),
-        ("x, other linear part", swapped.linear, None),
-        ("x, other nonlinear part", swapped.nonlinear, None),
+        ("x, linear part swapped", swapped.linear, None),
+        ("x, nonlinear part swapped", swapped.nonlinear, None),
     ];
     let bar = |(label, ce, interval): (&str, f64, Option<[f64; 2]>)| StackedBar {
         label: label.to_owned(),

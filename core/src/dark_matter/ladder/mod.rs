@@ -130,6 +130,9 @@ pub struct Rung {
     pub fingerprint: String,
     /// Number of features.
     pub features: usize,
+    /// Activations that it was trained on, where its files say so.
+    #[serde(default)]
+    pub tokens_seen: Option<u64>,
     /// Mean number of active features per token.
     pub l0: f64,
     /// FVU of the reconstruction.

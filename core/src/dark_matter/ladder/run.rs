@@ -242,6 +242,8 @@ impl<'a> Measuring<'a> {
                 name: sae.name.clone(),
                 fingerprint: sae.fingerprint(),
                 features: sae.features(),
+                tokens_seen: (sae.provenance.other.get("tokens_seen"))
+                    .and_then(serde_json::Value::as_u64),
                 l0: all.l0(i),
                 fvu: fvu[i],
                 fvu_interval: intervals[i],

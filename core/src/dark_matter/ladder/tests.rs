@@ -447,6 +447,7 @@ fn sentences_say_what_the_figures_decide() {
         name: format!("w{features}"),
         fingerprint: String::new(),
         features,
+        tokens_seen: Some(1_000),
         l0,
         fvu,
         fvu_interval: None,
@@ -509,6 +510,9 @@ fn sentences_say_what_the_figures_decide() {
     let mut unequal = falling.clone();
     unequal.rungs[3].l0 = 64.0;
     assert!(noted(&unequal, "w2048 64.0") && !noted(&falling, "differ in L0"));
+    let mut longer = falling.clone();
+    longer.rungs[3].tokens_seen = Some(4_000);
+    assert!(noted(&longer, "w1024 1000, w2048 4000") && !noted(&falling, "different numbers"));
     let mut few = falling;
     few.rungs.truncate(3);
     few.law = None;

@@ -50,6 +50,16 @@ impl Ladder {
                 l0.join(", ")
             ));
         }
+        let seen = |rung: &Rung| Some(format!("{} {}", rung.name, rung.tokens_seen?));
+        let first = self.rungs.first().and_then(|rung| rung.tokens_seen);
+        if self.rungs.iter().any(|rung| rung.tokens_seen != first)
+            && let Some(seen) = self.rungs.iter().map(seen).collect::<Option<Vec<String>>>()
+        {
+            notes.add(format!(
+                "The dictionaries were trained on different numbers of activations ({}), so their FVUs differ by more than the width: leave out those that were trained on more or fewer before you read the power law",
+                seen.join(", ")
+            ));
+        }
         match &self.law {
             None => notes.add(capital(&self.why_no_law())),
             Some(law) if law.degrees_of_freedom == 1 => notes.add(
