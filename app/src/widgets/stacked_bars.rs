@@ -502,7 +502,7 @@ mod tests {
             label: 40.0,
             value: 30.0,
             interval: 0.0,
-            most: 0.5,
+            ends: [0.0, 0.5],
         };
         let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(200.0, 24.0));
         let track = columns.track(rect);
