@@ -146,7 +146,8 @@ fn unanswered(state: &AppState, question: Question) -> &'static str {
     match question {
         Question::Missing | Question::Linear => {
             let is_fitting = fit::is_fitting(state);
-            standing(is_fitting, lab.fit.probe.is_loading())
+            let is_asked = lab.fit.of.is_some() || !panel::can_keep(state);
+            standing(is_fitting, lab.fit.probe.is_loading() || !is_asked)
         }
         Question::Places => study(state, &lab.places.study, standing),
         Question::Ladder => study(state, &lab.ladder.study, standing),
