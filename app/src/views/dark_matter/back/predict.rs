@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn the_panel_shows_its_answer_and_every_cell() {
         let mut harness = shown(Question::Back);
-        let said = "predicts 25.0 % of the nonlinear part";
+        let said = "predicts 25.0\u{202F}% of the nonlinear part";
         assert!(harness.query_all_by_label_contains(said).count() > 0);
         harness.get_by_label("Linear part from attn-1: R² 0.750 (0.625 to 0.875)");
         harness.get_by_label_contains("attn-1, earlier, 25.0");
