@@ -41,6 +41,8 @@ pub use maps::{LinearMap, linear_maps};
 pub use measure::Intervals;
 pub use source::{Batch, Source};
 pub use spec::{FOLDS, FitSpec, Predictor, RIDGES, Ridge};
+#[cfg(feature = "reproduce")]
+pub(crate) use split::nonlinear;
 pub use stream::{StreamedFit, StreamedProbe};
 
 use crate::fit::{Fit, Made, Verdict};

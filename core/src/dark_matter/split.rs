@@ -25,7 +25,7 @@ pub(super) fn nonlinear_exact([x, reconstruction, linear]: [f32; 3]) -> f64 {
 ///
 /// The exact value rounded once is that as long as it is less than twice as large as the largest of the three; beyond, the rounding of x̂ + linear is taken into
 /// account, since what is added to it must undo it.
-pub(super) fn nonlinear(values: [f32; 3]) -> f32 {
+pub(crate) fn nonlinear(values: [f32; 3]) -> f32 {
     let [x, reconstruction, linear] = values;
     let rounded = nonlinear_exact(values) as f32;
     let largest = values

@@ -1,6 +1,7 @@
 //! Identities of the split, and what its parts cost.
 
 use super::{DarkMatter, DarkMatterOptions, Figure, Maps, Section, by_width};
+use crate::dark_matter::nonlinear;
 use crate::dark_matter::splice::splice;
 use crate::error::Result;
 use crate::progress::Ended;
@@ -34,7 +35,7 @@ pub(super) fn split(
                 let parts = back.row(i).iter().zip(linear.row(i));
                 for (j, (x, (back, linear))) in x.row(i).iter().zip(parts).enumerate() {
                     let error = x - back;
-                    let left = error - linear;
+                    let left = nonlinear([*x, *back, *linear]);
                     let largest = x.abs().max(back.abs()).max(linear.abs());
                     let ulp = f64::from(largest.next_up() - largest);
                     let off = f64::from(back + linear + left) - f64::from(*x);
