@@ -23,7 +23,7 @@ pub mod self_test;
 mod source;
 mod spec;
 pub mod splice;
-mod split;
+pub(crate) mod split;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -41,8 +41,6 @@ pub use maps::{LinearMap, linear_maps};
 pub use measure::Intervals;
 pub use source::{Batch, Source};
 pub use spec::{FOLDS, FitSpec, Predictor, RIDGES, Ridge};
-#[cfg(feature = "reproduce")]
-pub(crate) use split::nonlinear;
 pub use stream::{StreamedFit, StreamedProbe};
 
 use crate::fit::{Fit, Made, Verdict};

@@ -1,8 +1,8 @@
 //! Identities of the split, and what its parts cost.
 
 use super::{DarkMatter, DarkMatterOptions, Figure, Maps, Section, by_width};
-use crate::dark_matter::nonlinear;
 use crate::dark_matter::splice::splice;
+use crate::dark_matter::split::nonlinear;
 use crate::error::Result;
 use crate::progress::Ended;
 use crate::sae::{ErrorOf, ErrorPart};
