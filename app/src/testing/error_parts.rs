@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use egui_kittest::Harness;
 use umbra_core::corpus::Positions;
 use umbra_core::dark_matter::predict::{Accuracy, Predictions, Relation, Row};
 use umbra_core::dark_matter::self_test::{
@@ -13,7 +14,9 @@ use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::Event as Lab;
 use crate::state::dark_matter::question::Question;
 use crate::state::dark_matter::study::Change;
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event};
+use crate::testing::Stage;
 
 const ID: DictionaryId = DictionaryId(0);
 
@@ -170,4 +173,13 @@ pub(crate) fn with_parts(question: Question) -> AppState {
         Some(Arc::new(self_test())),
     )));
     state
+}
+
+/// Draws the screen with a question's panel in full, and forgets what it asked for.
+pub(crate) fn shown(question: Question) -> Harness<'static, Stage> {
+    let mut harness = super::harness(ViewId::DarkMatter, with_parts(question));
+    harness.set_size(egui::vec2(1200.0, 2400.0));
+    harness.run();
+    harness.state_mut().commands.take();
+    harness
 }

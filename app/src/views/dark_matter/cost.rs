@@ -206,24 +206,12 @@ fn definition(key: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use egui_kittest::Harness;
     use egui_kittest::kittest::Queryable as _;
 
     use super::*;
     use crate::state::dark_matter::question::Question;
     use crate::state::requests;
-    use crate::state::view::ViewId;
-    use crate::testing::error_parts::{costs, with_parts};
-    use crate::testing::{self, Stage};
-
-    fn shown(question: Question) -> Harness<'static, Stage> {
-        let state = with_parts(question);
-        let mut harness = testing::harness(ViewId::DarkMatter, state);
-        harness.set_size(egui::vec2(1200.0, 2400.0));
-        harness.run();
-        harness.state_mut().commands.take();
-        harness
-    }
+    use crate::testing::error_parts::{costs, shown};
 
     #[test]
     fn bars_show_rises_and_shares_with_what_they_are_compared_with() {
