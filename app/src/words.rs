@@ -78,6 +78,12 @@ pub(crate) fn error(error: &Error) -> String {
     quoted(error.worded(control).into()).into_owned()
 }
 
+/// Returns what a figure is, by its name among `all`; nothing for a name that is not there.
+pub(crate) fn defined(all: &[(&str, &'static str)], key: &str) -> &'static str {
+    let found = all.iter().find(|(name, _)| *name == key);
+    found.map_or("", |(_, definition)| definition)
+}
+
 #[cfg(test)]
 mod tests {
     use umbra_core::train::SETTINGS;

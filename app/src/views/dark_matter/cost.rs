@@ -199,9 +199,7 @@ fn basis(costs: &Costs) -> String {
 }
 
 fn definition(key: &str) -> &'static str {
-    let mut all = DEFINITIONS.iter();
-    let found = all.find(|(name, _)| *name == key);
-    found.map_or("", |(_, definition)| definition)
+    words::defined(DEFINITIONS, key)
 }
 
 #[cfg(test)]

@@ -116,10 +116,7 @@ pub(super) fn texts(probe: &Probe, measured: Option<&Evaluation>) -> String {
 
 /// A figure's definition.
 pub(super) fn definition(key: &str) -> &'static str {
-    DEFINITIONS
-        .iter()
-        .find(|(name, _)| *name == key)
-        .map_or("", |(_, definition)| definition)
+    words::defined(DEFINITIONS, key)
 }
 
 /// Describes the fit and the text that the figures are measured on.

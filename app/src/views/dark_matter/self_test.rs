@@ -128,9 +128,7 @@ fn correlations(grid: &Grid) -> String {
 }
 
 fn definition(key: &str) -> &'static str {
-    let mut all = DEFINITIONS.iter();
-    let found = all.find(|(name, _)| *name == key);
-    found.map_or("", |(_, definition)| definition)
+    crate::words::defined(DEFINITIONS, key)
 }
 
 #[cfg(test)]

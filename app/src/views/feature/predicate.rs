@@ -278,8 +278,7 @@ fn figures_ui(ui: &mut Ui, answer: &Answer) {
 }
 
 fn definition(key: &str) -> &'static str {
-    let found = FIGURES.iter().find(|(name, _)| *name == key);
-    found.map_or("", |(_, definition)| definition)
+    crate::words::defined(FIGURES, key)
 }
 
 /// Specificity and expected value.

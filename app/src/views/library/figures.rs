@@ -95,8 +95,7 @@ fn rows(figures: &Figures) -> Vec<(&'static str, String, &'static str)> {
 
 /// Returns the definition of a figure.
 fn definition(key: &str) -> &'static str {
-    let found = eval::DEFINITIONS.iter().find(|(name, _)| *name == key);
-    found.map_or("", |(_, definition)| *definition)
+    words::defined(eval::DEFINITIONS, key)
 }
 
 #[cfg(test)]

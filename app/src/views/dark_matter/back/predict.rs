@@ -174,9 +174,7 @@ fn note_ui(ui: &mut Ui, words: &str) {
 }
 
 fn definition(key: &str) -> &'static str {
-    let mut all = DEFINITIONS.iter();
-    let found = all.find(|(name, _)| *name == key);
-    found.map_or("", |(_, definition)| definition)
+    words::defined(DEFINITIONS, key)
 }
 
 #[cfg(test)]

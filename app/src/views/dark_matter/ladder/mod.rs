@@ -167,6 +167,5 @@ fn section(ui: &mut Ui, title: &str) {
 
 /// Returns the definition of a figure.
 fn definition(key: &str) -> &'static str {
-    let found = DEFINITIONS.iter().find(|(name, _)| *name == key);
-    found.map_or("", |(_, words)| words)
+    crate::words::defined(DEFINITIONS, key)
 }

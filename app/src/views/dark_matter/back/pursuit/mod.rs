@@ -73,8 +73,7 @@ fn method_ui(ui: &mut Ui, chosen: Method, commands: &mut Commands) {
 
 /// Definition of a figure.
 fn definition(key: &str) -> &'static str {
-    let found = DEFINITIONS.iter().find(|(name, _)| *name == key);
-    found.map_or("", |(_, definition)| definition)
+    crate::words::defined(DEFINITIONS, key)
 }
 
 /// FVU of both codes, and how they differ.

@@ -212,6 +212,5 @@ fn cut(cut: Option<f64>, studied: &Studied) -> String {
 
 /// Returns the definition of a figure.
 fn definition(key: &str) -> &'static str {
-    let found = DEFINITIONS.iter().find(|(name, _)| *name == key);
-    found.map_or("", |(_, definition)| definition)
+    crate::words::defined(DEFINITIONS, key)
 }

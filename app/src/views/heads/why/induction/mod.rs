@@ -32,8 +32,7 @@ const WHAT: &str = "An induction head attends to what followed the last time the
 
 /// Returns a figure's definition.
 fn definition(key: &str) -> &'static str {
-    let found = DEFINITIONS.iter().find(|(name, _)| *name == key);
-    found.map_or("", |(_, words)| words)
+    crate::words::defined(DEFINITIONS, key)
 }
 
 /// Draws the lab for the head that a person chose, else for the one with the most induction.

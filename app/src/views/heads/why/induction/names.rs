@@ -28,8 +28,7 @@ const HEIGHT: f32 = 300.0;
 const WHAT: &str = "In \"When Mary and John went to the garden, John gave a letter to\", the model should answer Mary. This panel sets each feature at the second John to 0 and measures what happens to the answer.";
 
 fn definition(key: &str) -> &'static str {
-    let found = DEFINITIONS.iter().find(|(name, _)| *name == key);
-    found.map_or("", |(_, words)| words)
+    crate::words::defined(DEFINITIONS, key)
 }
 
 /// Whether what a dictionary's features do at the repeated name can reach the answer.
