@@ -135,7 +135,7 @@ fn steering_tells_how_far_the_text_moves_beyond_the_prompt() {
     let value = umbra(folder.path(), &args).done().json();
     has_keys(
         &value,
-        "edits units baseline steered shift kl kl_generated kl_by_token shift_generated definitions stopped",
+        "edits units dial baseline steered shift kl kl_generated kl_by_token shift_generated perplexity tokens baseline_activations samples definitions stopped",
     );
     assert_eq!(value["kl"], 0.0);
     let by_token: Vec<f64> = serde_json::from_value(value["kl_by_token"].clone()).unwrap();

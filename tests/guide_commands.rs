@@ -144,7 +144,11 @@ pub(crate) fn failures(page: &Source) -> Vec<String> {
     for (line, step) in steps(&page.text) {
         match step {
             Step::Strange(text, why) => fails(line, &format!("`{text}`: {why}")),
-            Step::File(name, text) => std::fs::write(folder.path().join(name), text).unwrap(),
+            Step::File(name, text) => {
+                let file = folder.path().join(name);
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, text).unwrap();
+            }
             Step::Command(words) if words[0] == SET_UP => {}
             Step::Command(words) => {
                 let args: Vec<&str> = words[1..].iter().map(String::as_str).collect();

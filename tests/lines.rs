@@ -15,7 +15,7 @@ use umbra_core::train::Spec;
 use umbra_core::workbench::direct::train_dictionary;
 use umbra_core::workbench::materials::{Sources, Stock};
 use umbra_core::workbench::pair::Pair;
-use umbra_core::workbench::steering::Request;
+use umbra_core::workbench::steering::{Dictionary, Request};
 use umbra_core::workbench::text::TextRequest;
 use umbra_core::workbench::training::{Reads, Request as Training};
 
@@ -42,16 +42,18 @@ fn request() -> Request {
             left_out: false,
             doubled: true,
         },
-        sae: Some(format!("{demo}/saes/resid-2").into()),
+        saes: vec![Dictionary::from_written(Path::new(&format!(
+            "{demo}/saes/resid-2"
+        )))],
         hook: None,
         edits: edits.map(|edit| edit.parse().unwrap()).to_vec(),
         sources: Sources {
-            probe: Some(format!("{demo}/kept/resid-2.probe.safetensors").into()),
+            probes: vec![format!("{demo}/kept/resid-2.probe.safetensors").into()],
             allow_mismatch: false,
             mean: Some(mean),
         },
         device: DeviceWish::Cpu,
-        prompt: "- \"Well,\" said the king;\nhe had $5".to_owned(),
+        prompt: "- \"Well,\" said the king;\nhe had $5".into(),
         sampling: Sampling {
             temperature: 0.9,
             top_p: Some(0.95),
@@ -62,6 +64,7 @@ fn request() -> Request {
             stop: vec!["\n\n".to_owned()],
             ignore_eos: true,
         },
+        samples: 3,
     }
 }
 
@@ -73,11 +76,11 @@ fn texts(request: &Request) -> [String; 2] {
         bos: request.bos,
     };
     let model = Arc::new(Model::open_as(&request.model, opening).unwrap().0);
-    let sae = formats::open(request.sae.as_ref().unwrap()).unwrap().0;
+    let sae = formats::open(&request.saes[0].path).unwrap().0;
     let pair = Pair::new(&model, &Arc::new(sae));
     let mut stock = Stock::new(
         Arc::clone(&pair.model),
-        Some(Arc::clone(&pair.sae)),
+        Some(Arc::clone(&pair.sae).into()),
         request.sources.clone(),
     );
     let mut on = |_| Flow::Continue(());
@@ -92,7 +95,8 @@ fn texts(request: &Request) -> [String; 2] {
     let outcome = steer::run(&pair.model, edits, prompt, sampling, &mut on)
         .unwrap()
         .into_value();
-    [outcome.baseline.text, outcome.steered.text]
+    let sample = &outcome.samples[0];
+    steer::Stream::ALL.map(|stream| sample.text(stream).written.text.clone())
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn a_request_written_as_a_command_line_runs_as_it_is() {
     };
     other(|request| request.sampling.seed = 12);
     other(|request| drop(request.edits.pop()));
-    other(|request| request.prompt.push('!'));
+    other(|request| request.prompt = "Another".into());
 }
 
 /// Runs a command line as a shell would and returns its answer.

@@ -5,6 +5,8 @@
 )]
 
 mod architecture;
+mod browser;
+mod chats;
 mod children;
 mod circuits;
 mod devices;
@@ -20,8 +22,10 @@ mod guide;
 mod guide_commands;
 mod hostile;
 mod hub;
+mod index_parts;
 mod indexes;
 mod journey;
+mod labels;
 mod labs;
 mod ladders;
 mod lines;
@@ -29,13 +33,18 @@ mod links;
 mod model;
 mod on_device;
 mod outputs;
+mod patching;
 mod positions;
 mod projects;
 mod pursuit;
+mod reports;
 mod reproduce;
 mod runs;
+mod search;
 mod store;
+mod sweeps;
 mod text;
+mod texts;
 mod tidy;
 mod transcoders;
 
@@ -62,7 +71,10 @@ fn leaves_device_open(args: &[&str]) -> bool {
         args.iter().any(names)
     };
     let runs = match args {
-        ["train" | "ladder" | "eval" | "prompt" | "dark-matter", ..]
+        [
+            "train" | "ladder" | "eval" | "prompt" | "search" | "separate" | "dark-matter",
+            ..,
+        ]
         | ["index", "build", ..]
         | ["sae", "encode" | "verify", ..] => true,
         ["steer" | "capture", ..] | ["model", "logits" | "generate", ..] => has(&["--sae"]),

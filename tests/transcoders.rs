@@ -24,9 +24,27 @@ fn a_transcoder_is_trained_measured_gone_on_from_and_refused_where_it_does_not_f
     // A linear map of the MLP's input beats the mean of its output.
     assert!(fvu > 0.0 && fvu < 0.9, "{figures}");
 
+    // Its features are read, indexed and steered; they are counted where it reads and act where it writes.
+    run("prompt MODEL --sae t --text hello").done();
+    let built = run("index build MODEL TEXT --tokens 2k --sae t --out i --effects --json");
+    let built = built.done().json();
+    assert_eq!(built["hook"], "blocks.1.mlp.hook_in");
+    assert_eq!(built["writes"][0], "blocks.1.hook_mlp_out");
+    let shown = run("index show i --feature 3 --json").done().json();
+    assert!(!shown["promoted"].as_array().unwrap().is_empty());
+    let steered = run(
+        "steer MODEL --sae t --feature 3 --strength 40 --edit set-feature@feature=5@value=9 --prompt hello --tokens 3 --json",
+    );
+    let proof = &steered.done().json()["proof"];
+    assert_eq!(proof["hooks"][0]["hook"], "blocks.1.hook_mlp_out");
+    assert!(
+        proof["logits"]["largest"].as_f64().unwrap() > 0.0,
+        "{proof}"
+    );
+    let attributed = run("attribute MODEL --sae t --target loss --text hello@there --json");
+    assert_eq!(attributed.done().json()["hook"], "blocks.1.hook_mlp_out");
+
     for command in [
-        "prompt MODEL --sae t --text hello",
-        "index build MODEL TEXT --sae t --out i",
         "dark-matter fit MODEL TEXT --sae t",
         "heads show MODEL --sae t",
         "train MODEL TEXT --from t --variant topk --tokens 512 --batch 256 --no-split --out u",
@@ -57,6 +75,7 @@ fn fill(word: &str) -> String {
     match word {
         "MODEL" => format!("--model={}", golden("tiny-gpt2")),
         "TEXT" => format!("--corpus={}", at("assets/demo/text/held-out/alice.txt")),
-        word => word.to_owned(),
+        // Words are separated by spaces, `@` stands for one.
+        word => word.replace('@', " "),
     }
 }

@@ -1,4 +1,4 @@
-//! How long after a key press in Prompt the new colours are drawn, on the demo, alone and beside a run that trains. `cargo bench -p umbra`.
+//! How long after a key press in a sentence of 64 tokens or more in Prompt the new colours are drawn, on the demo, alone and beside a run that trains. `cargo bench -p umbra`.
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 use std::time::Duration;

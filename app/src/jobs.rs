@@ -9,7 +9,7 @@
 //!     "Read the prompt",                                          // shown in the strip
 //!     move |why| Event::Prompt(…Failed(why)),                     // an event that says why it failed (or panicked)
 //!     move |worker| {                                             // on its own thread
-//!         let reading = umbra_core::prompt::read(&model, sae.autoencoder()?, &text, 10)?;
+//!         let reading = umbra_core::prompt::read(&model, sae.by_token()?, &text, 10)?;
 //!         worker.send(Event::Prompt(…Ready(Arc::new(reading))));  // results: never dropped
 //!         Ok(())
 //!     },

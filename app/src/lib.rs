@@ -44,6 +44,6 @@ mod words;
 #[doc(hidden)]
 pub mod feature_table {
     pub use crate::state::catalogue::DictionaryId;
-    pub use crate::state::features::{Column, Sort, Table};
-    pub use crate::views::features::model::{Filter, Inputs, rows};
+    pub use crate::state::features::Table;
+    pub use crate::views::features::shown::Shown;
 }

@@ -8,14 +8,18 @@
 //! ```
 
 mod arranged;
+pub(crate) mod attributed;
+pub(crate) mod chats;
 pub(crate) mod error_parts;
 mod families;
 mod flows;
 mod forms;
 pub(crate) mod induction;
 pub(crate) mod ladders;
+pub(crate) mod patched;
 mod pictures;
 pub(crate) mod pursued;
+pub(crate) mod questions;
 mod studied;
 pub(crate) mod surveys;
 
@@ -27,6 +31,7 @@ use egui_kittest::{Harness, HarnessBuilder};
 use umbra_core::dims::Matrix;
 use umbra_core::error::Notes;
 use umbra_core::features::Summary;
+use umbra_core::features::filter::Columns;
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::models::Opening;
 use umbra_core::sae::{Provenance, Sae, TopK};
@@ -256,15 +261,13 @@ pub(crate) fn table(dictionary: DictionaryId, features: usize) -> Table {
         min: 0.0,
         max: 1.0 + (i % 13) as f64,
         decoder_norm: 1.0,
+        ..Summary::default()
     };
     let words = [" the", " king", "ing", "\n", " said", " rabbit", ",", " Oz"];
     let tokens = (0..features).map(|i| words[i % words.len()].to_owned());
-    let table = Table::new(
-        dictionary,
-        (0..features).map(summary).collect(),
-        tokens.collect(),
-    );
-    table.with_families(Some(families::families(features)))
+    let mut columns = Columns::new((0..features).map(summary).collect(), tokens.collect());
+    columns.families = Some(families::families(features));
+    Table::new(dictionary, columns)
 }
 
 /// State, jobs and commands without a window: runs commands and waits for their jobs.

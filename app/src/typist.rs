@@ -20,7 +20,10 @@ use crate::state::view::ViewId;
 const MOST: Duration = Duration::from_mins(1);
 
 /// Sentence that is typed on.
-const SENTENCE: &str = "When Mary and John went to the garden, John gave a letter to Mary. Then";
+const SENTENCE: &str = "When Mary and John went to the garden, John gave a letter to Mary, and she read it under the old apple tree by the river, while the fox and the rabbit sat in the grass near the wall and the king of the castle on the hill came down the road with his men, who were tired and cold after the long war. Then";
+
+/// Least number of its tokens.
+const TOKENS: usize = 64;
 
 /// A window on the demo, driven from outside.
 #[derive(Debug)]
@@ -95,6 +98,12 @@ impl Typist {
         typist.until("the sentence was read", |state| {
             state.prompt.text == SENTENCE && state.prompt.is_read()
         });
+        let tokens = typist
+            .app
+            .state
+            .reading()
+            .map_or(0, |read| read.tokens.len());
+        assert!(tokens >= TOKENS, "the sentence has {tokens} tokens");
         typist
     }
 

@@ -7,6 +7,7 @@ use umbra_core::error::{self, Error, Key};
 /// Words for a setting.
 fn control(key: Key) -> Cow<'static, str> {
     let label = match key {
+        Key::ChatModel => "“Model”",
         Key::Device => "the device menu",
         Key::Features => "“Features”",
         Key::Hook => "“Place”",
@@ -22,7 +23,9 @@ fn control(key: Key) -> Cow<'static, str> {
         Key::Sae => "the dictionary",
         Key::SeparateDocuments => "“Separate documents”",
         Key::Skip => "“Skip connection”",
+        Key::Source => "“Source”",
         Key::TextColumn => "“Text column”",
+        Key::Url => "“Address”",
         _ => {
             let flag = key.name().replace('_', "-");
             return format!("the command line's --{flag}").into();
@@ -59,20 +62,6 @@ fn quoted(sentence: Cow<'_, str>) -> Cow<'_, str> {
     out.into()
 }
 
-/// `a`, `a and b`, `a, b and c`.
-pub(crate) fn list(words: &[impl AsRef<str>]) -> String {
-    let mut out = String::new();
-    for (i, word) in words.iter().enumerate() {
-        out.push_str(match i {
-            0 => "",
-            _ if i + 1 == words.len() => " and ",
-            _ => ", ",
-        });
-        out.push_str(word.as_ref());
-    }
-    out
-}
-
 /// The sentence of `error`, worded like [`said`].
 pub(crate) fn error(error: &Error) -> String {
     quoted(error.worded(control).into()).into_owned()
@@ -97,14 +86,6 @@ mod tests {
         assert_eq!(said("KL(`a` ‖ b)"), "KL(“a” || b)");
         let error = Error::setting("text", "`x` is not a number");
         assert_eq!(super::error(&error), "text: “x” is not a number");
-    }
-
-    #[test]
-    fn words_are_listed_as_they_are_spoken() {
-        assert_eq!(list(&[""; 0]), "");
-        assert_eq!(list(&["a"]), "a");
-        assert_eq!(list(&["a", "b"]), "a and b");
-        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
     }
 
     #[test]

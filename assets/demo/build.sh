@@ -29,7 +29,10 @@ for dictionary in "${dictionaries[@]}"; do
   sae="$demo/saes/$name"
   "$umbra" train --model "$model" --corpus "$work/books/train" --no-split --hook "$hook" --features "$features" --k "$k" \
     --tokens "$activations" --seed 0 --precision f16 --out "$sae" --overwrite
-  "$umbra" index build --model "$model" --sae "$sae" --corpus "$demo/text/held-out" --out "$demo/indexes/$name.sqlite"
+  more=--dfa # where examples of attention come from
+  if [[ $name == resid-2 ]]; then more=--effects; fi
+  "$umbra" index build --model "$model" --sae "$sae" --corpus "$demo/text/held-out" "$more" --no-counts --out "$demo/indexes/$name.sqlite"
+  "$umbra" index facts "$demo/indexes/$name.sqlite" --model "$model" --sae "$sae" --corpus "$demo/text/held-out"
   rm -f "$demo/kept/$name.probe.safetensors" # a probe of the dictionary before is refused
   "$umbra" dark-matter fit --model "$model" --sae "$sae" --corpus "$demo/text/train" --held-out "$demo/text/held-out" --tokens 100000 \
     --keep "$demo/kept/$name.probe.safetensors"

@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Which features read a sentence? Those that are active on every tenth token say little.
     let sentence = "The Queen of Hearts was angry";
-    let reading = prompt::read(model, sae.autoencoder()?, sentence, 0)?;
+    let reading = prompt::read(model, sae.by_token()?, sentence, 0)?;
     println!();
     for (t, token) in reading.texts.iter().enumerate().skip(1) {
         let mut strongest = reading.strongest(t, sae.features());

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..Sampling::default()
     };
     let mut observe = |event: Event| {
-        if let Event::Shift(changes) = event {
+        if let Event::Shift(changes, _) = event {
             println!("The next token changes most for:");
             for change in changes.iter().take(5) {
                 println!(
@@ -46,10 +46,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Flow::Continue(())
     };
     let prompt = "The old king";
-    let outcome = steer::run(model, edits, prompt, &sampling, &mut observe)?.into_value();
+    let outcome = steer::run(model, edits, &prompt.into(), &sampling, &mut observe)?.into_value();
+    let sample = &outcome.samples[0];
     println!("KL at the prompt's end: {:.3} nats", outcome.kl);
-    println!("\nbaseline: {prompt}{}", outcome.baseline.text);
-    println!("\nsteered:  {prompt}{}", outcome.steered.text);
+    println!("\nbaseline: {prompt}{}", sample.baseline.written.text);
+    println!("\nsteered:  {prompt}{}", sample.steered.written.text);
     Ok(())
 }
 

@@ -14,8 +14,9 @@ use crate::models::{Model, Scalar, token_tensor};
 use crate::progress::{Ended, Flow, Progress};
 use crate::store::{Piece, Writer};
 
-/// Rows per forward pass. Fixed, so that the thread count does not change results; small, so that a pass fits a core's cache.
-const CHUNK_ROWS: usize = 2;
+/// Rows per forward pass. Fixed, so that the thread count does not change results; small, so that a pass fits a core's cache. Rows that are read in other groups may
+/// differ in their last bits.
+pub(crate) const CHUNK_ROWS: usize = 2;
 /// Rows per write to a store.
 const PIECE: usize = 32;
 

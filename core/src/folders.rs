@@ -51,7 +51,7 @@ impl Occupant {
     }
 }
 
-/// Returns what `folder` holds: a run, a dictionary of any library, an export, an activation store, a model or a project; none if it holds nothing of that
+/// Returns what `folder` holds: a run, a dictionary of any library, an export, a gallery, an activation store, a model or a project; none if it holds nothing of that
 /// kind. The record of a run without dictionary or checkpoint does not count.
 pub fn occupant(folder: &Path) -> Result<Option<Occupant>> {
     if !folder.is_dir() {
@@ -111,10 +111,27 @@ pub fn occupant(folder: &Path) -> Result<Option<Occupant>> {
         let what = format!("the settings of a dictionary, {name}");
         return Ok(Some(Occupant::new(what, Vec::new())));
     }
+    if is_here(GALLERY) {
+        let files = names.iter().filter(|name| is_of_gallery(name));
+        let what = "a gallery of features";
+        return Ok(Some(Occupant::new(what, at(files.collect()))));
+    }
     let exported: Vec<&String> = (names.iter())
         .filter(|name| features::is_of_export(name))
         .collect();
     Ok((!exported.is_empty()).then(|| Occupant::new("an export of features", at(exported))))
+}
+
+/// Script of a gallery of features, by which its folder is known.
+pub(crate) const GALLERY: &str = "gallery.js";
+
+/// Returns whether a file has a name that a gallery uses.
+fn is_of_gallery(file: &str) -> bool {
+    let stem = file.strip_suffix(".js").unwrap_or_default();
+    let number = ["rows-", "sections-"].map(|kind| stem.strip_prefix(kind));
+    let mut number = number.into_iter().flatten();
+    let is_data = number.any(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()));
+    is_data || [GALLERY, "gallery.css", "index.html"].contains(&file)
 }
 
 /// Returns the names in `folder` in order, without hidden ones.

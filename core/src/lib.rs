@@ -58,6 +58,7 @@
 //! |---|---|
 //! | [`error`] | the crate's `Error`, `Notes` |
 //! | [`count`] | whole numbers as people write them |
+//! | [`section`] | a result as a section of a report: sentences, tables and plots as plain data |
 //! | [`progress`] | long work: how far it is, how fast, how it ended |
 //! | [`ids`] | `Layer`, `Head`, `FeatureId`, `TokenId`, `HookPoint` |
 //! | [`dims`] | `Matrix`, named-dimension checks |
@@ -79,7 +80,8 @@
 //! | `bench` | a training step timed over the product alone |
 //! | [`runs`] | records of training runs: written, found, compared |
 //! | [`eval`] | L0, FVU, dead, CE clean, spliced and ablated |
-//! | [`prompt`] | one text read through a model and a dictionary |
+//! | [`prompt`] | one text read through a model and dictionaries: shares, clusters, two texts aligned |
+//! | [`separate`] | features that tell two sets of texts apart: differences of means, sparse probes |
 //! | [`lens`] | the logit lens: every layer's residual stream as next tokens |
 //! | [`attention`] | attention patterns: all heads at a glance, one layer whole |
 //! | [`compare`] | two dictionaries: matched directions, shared and unique features, activity on one text |
@@ -89,7 +91,8 @@
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
 //! | [`heads`] | what every head does: survey, features, roles, attribution, circuits, induction, sentences with two names |
 //! | [`steer`] | baseline and steered generation side by side |
-//! | [`report`] | chosen features as one HTML page or JSON |
+//! | [`causes`] | causes of a prediction: a target, and how much features, parts, places and paths give to it |
+//! | [`report`] | features and results as a page, Markdown, JSON, CSV, figures, or a gallery |
 //! | `reproduce` | feature `reproduce`: what papers claim, measured here and judged |
 //! | [`guide`] | the manual, compiled in |
 //! | [`workbench`] | what a person does, once, for the window and the command line |
@@ -98,6 +101,7 @@
 pub mod attention;
 pub mod bench;
 pub mod capture;
+pub mod causes;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
@@ -128,6 +132,8 @@ pub mod report;
 pub mod reproduce;
 pub mod runs;
 pub mod sae;
+pub mod section;
+pub mod separate;
 pub mod steer;
 pub mod store;
 mod tensor_file;

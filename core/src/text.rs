@@ -1,5 +1,6 @@
 //! Tokenization: encode, decode, display of a token, BOS policy. Independent of corpora and models.
 
+pub mod chat;
 mod folder;
 mod special;
 mod stream;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use tokenizers::Tokenizer;
 
+use self::chat::Template;
 use self::folder::Folder;
 pub use self::special::{Bos, Specials};
 pub use self::stream::TextStream;
@@ -58,6 +60,8 @@ pub struct TextCodec {
     without: bool,
     /// Whether a text that begins with BOS gets a second one.
     doubled: bool,
+    /// Template that writes messages as text.
+    chat: Option<Arc<Template>>,
 }
 
 impl TextCodec {
@@ -87,7 +91,9 @@ impl TextCodec {
         };
         let specials = settings.specials(Some(&tokenizer))?;
         let bos = settings.bos(Some(&tokenizer), &specials)?;
-        Self::from_tokenizer(tokenizer, (specials, bos), &path)
+        let mut codec = Self::from_tokenizer(tokenizer, (specials, bos), &path)?;
+        codec.chat = settings.chat_template(codec.special_words())?.map(Arc::new);
+        Ok(codec)
     }
 
     /// Wraps a tokenizer built elsewhere (from a GGUF file) with its special tokens and BOS rule. Errors name `origin`.
@@ -112,6 +118,7 @@ impl TextCodec {
             bos,
             without: false,
             doubled: false,
+            chat: None,
         })
     }
 
@@ -127,7 +134,30 @@ impl TextCodec {
             specials,
             without: false,
             doubled: false,
+            chat: None,
         })
+    }
+
+    /// Returns the tokenizer with the chat template `source`, which `origin` holds.
+    #[must_use]
+    pub fn with_chat_template(mut self, source: &str, origin: &Path) -> Self {
+        let template = Template::new(source, origin, self.special_words());
+        self.chat = Some(Arc::new(template));
+        self
+    }
+
+    /// Returns the special tokens by the names that chat templates use.
+    fn special_words(&self) -> Vec<(&'static str, String)> {
+        let tokens = [
+            ("bos_token", self.specials.bos),
+            ("eos_token", self.specials.eos),
+            ("pad_token", self.specials.pad),
+            ("sep_token", self.specials.separator),
+        ];
+        let tokens = tokens.into_iter();
+        tokens
+            .filter_map(|(name, id)| Some((name, self.display(id?))))
+            .collect()
     }
 
     /// BOS policy in force.
@@ -284,6 +314,22 @@ impl TextCodec {
         Ok(encoding.get_ids().iter().map(|id| TokenId(*id)).collect())
     }
 
+    /// Returns the one token that `text` is, with the spaces that it has; an error that names `setting` where it is none or several.
+    pub fn one_token(&self, text: &str, setting: &str) -> Result<TokenId> {
+        match self.encode(text)?.as_slice() {
+            [token] => Ok(*token),
+            tokens => {
+                let pieces: Vec<String> = tokens.iter().map(|id| self.display(*id)).collect();
+                let what = format!(
+                    "`{text}` is {} tokens ({}), give one token with the space before it where the text has one",
+                    tokens.len(),
+                    pieces.join("|")
+                );
+                Err(Error::setting(setting, what))
+            }
+        }
+    }
+
     /// Encodes `text` as [`Self::encode`] does and returns the bytes of `text` that each token stands for, in order. Tokens that share a character have the
     /// same bytes.
     pub fn encode_with_spans(&self, text: &str) -> Result<(Vec<TokenId>, Vec<Range<usize>>)> {
@@ -385,6 +431,14 @@ impl TextCodec {
                 Key::KeepDoubleBos
             )
         }))
+    }
+
+    /// Whether the vocabulary has `token` beside its pieces: special tokens, markers of turns.
+    fn is_added(&self, token: TokenId) -> bool {
+        self.words.as_ref().is_some_and(|words| {
+            let added = words.tokenizer.get_added_vocabulary();
+            added.get_added_tokens_decoder().contains_key(&token.0)
+        })
     }
 
     /// Decodes `tokens`, with special tokens written out; lossy where bytes are not UTF-8.

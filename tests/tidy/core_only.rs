@@ -27,6 +27,10 @@ const FILE_SYSTEM: &[&str] = &[
     "dark_matter/keep.rs",
     "report/",
     "runs/",
+    "workbench/ask/kept.rs",
+    "workbench/ask/tests.rs",
+    "workbench/sweep.rs",
+    "workbench/edits_file.rs",
     "workbench/two_names.rs",
     "workbench/user_file.rs",
     "cli/",
@@ -84,7 +88,8 @@ fn core_opens_no_device_elsewhere(source: &Source) -> Vec<String> {
 
 /// Flags are the command line's words; the core names settings by their keys. CSS in the report's page has words of the same form.
 fn core_names_no_flag(source: &Source) -> Vec<String> {
-    if in_core(source).is_none_or(|path| path == "report/html.rs") {
+    let styles = ["report/feature.rs", "report/html.rs"];
+    if in_core(source).is_none_or(|path| styles.contains(&path)) {
         return Vec::new();
     }
     let names_one = |line: &str| {

@@ -19,7 +19,7 @@ use crate::dialogs::Ask;
 use crate::jobs::Worker;
 use crate::state::catalogue::{self, DictionaryId};
 use crate::state::log::Notice;
-use crate::state::requests::dictionary::{Command, Out};
+use crate::state::requests::dictionary::{Command, Out, Site};
 use crate::state::requests::shell;
 use crate::state::{Event, log};
 use crate::widgets::number;
@@ -100,6 +100,26 @@ impl Command {
                 context.ask(ask, move |path| Self::Report(id, choice, path).into());
             }
             Self::Report(id, choice, path) => report::write(context, id, choice, path),
+            Self::PickSite(id, site) => {
+                let (ask, ending) = match &site {
+                    Site::Gallery => (
+                        Ask::Folder("Choose a place for the gallery's folder"),
+                        "gallery",
+                    ),
+                    Site::Figures(_) => (
+                        Ask::Folder("Choose a place for the folder of the figures"),
+                        "figures",
+                    ),
+                };
+                let Some(name) = context.state.catalogue.get(id).map(|d| d.name.clone()) else {
+                    return;
+                };
+                let name = format!("{name}-{ending}");
+                context.ask(ask, move |folder| {
+                    Self::Site(id, site, Out::new(folder.join(name))).into()
+                });
+            }
+            Self::Site(id, site, out) => report::write_site(context, id, site, out),
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Measures families of features, and tests features against predicates.
+//! Measures families and correlations of features, scores steering by them, and tests features against predicates.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use umbra_core::features::correlations;
 use umbra_core::features::families::{self, Asked};
 use umbra_core::features::predicate::{Predicate, lab};
 use umbra_core::features::{self, Index};
@@ -9,6 +11,7 @@ use umbra_core::progress::Ended;
 use umbra_core::project::Project;
 use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::passes::{self, Amount, Pass};
+use umbra_core::workbench::score;
 
 use super::context::Context;
 use crate::jobs::{Wanted, Worker};
@@ -24,6 +27,8 @@ impl Command {
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
             Self::Measure(id) => measure(context, id),
+            Self::Score(id) => score(context, id),
+            Self::Correlate(id) => correlate(context, id),
             Self::Predicate(text) => context.apply(Event::Families(Families::Predicate(text))),
             Self::Test(key) => test(context, key),
         }
@@ -57,20 +62,16 @@ fn measure(context: &mut Context<'_>, id: DictionaryId) {
     if state.families.measuring.contains(&id) {
         return;
     }
-    let Some(path) = state.index_of(id).map(|index| index.path.clone()) else {
-        let why = state.foreign_index(id).map(str::to_owned);
-        let missing = || "Families are measured on an index: build one first".to_owned();
-        return context.fail(why.unwrap_or_else(missing));
-    };
-    let work = match work(state, id) {
-        Ok(work) => work,
+    let (path, work) = match indexed(state, id) {
+        Ok(both) => both,
         Err(sentence) => return context.fail(sentence),
     };
     context.apply(Event::Families(Families::Measuring(id, true)));
     let name = format!("Measure the families of {}", work.name);
     let wanted = Wanted::new(context.state, &name);
     context.jobs.start(name, move |worker| {
-        let _at_work = AtWork { worker, id };
+        let ended = Families::Measuring(id, false);
+        let _at_work = AtWork::new(worker, ended);
         if let Some(loaded) = measured(worker, &work, &wanted, &path)? {
             let loaded = catalogue::Event::Index(id, Load::Ready(loaded));
             worker.send(Event::Catalogue(loaded));
@@ -79,17 +80,108 @@ fn measure(context: &mut Context<'_>, id: DictionaryId) {
     });
 }
 
-/// Says that families are no longer being measured once it is dropped, however the job ended.
+/// Returns the path of a dictionary's index and all inputs, or the sentence that says what is missing.
+fn indexed(state: &AppState, id: DictionaryId) -> Result<(PathBuf, Work), String> {
+    let Some(path) = state.index_of(id).map(|index| index.path.clone()) else {
+        let why = state.foreign_index(id).map(str::to_owned);
+        let missing = || "Features are measured with an index: build one first".to_owned();
+        return Err(why.unwrap_or_else(missing));
+    };
+    Ok((path, work(state, id)?))
+}
+
+/// Says that a measurement has ended once it is dropped, however the job ended.
 struct AtWork<'a> {
     worker: &'a Worker,
-    id: DictionaryId,
+    ended: Option<Families>,
+}
+
+impl<'a> AtWork<'a> {
+    fn new(worker: &'a Worker, ended: Families) -> Self {
+        let ended = Some(ended);
+        Self { worker, ended }
+    }
 }
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
-        let ended = Families::Measuring(self.id, false);
-        self.worker.send(Event::Families(ended));
+        if let Some(ended) = self.ended.take() {
+            self.worker.send(Event::Families(ended));
+        }
     }
+}
+
+fn score(context: &mut Context<'_>, id: DictionaryId) {
+    let state = &context.state;
+    if state.families.scoring.contains(&id) {
+        return;
+    }
+    let (path, work) = match indexed(state, id) {
+        Ok(both) => both,
+        Err(sentence) => return context.fail(sentence),
+    };
+    context.apply(Event::Families(Families::Scoring(id, true)));
+    let name = format!("Score the steering of {}", work.name);
+    let wanted = Wanted::new(context.state, &name);
+    context.jobs.start(name, move |worker| {
+        let _at_work = AtWork::new(worker, Families::Scoring(id, false));
+        let amount = Amount::default_for(Pass::Evaluation);
+        let text = worker.read(&passes::held_out(&work.project, amount)?, &work.pair)?;
+        let settings = score::Settings::default();
+        let _computing = worker.place(&wanted, &*work.pair.sae, (settings.contexts, false))?;
+        let index = Index::open(&path)?;
+        let folder = work.project.folder.join("indexes");
+        let out = folder.join(format!("{}.sqlite", work.name));
+        let subject = (&work.pair, &text);
+        let pass = &mut |at| worker.progress(at);
+        let ended = score::keep(subject, (&index, &out), settings, pass)?;
+        let scores = ended.value();
+        if scores.scores.is_empty() {
+            return Ok(());
+        }
+        let words = format!("Steering by {}: {}", work.name, scores.conclusion());
+        worker.send(Event::Log(log::Event::Show(Notice::success(words))));
+        let loaded = super::library::read_index(out)?;
+        let loaded = catalogue::Event::Index(id, Load::Ready(loaded));
+        worker.send(Event::Catalogue(loaded));
+        Ok(())
+    });
+}
+
+/// Measures correlations on held-out text and writes them into the project's copy of the index.
+fn correlate(context: &mut Context<'_>, id: DictionaryId) {
+    let (path, work) = match indexed(context.state, id) {
+        Ok(both) => both,
+        Err(sentence) => return context.fail(sentence),
+    };
+    let name = format!("Measure the correlations of {}", work.name);
+    let wanted = Wanted::new(context.state, &name);
+    context.jobs.start(name, move |worker| {
+        let amount = Amount::default_for(Pass::Index);
+        let text = worker.read(&passes::held_out(&work.project, amount)?, &work.pair)?;
+        let at_once = features::tokens_at_once(&work.pair.sae, &text.rows);
+        let _computing = worker.place(&wanted, &*work.pair.sae, (at_once, false))?;
+        let folder = work.project.folder.join("indexes");
+        let out = folder.join(format!("{}.sqlite", work.name));
+        let index = Index::open(&path)?;
+        let subject = (&*work.pair.model, work.pair.sae.by_token()?);
+        let read = (&text.rows, text.phrase.as_str(), text.fingerprint.as_str());
+        let pass = &mut |at| worker.progress(at);
+        let kept = correlations::keep(subject, read, (&index, &out), pass)?;
+        let Ended::Done(found) = kept else {
+            return Ok(());
+        };
+        let words = format!(
+            "Correlations of {} measured on {} tokens; exports for Neuronpedia hold them",
+            work.name,
+            count(found.tokens)
+        );
+        worker.send(Event::Log(log::Event::Show(Notice::success(words))));
+        let loaded = super::library::read_index(out)?;
+        let loaded = catalogue::Event::Index(id, Load::Ready(loaded));
+        worker.send(Event::Catalogue(loaded));
+        Ok(())
+    });
 }
 
 /// Measures families and writes them into the project's copy of the index; none if the job was stopped.
@@ -97,13 +189,13 @@ fn measured(
     worker: &Worker,
     work: &Work,
     wanted: &Wanted,
-    path: &std::path::Path,
+    path: &Path,
 ) -> umbra_core::Result<Option<catalogue::LoadedIndex>> {
     let index = Index::open(path)?;
     let (model, sae) = (&*work.pair.model, &*work.pair.sae);
     let at_once = features::ROWS_AT_ONCE * index.about().context;
     let _computing = worker.place(wanted, sae, (at_once, false))?;
-    let subject = (model, sae.autoencoder()?);
+    let subject = (model, sae.by_token()?);
     let pass = &mut |at| worker.progress(at);
     let Ended::Done(found) = families::measure(subject, &index, Asked::default(), pass)? else {
         return Ok(None);
@@ -147,7 +239,7 @@ fn test(context: &mut Context<'_>, key: Key) {
                 predicate: &predicate,
                 seed: 0,
             };
-            let subject = (model, sae.autoencoder()?);
+            let subject = (model, sae.by_token()?);
             let tested = lab::test(subject, &text.rows, asked, &mut |at| worker.progress(at))?;
             let tested = tested.done().and_then(|tested| tested.into_iter().next());
             let load = tested.map_or(Load::Absent, |tested| {

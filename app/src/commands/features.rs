@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use umbra_core::features::directions::{Asked, DirectionMap, map_directions};
+use umbra_core::features::filter::{Answers, Columns};
 use umbra_core::features::{self as index, Index, Place, Sources, Words};
 use umbra_core::ids::FeatureId;
+use umbra_core::progress::Ended;
+use umbra_core::project::{Label, Project};
 use umbra_core::workbench::pair::Pair;
 
 use super::context::Context;
+use super::library;
 use crate::jobs::Worker;
 use crate::state::catalogue::DictionaryId;
 use crate::state::features::{self, Query, Seeker, Table};
@@ -33,6 +38,9 @@ impl Command {
             Self::Sources(feature) => compute_sources(context, feature),
             Self::Previews(id, features) => load_previews(context, id, features),
             Self::LabelAll { features, text } => label_all(context, features, text.trim()),
+            Self::KeepFilter(filter) => keep_filter(context, filter.trim()),
+            Self::DropFilter(filter) => drop_filter(context, &filter),
+            Self::MapDirections(id, asked) => compute_map(context, id, asked),
             Self::Search(seeker, query) => ask(context, seeker, query),
             Self::Seek(seeker) => seek(context, seeker),
         }
@@ -105,15 +113,23 @@ fn load_table(context: &mut Context<'_>) {
         return;
     };
     let path = index.path.clone();
+    let kept = context.state.project.open().map(|project| {
+        let name = context.state.catalogue.get(id).map(|d| d.name.clone());
+        let print = index.about.sae_fingerprint.clone();
+        (Arc::clone(project), name.unwrap_or_default(), print)
+    });
     context.apply(Event::Features(features::Event::Index(id, Box::new(index))));
     let event = move |load| Event::Features(features::Event::Table(id, load));
     context.jobs.start_quiet(
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let index = Index::open(&path)?;
-            let table = Table::new(id, index.summaries()?, index.top_tokens()?);
-            let table = table.with_families(index.families()?);
+            let table = Table::new(id, Columns::read(&Index::open(&path)?)?);
             worker.send(event(Load::Ready(Arc::new(table))));
+            if let Some(map) = kept.and_then(|(project, name, sae)| kept_map(&project, &name, &sae))
+            {
+                let map = features::Event::Directions(id, Load::Ready(Arc::new(map)));
+                worker.send(Event::Features(map));
+            }
             Ok(())
         },
     );
@@ -170,7 +186,7 @@ fn compute_sources(context: &mut Context<'_>, feature: FeatureId) {
                     passages.push(index.passage(example)?);
                 }
             }
-            let found = index::sources(&model, sae.autoencoder()?, feature, &passages)?;
+            let found = index::sources(&model, sae.by_token()?, feature, &passages)?;
             let found: Vec<(Place, Sources)> = places.into_iter().zip(found).collect();
             worker.send(event(Load::Ready(Arc::new(found))));
             Ok(())
@@ -194,7 +210,12 @@ fn load_detail(context: &mut Context<'_>, feature: FeatureId) {
     context.jobs.start_quiet(
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let detail = Index::open(&path)?.detail(feature)?;
+            let index = Index::open(&path)?;
+            if let Some(facts) = index.facts_of(feature)? {
+                let facts = features::Event::Facts(id, feature, Arc::new(facts));
+                worker.send(Event::Features(facts));
+            }
+            let detail = index.detail(feature)?;
             worker.send(event(Load::Ready(Arc::new(detail))));
             Ok(())
         },
@@ -267,8 +288,8 @@ fn seek(context: &mut Context<'_>, seeker: Seeker) {
                 .iter()
                 .map(|(feature, text)| (*feature, text.as_str()))
                 .collect();
-            let hits = words.search(&query.words, &labels);
-            worker.send(event(query, Load::Ready(Arc::new(hits))));
+            let answers = Answers::new(&words, &query.texts, &labels);
+            worker.send(event(query, Load::Ready(Arc::new(answers))));
             Ok(())
         },
     );
@@ -279,24 +300,17 @@ fn label_all(context: &mut Context<'_>, features: Vec<FeatureId>, text: &str) {
     let Some(sae) = context.state.dictionary().map(|d| d.name.clone()) else {
         return;
     };
-    let mut changes = vec![];
-    for feature in features {
-        let before = context.state.label(feature).unwrap_or_default().to_owned();
-        let change = LabelChange {
-            sae: sae.clone(),
-            feature,
-            before,
-            after: text.to_owned(),
-        };
-        if change.before == change.after {
-            continue;
-        }
-        if !write_label(context, change.clone()) {
-            break;
-        }
-        changes.push(change);
-    }
-    if !changes.is_empty() {
+    let state = &context.state;
+    let changes = features.into_iter().map(|feature| LabelChange {
+        before: (state.project.given(&sae, feature).cloned()).unwrap_or_default(),
+        sae: sae.clone(),
+        feature,
+        after: text.into(),
+    });
+    let changes: Vec<LabelChange> = changes
+        .filter(|change| change.before != change.after)
+        .collect();
+    if !changes.is_empty() && write_labels(context, changes.clone()) {
         context.apply(Event::History(history::Event::Did {
             what: format!("labels of {} features in {sae}", changes.len()),
             change: history::Change::Labels(changes),
@@ -309,36 +323,43 @@ fn set_label(context: &mut Context<'_>, feature: FeatureId, text: &str) {
     let Some(sae) = context.state.dictionary().map(|d| d.name.clone()) else {
         return;
     };
-    let before = context.state.label(feature).unwrap_or_default().to_owned();
-    if before == text {
+    let before = context.state.project.given(&sae, feature);
+    let before = before.cloned().unwrap_or_default();
+    if before.text == text {
         return;
     }
     let change = LabelChange {
         sae,
         feature,
         before,
-        after: text.to_owned(),
+        after: text.into(),
     };
     if write_label(context, change.clone()) {
         context.apply(Event::History(history::Event::Did {
             what: format!("label of feature {feature} in {}", change.sae),
-            change: history::Change::Label(change),
+            change: history::Change::Label(Box::new(change)),
             continues: false,
         }));
     }
 }
 
-/// Writes one row of `labels.sqlite` (at once: it is one row, and edits must keep their order) and shows it.
+/// Writes one row of `labels.sqlite` and shows it.
 pub(super) fn write_label(context: &mut Context<'_>, change: LabelChange) -> bool {
+    write_labels(context, vec![change])
+}
+
+/// Writes rows of `labels.sqlite`, all or none (at once: it is one transaction, and edits must keep their order), and shows them.
+pub(super) fn write_labels(context: &mut Context<'_>, changes: Vec<LabelChange>) -> bool {
     let Some(project) = context.state.project.open() else {
         return false;
     };
-    let written = project
-        .labels()
-        .and_then(|labels| labels.set(&change.sae, change.feature, &change.after));
+    let label =
+        |change: &LabelChange| Label::new(&change.sae, change.feature, change.after.clone());
+    let wanted: Vec<Label> = changes.iter().map(label).collect();
+    let written = project.labels().and_then(|labels| labels.put_all(&wanted));
     match written {
         Ok(_) => {
-            context.apply(Event::Project(project::Event::LabelSet(change)));
+            context.apply(Event::Project(project::Event::LabelsSet(changes)));
             true
         }
         Err(error) => {
@@ -346,6 +367,73 @@ pub(super) fn write_label(context: &mut Context<'_>, change: LabelChange) -> boo
             false
         }
     }
+}
+
+fn keep_filter(context: &mut Context<'_>, filter: &str) {
+    let Some(project) = context.state.project.open() else {
+        return context.fail("Open or create a project first".to_owned());
+    };
+    if filter.is_empty() || project.filters.iter().any(|kept| kept == filter) {
+        return;
+    }
+    let mut changed = (**project).clone();
+    changed.filters.push(filter.to_owned());
+    library::write(context, changed);
+}
+
+fn drop_filter(context: &mut Context<'_>, filter: &str) {
+    let Some(project) = context.state.project.open() else {
+        return;
+    };
+    let mut changed = (**project).clone();
+    changed.filters.retain(|kept| kept != filter);
+    library::write(context, changed);
+}
+
+/// Returns the map of directions that the project keeps of a dictionary with this fingerprint; a damaged one and one of other weights count as none.
+fn kept_map(project: &Project, name: &str, fingerprint: &str) -> Option<DirectionMap> {
+    let (json, path) = project.directions(name).ok()??;
+    let map = DirectionMap::from_json(&json, &path).ok()?;
+    (map.sae_fingerprint == fingerprint).then_some(map)
+}
+
+fn compute_map(context: &mut Context<'_>, id: DictionaryId, asked: Asked) {
+    let state = &context.state;
+    let project = state.project.open().cloned();
+    let kept_as = state.dictionary().map(|dictionary| dictionary.name.clone());
+    let of = state
+        .sae()
+        .cloned()
+        .zip(state.features.table_for(id).cloned());
+    let Some((sae, table)) = of.filter(|_| state.selection.dictionary == Some(id)) else {
+        return;
+    };
+    if state.features.directions.is_loading() {
+        return;
+    }
+    let event = move |load| Event::Features(features::Event::Directions(id, load));
+    context.apply(event(Load::Loading));
+    let name = format!("Map the directions of {}", sae.name);
+    context.jobs.start_or(
+        name,
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let live = |feature: FeatureId| {
+                let summary = table.summaries.get(feature.index());
+                summary.is_some_and(|summary| summary.density > 0.0)
+            };
+            let mapped = map_directions(&sae, &live, asked, &mut |at| worker.progress(at))?;
+            let Ended::Done(map) = mapped else {
+                worker.send(event(Load::Absent));
+                return Ok(());
+            };
+            if let Some((project, name)) = project.zip(kept_as) {
+                project.keep_directions(&name, &map.json()?)?;
+            }
+            worker.send(event(Load::Ready(Arc::new(map))));
+            Ok(())
+        },
+    );
 }
 
 fn set_filter(context: &mut Context<'_>, filter: String) {

@@ -61,7 +61,7 @@ fn say(context: &mut Context<'_>, words: String) {
 /// Makes the state as it was before or after `change`; false if that failed.
 fn carry(context: &mut Context<'_>, change: Change, way: Way) -> bool {
     match change {
-        Change::Label(change) => return carry_label(context, change, way),
+        Change::Label(change) => return carry_label(context, *change, way),
         Change::Labels(changes) => return carry_labels(context, changes, way),
         Change::Sentence(pair) => {
             let written = way.of(*pair);
@@ -95,8 +95,8 @@ fn turned(change: LabelChange, way: Way) -> LabelChange {
 }
 
 fn carry_labels(context: &mut Context<'_>, changes: Vec<LabelChange>, way: Way) -> bool {
-    let mut turned = changes.into_iter().map(|change| turned(change, way));
-    let written = turned.all(|change| features::write_label(context, change));
+    let turned = changes.into_iter().map(|change| turned(change, way));
+    let written = features::write_labels(context, turned.collect());
     bring(context, ViewId::Features);
     written
 }

@@ -19,6 +19,7 @@ mod families;
 mod features;
 mod heads;
 mod history;
+mod labels;
 mod lens;
 mod library;
 mod navigation;
@@ -28,9 +29,12 @@ mod opening;
 mod passes;
 mod path;
 pub(crate) mod prompt;
+mod results;
+mod search;
 mod shell;
 mod start;
 mod steering;
+mod texts;
 mod training;
 
 use crate::state::AppState;
@@ -52,7 +56,10 @@ impl Command {
             Self::Passes(command) => command.run(context),
             Self::Features(command) => command.run(context),
             Self::Families(command) => command.run(context),
+            Self::Labels(command) => command.run(context),
             Self::Prompt(command) => command.run(context),
+            Self::Texts(command) => command.run(context),
+            Self::Search(command) => command.run(context),
             Self::Lens(command) => command.run(context),
             Self::Attention(command) => command.run(context),
             Self::Training(command) => command.run(context),
@@ -60,6 +67,7 @@ impl Command {
             Self::DarkMatter(command) => command.run(context),
             Self::Heads(command) => command.run(context),
             Self::Steering(command) => command.run(context),
+            Self::Results(command) => command.run(context),
         }
     }
 }

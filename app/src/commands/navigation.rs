@@ -138,6 +138,9 @@ fn walk(context: &mut Context<'_>, forward: bool) {
     if let Some(question) = place.question {
         context.apply(Event::Selection(selection::Event::Question(question)));
     }
+    if let Some(tab) = place.tab {
+        context.apply(Event::Selection(selection::Event::Tab(tab)));
+    }
     if let Some(dictionary) = place.dictionary {
         context.apply(Event::Selection(selection::Event::Dictionary(dictionary)));
     }

@@ -54,13 +54,15 @@ fn every_job_that_reads_a_text_shows_what_was_decided() {
     });
     desk.run(compare::Command::Choose((one, two)));
     let mean = Request {
-        dictionary: None,
+        dictionaries: vec![],
         edits: vec!["mean hook=blocks.1.hook_resid_post".parse().unwrap()],
-        prompt: "Once upon a time".to_owned(),
+        prompt: "Once upon a time".into(),
         sampling: Sampling {
             tokens: 1,
             ..Sampling::default()
         },
+        samples: 1,
+        dial: None,
     };
     assert_eq!(mean.edits[0].what, What::Mean(None));
     let key = plan::text_key(&desk.state).unwrap();

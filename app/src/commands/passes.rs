@@ -1,17 +1,21 @@
 //! Evaluation and index of a dictionary: asks how much text, and runs them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbra_core::fit::Prints;
 use umbra_core::progress::Ended;
 use umbra_core::project::Project;
+use umbra_core::sae::Sae;
+use umbra_core::workbench::indexes::{self, Choices};
 use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::passes::{self, Amount, Pass, Speeds};
-use umbra_core::{eval, features, formats};
+use umbra_core::workbench::text::Text;
+use umbra_core::{eval, features};
 
 use super::context::Context;
 use crate::jobs::{Computing, Wanted, Worker};
-use crate::state::catalogue::{self, DictionaryId, Evaluation};
+use crate::state::catalogue::{self, DictionaryId, Evaluation, LoadedIndex};
 use crate::state::passes::{Asked, Event as Passes, TextOf};
 use crate::state::requests::Commands;
 use crate::state::requests::passes::Command;
@@ -25,12 +29,12 @@ impl Command {
             Self::Close => context.apply(Event::Passes(Passes::Asked(None))),
             Self::Count(of) => count(context, of),
             Self::Run(id, pass, amount) => {
-                let asked = context.state.passes.asked.as_ref();
-                let no_attribution = asked.is_some_and(|asked| asked.no_attribution);
+                let asked = context.state.passes.asked.clone();
+                let asked = asked.unwrap_or_else(|| Asked::new(pass, id));
                 context.apply(Event::Passes(Passes::Asked(None)));
                 match pass {
                     Pass::Evaluation => evaluate(context, id, amount),
-                    Pass::Index => build_index(context, id, (amount, no_attribution)),
+                    Pass::Index => build_indexes(context, id, (amount, &asked)),
                 }
             }
         }
@@ -104,10 +108,8 @@ fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
     }
     let loaded = dictionary.load.ready();
     let loaded = loaded.ok_or("The dictionary is not loaded yet")?;
-    if let Some(model) = state.model() {
-        // also refuses what fits and yet cannot be read token by token
-        formats::check_hooks(&loaded.sae, &model.model).map_err(|why| why.to_string())?;
-    }
+    // What fits may still read whole texts only.
+    (loaded.sae.by_token()).map_err(|why| why.to_string())?;
     Ok(Work {
         project: Arc::clone(
             (state.project.open())
@@ -178,53 +180,101 @@ fn measured(
     }))
 }
 
-fn build_index(
-    context: &mut Context<'_>,
+/// A dictionary whose index is built.
+struct Building {
     id: DictionaryId,
-    (amount, no_attribution): (Amount, bool),
-) {
-    let work = match work(context, id) {
-        Ok(work) => work,
-        Err(sentence) => return context.fail(sentence),
+    sae: Arc<Sae>,
+    file: PathBuf,
+    /// Its index if the job is stopped.
+    before: Load<LoadedIndex>,
+}
+
+/// Builds the indexes of a dictionary and of the others that were chosen with it, in one pass of the model.
+fn build_indexes(context: &mut Context<'_>, id: DictionaryId, (amount, asked): (Amount, &Asked)) {
+    let event = |id, load| Event::Catalogue(catalogue::Event::Index(id, load));
+    let (mut all, mut first) = (Vec::new(), None);
+    for id in [id].into_iter().chain(asked.others.iter().copied()) {
+        let work = match work(context, id) {
+            Ok(work) => work,
+            Err(sentence) => return context.fail(sentence),
+        };
+        let before = match context.state.catalogue.get(id).map(|d| d.index.clone()) {
+            Some(Load::Loading) => return,
+            Some(Load::Ready(before)) => Load::Ready(before),
+            _ => Load::Failed("Building the index was stopped".to_owned()),
+        };
+        let folder = work.project.folder.join("indexes");
+        all.push(Building {
+            id,
+            sae: Arc::clone(&work.pair.sae),
+            file: folder.join(indexes::file_name(&work.name)),
+            before,
+        });
+        first.get_or_insert(work);
+    }
+    let Some(work) = first else { return };
+    for building in &all {
+        context.apply(event(building.id, Load::Loading));
+    }
+    let name = match all.len() {
+        1 => format!("Build the index of {}", work.name),
+        many => format!("Build the indexes of {} and {} more", work.name, many - 1),
     };
-    let before = match context.state.catalogue.get(id).map(|d| d.index.clone()) {
-        Some(Load::Loading) => return,
-        Some(Load::Ready(before)) => Load::Ready(before),
-        _ => Load::Failed("Building the index was stopped".to_owned()),
+    let choices = Choices {
+        seed: 0,
+        rows: asked.rows(),
+        attribution: asked.attribution,
+        loss_effects: asked.loss_effects,
+        without_counts: false,
     };
-    let event = move |load| Event::Catalogue(catalogue::Event::Index(id, load));
-    context.apply(event(Load::Loading));
-    let name = format!("Build the index of {}", work.name);
     let wanted = Wanted::new(context.state, &name);
+    let ids: Vec<DictionaryId> = all.iter().map(|building| building.id).collect();
     context.jobs.start_or(
         name,
-        move |why| event(Load::Failed(why)),
+        move |why| Event::Catalogue(catalogue::Event::IndexesFailed(ids, why)),
         move |worker| {
             let text = worker.read(&passes::held_out(&work.project, amount)?, &work.pair)?;
-            let folder = work.project.folder.join("indexes");
-            let path = folder.join(format!("{}.sqlite", work.name));
-            let source = features::Source {
-                corpus: text.phrase,
-                fingerprint: text.fingerprint,
-                seed: 0,
-                no_attribution,
-            };
-            let (model, sae) = (&work.pair.model, &work.pair.sae);
-            let at_once = features::tokens_at_once(sae, &text.rows);
-            let computing = worker.place(&wanted, &**sae, (at_once, false))?;
-            let choice = Computing::choice(computing.as_ref());
-            let sae = sae.autoencoder()?;
-            let of = (&work.pair, &text.rows);
-            let built = (work.speeds).timed(Pass::Index, of, &choice, || {
-                let pass = &mut |at| worker.progress(at);
-                features::build(model, sae, &text.rows, &source, &path, pass)
-            })?;
-            worker.send(event(if built.is_stopped() {
-                before
-            } else {
-                Load::Ready(super::library::read_index(path)?)
-            }));
+            let is_built = built(worker, (&work, &wanted), &all, (&text, &choices))?;
+            for building in all {
+                let load = if is_built {
+                    Load::Ready(super::library::read_index(building.file)?)
+                } else {
+                    building.before
+                };
+                worker.send(event(building.id, load));
+            }
             Ok(())
         },
     );
+}
+
+/// Builds the indexes; whether the job came to its end.
+fn built(
+    worker: &Worker,
+    (work, wanted): (&Work, &Wanted),
+    all: &[Building],
+    (text, choices): (&Text, &Choices),
+) -> umbra_core::Result<bool> {
+    let model = &work.pair.model;
+    let saes: Vec<Arc<Sae>> = all.iter().map(|one| Arc::clone(&one.sae)).collect();
+    let files: Vec<PathBuf> = all.iter().map(|one| one.file.clone()).collect();
+    let build = || {
+        let pass = &mut |at| worker.progress(at);
+        indexes::build((model, &saes), &files, (text, choices), pass)
+    };
+    // Several dictionaries would wait for each other's turn on a GPU.
+    let [sae] = &saes[..] else {
+        return Ok(!build()?.is_stopped());
+    };
+    let at_once = features::tokens_at_once(sae, &text.rows);
+    let computing = worker.place(wanted, &**sae, (at_once, false))?;
+    let choice = Computing::choice(computing.as_ref());
+    let of = (&work.pair, &text.rows);
+    // Only a pass like those that are asked about says how long the next takes.
+    let ended = if choices.rows.is_none() && !choices.loss_effects {
+        (work.speeds).timed(Pass::Index, of, &choice, build)?
+    } else {
+        build()?
+    };
+    Ok(!ended.is_stopped())
 }

@@ -10,6 +10,7 @@ use umbra_core::features::{Example, Index};
 use umbra_core::ids::TokenId;
 use umbra_core::models::Model;
 use umbra_core::prompt::read_while;
+use umbra_core::text::chat::Message;
 
 use super::context::Context;
 use super::library;
@@ -34,6 +35,8 @@ impl Command {
                     read(context); // at once: a frame later would be too late
                 }
             }
+            Self::Chat(messages) => converse(context, messages, false),
+            Self::TypedChat(messages) => converse(context, messages, true),
             Self::Caret(at) => context.apply(Event::Prompt(prompt::Event::Caret(at))),
             Self::Rank(ranking) => {
                 context.apply(Event::Settings(settings::Event::Ranking(ranking)));
@@ -87,6 +90,19 @@ fn write(context: &mut Context<'_>, text: String, typed: bool) {
     }));
 }
 
+/// Puts messages in the place of the sentence; undo restores what was there.
+fn converse(context: &mut Context<'_>, messages: Vec<Message>, typed: bool) {
+    let before = context.state.prompt.written();
+    context.apply(Event::Prompt(prompt::Event::Chat { messages, typed }));
+    let after = context.state.prompt.written();
+    let pair = history::Pair { before, after };
+    context.apply(Event::History(history::Event::Did {
+        what: prompt::SENTENCE.to_owned(),
+        change: history::Change::Sentence(Box::new(pair)),
+        continues: typed,
+    }));
+}
+
 fn read(context: &mut Context<'_>) {
     let state = &*context.state;
     let (Some(model), Some(reader)) = (state.model(), state.reader()) else {
@@ -112,7 +128,7 @@ fn read(context: &mut Context<'_>) {
                 Some(pair) => {
                     let at_once = input.tokens(&model)?.0.len();
                     let computing = worker.place(&wanted, &*pair.sae, (at_once, false))?;
-                    (Some(pair.sae.autoencoder()?), computing)
+                    (Some(pair.sae.by_token()?), computing)
                 }
                 None => (None, None),
             };
@@ -206,7 +222,7 @@ fn tokens(model: &Model, (ids, apart): (&[TokenId], bool), of: String, at: usize
 fn set_aside(context: &mut Context<'_>) {
     let own = context.state.prompt.written();
     let selection = &context.state.selection;
-    if own.text.trim().is_empty() {
+    if own.text.trim().is_empty() && own.chat.is_none() {
         return context.layout.go(ViewId::Prompt, selection);
     }
     let is_written = own.tokens.is_none();
@@ -222,6 +238,15 @@ fn save(context: &mut Context<'_>) {
     let Some(project) = context.state.project.open() else {
         return;
     };
+    if let Some(chat) = context.state.prompt.chat() {
+        let chat = chat.to_vec();
+        if !project.chats.contains(&chat) {
+            let mut changed = (**project).clone();
+            changed.chats.push(chat);
+            library::write(context, changed);
+        }
+        return;
+    }
     if text.is_empty() || project.prompts.contains(&text) {
         return;
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use umbra_core::error::Result;
+use umbra_core::error::{Error, Result};
 use umbra_core::project;
 use umbra_core::whole_file;
 
@@ -26,24 +26,27 @@ pub(crate) enum Content {
     Settings(Box<Settings>),
     /// The state of a project's screens.
     Project(Box<Kept>),
+    /// The edits of Steering, as TOML; empty: the file goes.
+    Edits(String),
 }
 
 impl Content {
     fn key(&self) -> &'static str {
         match self {
             Self::Settings(_) => "settings",
-            Self::Project(_) => "window",
+            Self::Project(_) | Self::Edits(_) => "window",
         }
     }
 }
 
 /// Writes a file whole. A folder that is gone, as that of a project which was just saved elsewhere, is not made again.
 pub(super) fn write(path: &Path, content: &Content) -> Result<()> {
-    let is_project = matches!(content, Content::Project(_));
+    let is_project = !matches!(content, Content::Settings(_));
     if is_project && path.parent().is_some_and(|folder| !folder.is_dir()) {
         return Ok(());
     }
     let value = match content {
+        Content::Edits(text) => return write_edits(path, text),
         Content::Settings(settings) => serde_json::to_value(settings),
         Content::Project(kept) => serde_json::to_value(kept),
     };
@@ -53,6 +56,19 @@ pub(super) fn write(path: &Path, content: &Content) -> Result<()> {
         json!({ "version": VERSION, content.key(): value })
     );
     whole_file::write_bytes(path, text.as_bytes())
+}
+
+/// Writes the edits, or removes their file where there are none.
+fn write_edits(path: &Path, text: &str) -> Result<()> {
+    if !text.is_empty() {
+        return whole_file::write_bytes(path, text.as_bytes());
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("cannot remove the edits", path, error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the settings in the folder for data. What cannot be read is as at the first start; the sentence says so.

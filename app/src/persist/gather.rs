@@ -1,11 +1,23 @@
 //! Gathers the state of a project's screens.
 
 use umbra_core::ids::{Head, Layer};
+use umbra_core::steer::edits_to_toml;
 
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::kept::{Edits, Kept, Named, Place, Sentence};
 use crate::state::layout::{self, Layout};
+use crate::state::steering::Draft;
+
+/// Takes the edits of Steering in their written form; nothing for a stack that nobody touched.
+pub(super) fn edits(state: &AppState) -> String {
+    let draft = &state.steering.draft;
+    if draft.edits == Draft::default().edits {
+        return String::new();
+    }
+    let edits = draft.switched(state);
+    edits_to_toml(edits.iter().map(|(edit, on)| (edit, *on)))
+}
 
 /// Takes the state of the screens; a thing that waits for its dictionary counts as there.
 pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
@@ -36,11 +48,14 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
         feature: place.feature.map(|feature| feature.0),
         heads: (place.heads).map(|(shown, head)| (shown, head.map(numbers))),
         question: place.question,
+        tab: place.tab,
         aside: place.aside.as_ref().map(Sentence::new),
     };
     Kept {
         sentence: Sentence::new(&state.prompt.written()),
         side: state.prompt.side,
+        second: state.texts.beside.text.clone(),
+        sets: state.texts.sets.form.sets.clone(),
         filter: state.features.filter.clone(),
         dictionaries: all.iter().map(named).collect(),
         dictionary: at(selection.dictionary),
@@ -49,6 +64,7 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
         head: head.map(numbers),
         shown: selection.shown,
         question: selection.question,
+        tab: selection.tab,
         map: state.heads.map.clone(),
         focus: selection.focus,
         model: model.map_or_else(

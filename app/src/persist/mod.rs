@@ -14,6 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use umbra_core::workbench::edits_file;
+
 use crate::state::AppState;
 use crate::state::kept::Kept;
 use crate::state::layout::Layout;
@@ -69,6 +71,8 @@ pub(crate) struct Keeper {
     thread: Option<JoinHandle<()>>,
     settings: Option<Settings>,
     project: Option<(PathBuf, Kept)>,
+    /// The edits of the project's file, as they were handed over.
+    edits: String,
 }
 
 impl Keeper {
@@ -83,6 +87,7 @@ impl Keeper {
             thread: thread.ok(), // without it the changes are lost, as after a crash
             settings: None,
             project: None,
+            edits: String::new(),
         }
     }
 
@@ -109,6 +114,11 @@ impl Keeper {
         };
         if !same {
             self.project = Some((folder.clone(), kept.clone()));
+            let edits = gather::edits(state);
+            let changed = std::mem::replace(&mut self.edits, edits.clone()) != edits;
+            if !first && changed {
+                self.hand_over(folder.join(edits_file::NAME), Content::Edits(edits));
+            }
             if !first {
                 self.hand_over(folder.join(files::WINDOW), Content::Project(Box::new(kept)));
             }

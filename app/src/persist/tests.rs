@@ -8,6 +8,7 @@ use egui_kittest::Harness;
 use umbra_core::formats::{self, Precision};
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 use umbra_core::project::{Entry, Project};
+use umbra_core::workbench::edits_file;
 
 use crate::app::App;
 use crate::state::heads::map::MapState;
@@ -15,9 +16,11 @@ use crate::state::heads::step::Step;
 use crate::state::layout::Layout;
 use crate::state::places::Places;
 use crate::state::prompt::{self, Side, Tokens};
-use crate::state::requests::{Command, features, heads, library, navigation, steering};
+use crate::state::requests::{Command, features, heads, library, navigation, steering, texts};
 use crate::state::settings::Settings;
+use crate::state::steering::tab::Tab;
 use crate::state::steering::{Draft, EditDraft};
+use crate::state::texts::SetsForm;
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event};
 use crate::testing::{self, Answer};
@@ -135,10 +138,13 @@ fn change(window: &mut Window) {
     };
     for command in [
         Command::from(crate::state::requests::prompt::Command::Show(Side::Lens)),
+        texts::Command::Second("another".to_owned()).into(),
+        texts::Command::Form(two_sets()).into(),
         features::Command::Filter("king density<1%".to_owned()).into(),
         steering::Command::Draft(Box::new(draft)).into(),
         heads::Command::Map(map_of_entropy()).into(),
         heads::Command::Choose(Layer(1), Head(3)).into(),
+        steering::Command::Show(Tab::Causes).into(),
         navigation::Command::Go(ViewId::Prompt).into(),
         navigation::Command::Feature {
             feature: FeatureId(12),
@@ -149,6 +155,14 @@ fn change(window: &mut Window) {
         navigation::Command::SelectToken(Some(1)).into(),
     ] {
         run(window, command);
+    }
+}
+
+/// Two sets of texts.
+fn two_sets() -> SetsForm {
+    SetsForm {
+        sets: ["one\ntwo".to_owned(), "three".to_owned()],
+        ..SetsForm::default()
     }
 }
 
@@ -164,12 +178,15 @@ fn assert_changed(window: &mut Window) {
         (3, "row 3 of Alice")
     );
     assert_eq!(state.prompt.side, Side::Lens);
+    assert_eq!(state.texts.beside.text, "another");
+    assert_eq!(state.texts.sets.form, two_sets());
     assert_eq!(state.features.filter, "king density<1%");
     let selection = &state.selection;
     assert_eq!(selection.feature, Some(FeatureId(12)));
     assert_eq!(selection.token, Some(1));
     assert_eq!(selection.head, Some((Layer(1), Head(3))));
     assert_eq!(selection.shown.step, Step::Head);
+    assert_eq!(selection.tab, Tab::Causes);
     assert_eq!(state.heads.map, map_of_entropy());
     let edits = &state.steering.draft.edits;
     assert_eq!(edits.len(), 2);
@@ -213,6 +230,33 @@ fn everything_comes_back_after_a_restart() {
     drop(other);
     assert!(!testing::bundled("window.json").exists());
     assert!(folder.path().join("data/demo/window.json").is_file());
+}
+
+#[test]
+fn a_projects_edits_open_again_with_it_from_their_own_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let mut first = window(folder.path(), open(&project));
+    change(&mut first);
+    let file = project.join(edits_file::NAME);
+    written(&file, "heads = [2]");
+    let edits = first.state_mut().state.steering.draft.edits.clone();
+    drop(first);
+    let read = edits_file::read(&file).unwrap();
+    let texts: Vec<String> = read.iter().map(|(edit, _)| edit.to_string()).collect();
+    assert_eq!(texts[0], "add feature=9 strength=8 sae=d");
+    assert_eq!(texts[1], "zero hook=blocks.1.attn.hook_z heads=2");
+    // The project comes without what the window kept, as from another person.
+    std::fs::remove_file(project.join("window.json")).unwrap();
+    let mut second = window(folder.path(), open(&project));
+    let state = &second.state_mut().state;
+    let specs = |edits: &[EditDraft]| -> Vec<String> {
+        let specs = edits
+            .iter()
+            .map(|edit| edit.spec(None).unwrap().to_string());
+        specs.collect()
+    };
+    assert_eq!(specs(&state.steering.draft.edits), specs(&edits));
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub(crate) const fn page_of(view: ViewId) -> &'static str {
         ViewId::Library => "library",
         ViewId::Features => "features",
         ViewId::Feature => "feature",
+        ViewId::Search => "search",
         ViewId::Prompt => "prompt",
         ViewId::DarkMatter => "dark-matter",
         ViewId::Heads => "heads",

@@ -157,7 +157,7 @@ fn edit_ui(
         let definition = "Dictionary that the edit keeps, whichever is in use";
         fact_ui(ui, "Dictionary", &dictionary.name, definition);
     }
-    if let Some(hook) = edit.hook.or(own.and_then(Dictionary::hook)) {
+    if let Some(hook) = edit.hook.or(own.and_then(Dictionary::edited_hook)) {
         fact_ui(
             ui,
             "Hook",

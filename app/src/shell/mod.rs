@@ -1,5 +1,6 @@
 //! The frame around the views: top bar, rail, tiles, inspector, job strip, notifications, palette, settings.
 
+mod ask_window;
 mod copies;
 mod device_chip;
 mod guide_window;
@@ -108,6 +109,7 @@ pub(crate) fn window_ui(
     }
     pass_window::pass_ui(ui, state, commands);
     survey_window::survey_ui(ui, state, commands);
+    ask_window::ask_ui(ui, state, commands);
     path_window::path_ui(ui, state, commands);
     if let Some(question) = &layout.question {
         question_window::question_ui(ui, question, commands);

@@ -16,8 +16,11 @@ use crate::state::layout::Layout;
 use crate::state::opening::Kind;
 use crate::state::prompt::Side;
 use crate::state::requests::{
-    Command, Commands, features, heads, library, navigation, opening, prompt, shell,
+    Command, Commands, features, heads, library, navigation, opening, prompt, search, shell,
+    steering,
 };
+use crate::state::steering::causes::question::Question;
+use crate::state::steering::tab::Tab;
 use crate::state::tour::Tour;
 use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
@@ -160,14 +163,14 @@ impl Palette {
     /// Asks for the features that the words are about, as the table's filter does.
     fn search(&self, state: &AppState, commands: &mut Commands) {
         let query = Query {
-            words: self.query.trim().to_owned(),
+            texts: vec![self.query.trim().to_owned()],
             labels: state.project.labels_revision,
         };
         let indexed = state
             .dictionary()
             .is_some_and(|d| state.index_of(d.id).is_some());
         let is_new = state.features.found_by_palette.query != query;
-        if indexed && is_new && !query.words.is_empty() {
+        if indexed && is_new && !self.query.trim().is_empty() {
             commands.send(features::Command::Search(Seeker::Palette, query));
         }
     }
@@ -241,7 +244,8 @@ fn matching(query: &str, state: &AppState, layout: &Layout) -> Vec<Entry> {
         let open = navigation::Command::OpenLink(link);
         return vec![Entry::new(icons::DIAMOND, words, hint, open)];
     }
-    let query = query.trim().to_lowercase();
+    let typed = query.trim();
+    let query = typed.to_lowercase();
     let words: Vec<&str> = query.split_whitespace().collect();
     let fits = |text: &str| {
         let text = text.to_lowercase();
@@ -284,15 +288,21 @@ fn matching(query: &str, state: &AppState, layout: &Layout) -> Vec<Entry> {
             .filter(|entry| fits(&entry.words)),
     );
     found.extend(hits);
+    if state.model().is_some() {
+        let words = format!("Find features that fire on “{typed}”");
+        let search = search::Command::Sentence(typed.to_owned());
+        found.push(Entry::new(icons::MAGNIFYING_GLASS, words, "text", search));
+    }
     found
 }
 
 /// The features that the search found for `query`, best first; those of the words typed before while it is under way.
 fn hits<'a>(state: &'a AppState, query: &str) -> impl Iterator<Item = &'a Hit> {
     let found = &state.features.found_by_palette;
-    let same = found.query.words.to_lowercase() == query;
+    let asked = found.query.texts.first();
+    let same = asked.is_some_and(|text| text.to_lowercase() == query);
     let latest = found.latest().filter(|_| same);
-    latest.into_iter().flat_map(|hits| hits.iter())
+    latest.into_iter().flat_map(|answers| answers.first())
 }
 
 fn exists(state: &AppState, feature: FeatureId) -> bool {
@@ -353,6 +363,16 @@ fn actions(state: &AppState, layout: &Layout) -> Vec<Entry> {
         list.push(Entry::new(icons::CURSOR_TEXT, words, "", show));
     }
     list.extend(heads_actions());
+    for tab in Tab::ALL {
+        let words = format!("Steering: {}", tab.title().to_lowercase());
+        let show = steering::Command::Show(tab);
+        list.push(Entry::new(icons::SLIDERS_HORIZONTAL, words, "", show));
+    }
+    for question in Question::ALL {
+        let words = format!("Causes: {}", question.title().to_lowercase());
+        let ask = steering::Command::Causes(steering::causes::Command::Ask(question));
+        list.push(Entry::new(icons::SLIDERS_HORIZONTAL, words, "", ask));
+    }
     list.extend(history_actions(state));
     list.extend(library_actions(state));
     if let Some(dictionary) = state.dictionary() {
@@ -529,6 +549,8 @@ fn window_actions(state: &AppState, layout: &Layout) -> Vec<Entry> {
 mod tests {
     use std::sync::Arc;
 
+    use umbra_core::features::filter::Answers;
+
     use super::*;
     use crate::state::Load;
     use crate::state::features as area;
@@ -540,10 +562,10 @@ mod tests {
         let change = LabelChange {
             sae: "z0".to_owned(),
             feature: FeatureId(12),
-            before: String::new(),
-            after: "animals that talk".to_owned(),
+            before: "".into(),
+            after: "animals that talk".into(),
         };
-        state.apply(crate::state::Event::Project(Event::LabelSet(change)));
+        state.apply(crate::state::Event::Project(Event::LabelsSet(vec![change])));
         state
     }
 
@@ -577,7 +599,7 @@ mod tests {
     fn features_that_the_words_are_about_follow_with_the_reason() {
         let mut state = labelled();
         let query = Query {
-            words: "animals Build".to_owned(),
+            texts: vec!["animals Build".to_owned()],
             labels: state.project.labels_revision,
         };
         let hit = |feature, peaks| Hit {
@@ -587,10 +609,12 @@ mod tests {
             of: 20,
             ..Hit::default()
         };
-        let hits = Load::Ready(Arc::new(vec![hit(7, 9), hit(5, 0)]));
+        let hits = vec![hit(7, 9), hit(5, 0)];
+        let answers = Answers::from_hits(vec![("animals Build".to_owned(), hits)]);
+        let answers = Load::Ready(Arc::new(answers));
         let asked = area::Event::Asked(Seeker::Palette, query.clone());
         state.apply(crate::state::Event::Features(asked));
-        let arrived = area::Event::Found(Seeker::Palette, query, hits);
+        let arrived = area::Event::Found(Seeker::Palette, query, answers);
         state.apply(crate::state::Event::Features(arrived));
         let layout = Layout::default();
         let found = matching("animals build", &state, &layout);

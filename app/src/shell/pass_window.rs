@@ -5,7 +5,7 @@ use umbra_core::ids::HookPoint;
 use umbra_core::workbench::passes::{self, Amount, Pass};
 
 use crate::state::catalogue::Dictionary;
-use crate::state::passes::{Asked, TextOf};
+use crate::state::passes::{Asked, TextOf, TextPart};
 use crate::state::requests::passes::Command;
 use crate::state::requests::{Commands, library};
 use crate::state::{AppState, Load};
@@ -15,8 +15,8 @@ use crate::widgets::number;
 
 const WIDTH: f32 = form::WIDTH;
 
-/// Height of the title and the margins, and the distance from the top and the bottom of the window.
-const AROUND: f32 = 140.0;
+/// Height of the title, the margins and the foot, and the distance from the top and the bottom of the window, which the window's place above the middle doubles.
+const AROUND: f32 = 180.0;
 
 /// Draws the question, if there is one.
 pub(super) fn pass_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
@@ -79,7 +79,8 @@ fn content_ui(
     let available = state.passes.tokens(&of).cloned().unwrap_or_default();
     text_ui(ui, &source, &available);
     let amount = amount_ui(ui, asked, &available, commands);
-    sources_ui(ui, asked, dictionary, commands);
+    others_ui(ui, state, asked, commands);
+    measures_ui(ui, state, asked, commands);
     expected_ui(ui, state, asked, (&amount, &available));
     replaced_ui(ui, asked.pass, dictionary, &available);
     amount.ok()
@@ -137,22 +138,23 @@ fn amount_ui(
 ) -> Result<Amount, String> {
     let mut answer = asked.clone();
     let default = Asked::new(asked.pass, asked.dictionary).typed;
-    let typed = asked.amount().err().filter(|_| !asked.all);
+    let is_first = asked.part == TextPart::First;
+    let typed = asked.amount().err().filter(|_| is_first);
     let amount = Row {
         label: "Amount",
         help: asked.pass.default_reason(),
         unit: "tokens",
-        reset: (!asked.all && asked.typed != default).then_some(default.as_str()),
+        reset: (is_first && asked.typed != default).then_some(default.as_str()),
         error: typed.as_deref(),
         ..Row::default()
     };
     let reset = amount.ui(ui, |ui, _| {
-        let choice = ui.radio(!asked.all, "First");
+        let choice = ui.radio(is_first, "First");
         choice.widget_info(|| {
             WidgetInfo::selected(
                 Role::RadioButton,
                 true,
-                !asked.all,
+                is_first,
                 "First tokens of the text",
             )
         });
@@ -160,9 +162,9 @@ fn amount_ui(
             .font(egui::TextStyle::Monospace)
             .align(Align2::RIGHT_CENTER)
             .desired_width(ui.available_width() - 8.0);
-        let edit = ui.add_enabled(!asked.all, edit);
+        let edit = ui.add_enabled(is_first, edit);
         if choice.clicked() || edit.gained_focus() {
-            answer.all = false;
+            answer.part = TextPart::First;
         }
         edit
     });
@@ -174,35 +176,102 @@ fn amount_ui(
         _ => "All of it".to_owned(),
     };
     row("").ui(ui, |ui, _| {
-        let choice = ui.radio(asked.all, all);
+        let choice = ui.radio(asked.part == TextPart::All, all);
         if choice.clicked() {
-            answer.all = true;
+            answer.part = TextPart::All;
         }
         choice
     });
+    if asked.pass == Pass::Index {
+        rows_ui(ui, asked, &mut answer);
+    }
     if answer != *asked {
         commands.send(Command::Answer(answer.clone()));
     }
     answer.amount()
 }
 
-/// Draws whether an index of heads' mixed values keeps where its strongest examples come from.
-fn sources_ui(ui: &mut Ui, asked: &Asked, dictionary: &Dictionary, commands: &mut Commands) {
-    let of_heads = dictionary.hook().is_some_and(HookPoint::is_z);
-    if asked.pass != Pass::Index || !of_heads {
+/// Draws the choice of some rows.
+fn rows_ui(ui: &mut Ui, asked: &Asked, answer: &mut Asked) {
+    let chosen = asked.part == TextPart::Rows;
+    let wrong = asked.amount().err().filter(|_| chosen);
+    let rows = Row {
+        label: "",
+        help: "Rows of tokens, counted from 0, the end not included. Indexes of different rows are joined by `umbra index merge`",
+        unit: "A..B",
+        error: wrong.as_deref(),
+        ..Row::default()
+    };
+    rows.ui(ui, |ui, _| {
+        let choice = ui.radio(chosen, "Rows");
+        let edit = TextEdit::singleline(&mut answer.rows)
+            .font(egui::TextStyle::Monospace)
+            .hint_text("0..80")
+            .desired_width(ui.available_width() - 8.0);
+        let edit = ui.add_enabled(chosen, edit);
+        if choice.clicked() || edit.gained_focus() {
+            answer.part = TextPart::Rows;
+        }
+        edit
+    });
+}
+
+/// Draws what an index measures at its strongest examples beside their activations: the sources of those of heads' mixed values, and effects on the loss.
+fn measures_ui(ui: &mut Ui, state: &AppState, asked: &Asked, commands: &mut Commands) {
+    if asked.pass != Pass::Index {
         return;
     }
-    let mut kept = !asked.no_attribution;
-    row("Sources").ui(ui, |ui, _| {
-        ui.checkbox(
-            &mut kept,
-            "Attribute the strongest examples",
-        )
-        .on_hover_text("Records which source tokens and heads they come from; takes a second pass over their rows, up to as long as the first")
+    let mut answer = asked.clone();
+    let all = asked.others.iter().chain([&asked.dictionary]);
+    let mut hooks = all.filter_map(|id| state.catalogue.get(*id)?.hook());
+    if hooks.any(HookPoint::is_z) {
+        row("Sources").ui(ui, |ui, _| {
+            ui.checkbox(&mut answer.attribution, "Attribute the strongest examples")
+                .on_hover_text("Records which source tokens and heads they come from; takes a second pass over their rows, up to as long as the first")
+        });
+    }
+    row("Loss").ui(ui, |ui, _| {
+        ui.checkbox(&mut answer.loss_effects, "Ablate features at their strongest examples")
+            .on_hover_text("Records how the loss of the next token changes without the feature; takes another pass over the rows of the strongest examples, and a token's pass for each example")
     });
-    if kept == asked.no_attribution {
-        let mut answer = asked.clone();
-        answer.no_attribution = !kept;
+    if answer != *asked {
+        commands.send(Command::Answer(answer));
+    }
+}
+
+/// Draws the other dictionaries of the project that the same pass of the model can index.
+fn others_ui(ui: &mut Ui, state: &AppState, asked: &Asked, commands: &mut Commands) {
+    if asked.pass != Pass::Index {
+        return;
+    }
+    let others = state.catalogue.dictionaries.iter();
+    let others = others.filter(|other| other.id != asked.dictionary);
+    let others: Vec<&Dictionary> = others.filter(|o| state.pair(o.id).is_some()).collect();
+    if others.is_empty() {
+        return;
+    }
+    let mut answer = asked.clone();
+    let also = Row {
+        label: "Also index",
+        help: "One pass of the model builds the indexes of all chosen dictionaries; each replaces the one that its dictionary has",
+        wide: true,
+        ..Row::default()
+    };
+    also.ui(ui, |ui, _| {
+        ui.horizontal_wrapped(|ui| {
+            for other in others {
+                let mut chosen = asked.others.contains(&other.id);
+                ui.checkbox(&mut chosen, &other.name);
+                if chosen {
+                    answer.others.insert(other.id);
+                } else {
+                    answer.others.remove(&other.id);
+                }
+            }
+        })
+        .response
+    });
+    if answer != *asked {
         commands.send(Command::Answer(answer));
     }
 }
@@ -378,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_of_heads_keeps_sources_unless_a_person_leaves_them_out() {
+    fn an_index_of_heads_gets_sources_where_a_person_asks_for_them() {
         let folder = tempfile::tempdir().unwrap();
         let (mut harness, id) = asked(testing::demo(folder.path()));
         let label = "Attribute the strongest examples";
@@ -401,10 +470,49 @@ mod tests {
         Window::settle(&mut harness);
         let desk = &mut harness.state_mut().desk;
         let asked = desk.state.passes.asked.as_ref().unwrap();
-        assert!(asked.no_attribution, "{asked:?}");
+        assert!(asked.attribution, "{asked:?}");
         desk.run(Command::Run(id, Pass::Index, Amount::Tokens(2_000)));
         let index = desk.state.catalogue.get(id).unwrap().index.ready().unwrap();
-        assert!(!index.about.attribution);
+        assert!(index.about.attribution);
+    }
+
+    #[test]
+    fn one_pass_indexes_several_dictionaries_over_some_rows_with_effects_on_the_loss() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut harness, _) = asked(testing::demo(folder.path()));
+        let named = |harness: &Harness<'_, Window>, name: &str| {
+            let mut all = harness.state().desk.state.catalogue.dictionaries.iter();
+            all.find(|d| d.name == name).unwrap().id
+        };
+        let [first, second] = ["attn-0", "attn-3"].map(|name| named(&harness, name));
+        let build = dictionary::Command::BuildIndex(first);
+        harness.state_mut().desk.run(build);
+        Window::settle(&mut harness);
+        for label in ["attn-3", "Ablate features at their strongest examples"] {
+            harness
+                .get_by_role_and_label(Role::CheckBox, label)
+                .click_accesskit();
+            Window::settle(&mut harness);
+        }
+        let desk = &mut harness.state_mut().desk;
+        let mut answer = desk.state.passes.asked.clone().unwrap();
+        assert!(answer.others.contains(&second) && answer.loss_effects);
+        answer.part = TextPart::Rows;
+        answer.rows = "6..2".to_owned();
+        desk.run(Command::Answer(answer.clone()));
+        Window::settle(&mut harness);
+        harness.get_by_label_contains("give rows as A..B");
+        assert_eq!(entered(&mut harness), []);
+        answer.rows = "2..6".to_owned();
+        let desk = &mut harness.state_mut().desk;
+        desk.run(Command::Answer(answer));
+        desk.run(Command::Run(first, Pass::Index, Amount::All));
+        for id in [first, second] {
+            let index = desk.state.catalogue.get(id).unwrap().index.ready().unwrap();
+            let span = &index.about.spans[0];
+            assert_eq!((span.from, span.to), (2, 6));
+            assert!(index.about.loss_effects && !index.about.attribution);
+        }
     }
 
     #[test]

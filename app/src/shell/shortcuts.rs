@@ -120,11 +120,12 @@ macro_rules! shortcuts {
 shortcuts! {
     Move "Ctrl+1" "Library" Does::Go(ViewId::RAIL[0]), [ctrl(Key::Num1)];
     Move "Ctrl+2" "Features" Does::Go(ViewId::RAIL[1]), [ctrl(Key::Num2)];
-    Move "Ctrl+3" "Prompt" Does::Go(ViewId::RAIL[2]), [ctrl(Key::Num3)];
-    Move "Ctrl+4" "Dark matter" Does::Go(ViewId::RAIL[3]), [ctrl(Key::Num4)];
-    Move "Ctrl+5" "Heads" Does::Go(ViewId::RAIL[4]), [ctrl(Key::Num5)];
-    Move "Ctrl+6" "Steering" Does::Go(ViewId::RAIL[5]), [ctrl(Key::Num6)];
-    Move "Ctrl+7" "Training" Does::Go(ViewId::RAIL[6]), [ctrl(Key::Num7)];
+    Move "Ctrl+3" "Text search" Does::Go(ViewId::RAIL[2]), [ctrl(Key::Num3)];
+    Move "Ctrl+4" "Prompt" Does::Go(ViewId::RAIL[3]), [ctrl(Key::Num4)];
+    Move "Ctrl+5" "Dark matter" Does::Go(ViewId::RAIL[4]), [ctrl(Key::Num5)];
+    Move "Ctrl+6" "Heads" Does::Go(ViewId::RAIL[5]), [ctrl(Key::Num6)];
+    Move "Ctrl+7" "Steering" Does::Go(ViewId::RAIL[6]), [ctrl(Key::Num7)];
+    Move "Ctrl+8" "Training" Does::Go(ViewId::RAIL[7]), [ctrl(Key::Num8)];
     Move "Alt+Left" "Back" Does::Back, [key(Modifiers::ALT, Key::ArrowLeft)];
     Move "Alt+Right" "Forward" Does::Forward, [key(Modifiers::ALT, Key::ArrowRight)];
     Move "F6" "Focus the screen's content" Does::Content, [plain(Key::F6)];

@@ -125,7 +125,7 @@ fn shortcuts_send_what_the_palette_says() {
         harness.run();
         assert_eq!(taken(&mut harness), [want]);
     }
-    harness.key_press_modifiers(Modifiers::COMMAND, Key::Num4);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Num5);
     harness.run();
     let want: [Command; 2] = [
         navigation::Command::Go(ViewId::DarkMatter).into(),
@@ -244,8 +244,8 @@ fn a_purpose_line_is_dismissed_and_stays_so() {
 #[test]
 fn every_screen_stands_in_the_frame_at_the_smallest_window() {
     for view in ViewId::ALL {
-        for state in [testing::empty(), testing::typical()] {
-            let mut harness = window(state);
+        for state in [testing::empty, testing::typical] {
+            let mut harness = window(state());
             let selection = harness.state().state.selection.clone();
             harness.state_mut().layout.go(view, &selection);
             harness.run();

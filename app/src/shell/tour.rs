@@ -12,6 +12,7 @@ use crate::state::heads::step::Step as HeadsStep;
 use crate::state::layout::{Keys, Layout};
 use crate::state::prompt::PromptState;
 use crate::state::requests::{Command, Commands, heads, navigation, shell, steering};
+use crate::state::steering::Run;
 use crate::state::tour::{Step, Tour};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
@@ -246,7 +247,7 @@ impl TourPanel {
             Step::Head => self.during.chose_head && state.selection.head.is_some(),
             Step::Steer => {
                 let run = state.steering.run.as_ref();
-                run.is_some_and(|run| !run.steered.is_empty())
+                run.is_some_and(Run::has_begun)
             }
         };
         let was_done = known.map(|(_, done)| done);

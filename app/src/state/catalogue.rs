@@ -116,6 +116,11 @@ impl Dictionary {
     pub(crate) fn hook(&self) -> Option<HookPoint> {
         self.load.ready()?.sae.provenance.hook
     }
+
+    /// The hook where edits of its features act first, once loaded: the one it reads, or for a transcoder the first that it writes.
+    pub(crate) fn edited_hook(&self) -> Option<HookPoint> {
+        Some(self.load.ready()?.sae.first_output().ok()?.hook)
+    }
 }
 
 /// A model or a dictionary that is no longer open.
@@ -219,6 +224,8 @@ pub(crate) enum Event {
     Sae(DictionaryId, Load<LoadedSae>),
     /// An index is being opened or built, arrived or failed.
     Index(DictionaryId, Load<LoadedIndex>),
+    /// Indexes that one job was building failed, with the reason.
+    IndexesFailed(Vec<DictionaryId>, String),
     /// Whether an index belongs to its dictionary and the model is being decided, or was.
     IndexFit(DictionaryId, Load<Fit>),
     /// An evaluation arrived, failed, or runs.

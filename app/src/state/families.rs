@@ -1,4 +1,4 @@
-//! Families of features, and the test of a feature against a predicate.
+//! Families and steering scores of features, and the test of a feature against a predicate.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub(crate) struct Answer {
 pub(crate) struct FamiliesState {
     /// Dictionaries whose families are being measured.
     pub(crate) measuring: BTreeSet<DictionaryId>,
+    /// Dictionaries whose steering is being scored.
+    pub(crate) scoring: BTreeSet<DictionaryId>,
     /// Text in the field of the predicate.
     pub(crate) predicate: String,
     /// The test requested last.
@@ -47,6 +49,8 @@ pub(crate) struct FamiliesState {
 pub(crate) enum Event {
     /// Families of a dictionary are being measured, or no longer.
     Measuring(DictionaryId, bool),
+    /// Steering by the features of a dictionary is being scored, or no longer.
+    Scoring(DictionaryId, bool),
     /// Another predicate is in the field.
     Predicate(String),
     /// A test is running, has an answer, was stopped or failed.
@@ -62,6 +66,12 @@ impl FamiliesState {
             }
             Event::Measuring(id, false) => {
                 self.measuring.remove(&id);
+            }
+            Event::Scoring(id, true) => {
+                self.scoring.insert(id);
+            }
+            Event::Scoring(id, false) => {
+                self.scoring.remove(&id);
             }
             Event::Predicate(text) => self.predicate = text,
             Event::Answer(of, load) => {

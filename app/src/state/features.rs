@@ -7,7 +7,10 @@ mod table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use umbra_core::features::{Detail, Hit, Place, Preview, Sources, Words};
+use umbra_core::features::directions::DirectionMap;
+use umbra_core::features::facts::Fact;
+use umbra_core::features::filter::Answers;
+use umbra_core::features::{Detail, Place, Preview, Sources, Words};
 use umbra_core::ids::FeatureId;
 
 use super::catalogue::{DictionaryId, LoadedIndex};
@@ -15,8 +18,7 @@ use super::load::Load;
 
 pub(crate) use found::{Found, Query, Seeker};
 pub(crate) use names::Previews;
-pub use table::{Column, Sort, Table};
-pub(crate) use table::{family_named, induction, reach};
+pub use table::Table;
 
 /// Pages and lists of neighbours kept at most; the oldest go first.
 const KEPT: usize = 256;
@@ -89,6 +91,8 @@ pub(crate) struct FeaturesState {
     pub(crate) detail: Load<Arc<Detail>>,
     /// Text of the table's filter.
     pub(crate) filter: String,
+    /// Map of its decoder directions, kept with the project or computed.
+    pub(crate) directions: Load<Arc<DirectionMap>>,
     /// The words of its index, once somebody searched.
     pub(crate) words: Load<Arc<Words>>,
     /// Result of the search for the filter's words.
@@ -100,6 +104,7 @@ pub(crate) struct FeaturesState {
     details: Kept<Arc<Detail>>,
     neighbours: Kept<Neighbours>,
     sources: Kept<SourcesByPlace>,
+    facts: Kept<Arc<Vec<Fact>>>,
 }
 
 impl FeaturesState {
@@ -157,6 +162,15 @@ impl FeaturesState {
         kept.unwrap_or(&Load::Absent)
     }
 
+    /// The facts about a feature, once its page was read, if they were measured.
+    pub(crate) fn facts(
+        &self,
+        dictionary: DictionaryId,
+        feature: FeatureId,
+    ) -> Option<&Arc<Vec<Fact>>> {
+        self.facts.get((dictionary, feature))?.ready()
+    }
+
     /// The table, if it is of `dictionary`.
     pub(crate) fn table_for(&self, dictionary: DictionaryId) -> Option<&Arc<Table>> {
         self.table
@@ -176,6 +190,8 @@ pub(crate) enum Event {
     PageOf(DictionaryId, FeatureId),
     /// Details of a feature are loading, ready or failed.
     Detail(DictionaryId, FeatureId, Load<Arc<Detail>>),
+    /// The facts about a feature were read.
+    Facts(DictionaryId, FeatureId, Arc<Vec<Fact>>),
     /// The neighbours of a feature are asked for, arrived or failed.
     Neighbours(DictionaryId, FeatureId, Load<Neighbours>),
     /// The sources of a feature's examples are being computed, arrived or failed.
@@ -191,7 +207,9 @@ pub(crate) enum Event {
     /// A job searches.
     Searching(Seeker),
     /// A search arrived or failed.
-    Found(Seeker, Query, Load<Arc<Vec<Hit>>>),
+    Found(Seeker, Query, Load<Arc<Answers>>),
+    /// The map of a dictionary's decoder directions is being computed, arrived or failed.
+    Directions(DictionaryId, Load<Arc<DirectionMap>>),
     /// Another filter of the table.
     Filter(String),
 }
@@ -232,6 +250,9 @@ impl FeaturesState {
                 }
                 features.details.set(key, load);
             }
+            Event::Facts(of, feature, found) => {
+                features.facts.set((of, feature), Load::Ready(found));
+            }
             Event::Neighbours(dictionary, feature, load) => {
                 features.neighbours.set((dictionary, feature), load);
             }
@@ -252,7 +273,14 @@ impl FeaturesState {
             }
             Event::Asked(seeker, query) => features.found_mut(seeker).ask(query),
             Event::Searching(seeker) => features.found_mut(seeker).at_work = true,
-            Event::Found(seeker, query, hits) => features.found_mut(seeker).arrived(&query, hits),
+            Event::Found(seeker, query, answers) => {
+                features.found_mut(seeker).arrived(&query, answers);
+            }
+            Event::Directions(of, load) => {
+                if features.table_of == Some(of) {
+                    features.directions = load;
+                }
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Pair<T> {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
     /// A label was set or removed.
-    Label(LabelChange),
+    Label(Box<LabelChange>),
     /// Several features were labelled at once.
     Labels(Vec<LabelChange>),
     /// Another sentence in Prompt.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
+use umbra_core::text::chat::Message;
 
 pub(crate) use self::edits::Edits;
 use super::catalogue::{Dictionary, DictionaryId};
@@ -17,6 +18,7 @@ use super::layout::{self, Saved};
 use super::prompt::{Side, Tokens, Written};
 use super::selection::Focus;
 use super::steering::Draft;
+use super::steering::tab::Tab;
 use super::view::ViewId;
 
 /// Scroll positions by the name of what is scrolled.
@@ -30,6 +32,10 @@ pub(crate) struct Kept {
     pub(crate) sentence: Sentence,
     /// The panel that Prompt shows.
     pub(crate) side: Side,
+    /// The second text in Prompt.
+    pub(crate) second: String,
+    /// Two sets of texts in Prompt.
+    pub(crate) sets: [String; 2],
     /// Filter of the table in Features.
     pub(crate) filter: String,
     /// Dictionaries that the rest names by their place in this list.
@@ -46,6 +52,8 @@ pub(crate) struct Kept {
     pub(crate) shown: Shown,
     /// The question of Dark matter.
     pub(crate) question: Question,
+    /// The tab of Steering.
+    pub(crate) tab: Tab,
     /// Appearance of the map of heads.
     pub(crate) map: MapState,
     /// The kind of thing selected last.
@@ -82,6 +90,8 @@ pub(crate) struct Sentence {
     pub(crate) text: String,
     /// Tokens that replace it.
     pub(crate) tokens: Option<Fixed>,
+    /// Messages that replace it.
+    pub(crate) chat: Option<Vec<Message>>,
 }
 
 /// Tokens in the place of a sentence.
@@ -112,6 +122,9 @@ pub(crate) struct Place {
     /// The question of Dark matter there.
     #[serde(default)]
     pub(crate) question: Option<Question>,
+    /// The tab of Steering there.
+    #[serde(default)]
+    pub(crate) tab: Option<Tab>,
     /// The sentence set aside there.
     #[serde(default)]
     pub(crate) aside: Option<Sentence>,
@@ -124,6 +137,10 @@ pub(crate) struct Resumed {
     pub(crate) written: Written,
     /// The panel that Prompt shows.
     pub(crate) side: Side,
+    /// The second text in Prompt.
+    pub(crate) second: String,
+    /// Two sets of texts in Prompt.
+    pub(crate) sets: [String; 2],
     /// Filter of the table in Features.
     pub(crate) filter: String,
     /// Fingerprints that dictionaries had.
@@ -140,6 +157,8 @@ pub(crate) struct Resumed {
     pub(crate) shown: Shown,
     /// The question of Dark matter.
     pub(crate) question: Question,
+    /// The tab of Steering.
+    pub(crate) tab: Tab,
     /// Appearance of the map of heads.
     pub(crate) map: MapState,
     /// The kind of thing selected last.
@@ -192,6 +211,7 @@ impl Kept {
                     .map(FeatureId),
                 heads: (place.heads).map(|(shown, of)| (shown, of.map(head))),
                 question: place.question,
+                tab: place.tab,
                 aside: place.aside.map(Sentence::written),
             })
         };
@@ -202,6 +222,8 @@ impl Kept {
         Resumed {
             written: self.sentence.written(),
             side: self.side,
+            second: self.second,
+            sets: self.sets,
             filter: self.filter,
             claims: claims.collect(),
             dictionary,
@@ -210,6 +232,7 @@ impl Kept {
             head: self.head.map(head),
             shown: self.shown,
             question: self.question,
+            tab: self.tab,
             map: self.map,
             focus: self.focus,
             model: self.model,
@@ -235,6 +258,7 @@ impl Sentence {
         Self {
             text: written.text.clone(),
             tokens: written.tokens.as_ref().map(fixed),
+            chat: written.chat.clone(),
         }
     }
 
@@ -247,6 +271,7 @@ impl Sentence {
         Written {
             text: self.text,
             tokens,
+            chat: self.chat,
         }
     }
 }

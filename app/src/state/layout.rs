@@ -11,6 +11,7 @@ use crate::state::kept::{Around, Scrolls};
 use crate::state::prompt::Written;
 use crate::state::requests::shell::Question;
 use crate::state::selection::Selection;
+use crate::state::steering::tab::Tab;
 use crate::state::view::ViewId;
 use crate::widgets::focus::Target;
 
@@ -27,6 +28,8 @@ pub(crate) struct Place {
     pub(crate) heads: Option<(Shown, Option<(Layer, Head)>)>,
     /// The question of Dark matter, where the screen is Dark matter.
     pub(crate) question: Option<question::Question>,
+    /// The tab of Steering, where the screen is Steering.
+    pub(crate) tab: Option<Tab>,
     /// The other sentence, where the way here replaced the sentence in Prompt: going back restores it, going forward
     /// exchanges it again.
     pub(crate) aside: Option<Written>,
@@ -369,12 +372,14 @@ impl Layout {
             is_heads.then_some((selection.shown, selection.head))
         };
         let question = |view| (view == ViewId::DarkMatter).then_some(selection.question);
+        let tab = |view| (view == ViewId::Steering).then_some(selection.tab);
         let place = Place {
             view,
             dictionary: selection.dictionary,
             feature: selection.feature,
             heads: heads(view),
             question: question(view),
+            tab: tab(view),
             aside,
         };
         if self.places.is_empty() {
@@ -383,6 +388,7 @@ impl Layout {
                 view,
                 heads: heads(view),
                 question: question(view),
+                tab: tab(view),
                 aside: None,
                 ..place.clone()
             });
@@ -390,7 +396,7 @@ impl Layout {
         self.places.truncate(self.at + 1);
         let is_there = self.places.last().is_some_and(|last| {
             let here = |place: &Place| {
-                let about = (place.heads, place.question);
+                let about = (place.heads, place.question, place.tab);
                 (place.view, place.dictionary, place.feature, about)
             };
             here(last) == here(&place) && place.aside.is_none()

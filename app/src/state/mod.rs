@@ -18,6 +18,7 @@ pub(crate) mod heads;
 pub(crate) mod history;
 pub(crate) mod jobs;
 pub(crate) mod kept;
+pub(crate) mod labels;
 pub(crate) mod layout;
 pub(crate) mod lens;
 mod load;
@@ -32,9 +33,11 @@ pub(crate) mod prompt;
 mod reading;
 pub(crate) mod requests;
 pub(crate) mod resume;
+pub(crate) mod search;
 pub(crate) mod selection;
 pub(crate) mod settings;
 pub(crate) mod steering;
+pub(crate) mod texts;
 pub(crate) mod tour;
 pub(crate) mod training;
 pub(crate) mod view;
@@ -66,8 +69,14 @@ pub(crate) struct AppState {
     pub(crate) features: features::FeaturesState,
     /// Families of features, and tests of predicates.
     pub(crate) families: families::FamiliesState,
+    /// Facts being measured, and the question to a language model.
+    pub(crate) labels: labels::LabelsState,
     /// The sentence in Prompt and its reading.
     pub(crate) prompt: prompt::PromptState,
+    /// The sentence by every dictionary, beside a second text, and two sets of texts.
+    pub(crate) texts: texts::TextsState,
+    /// The features of all dictionaries on it.
+    pub(crate) search: search::SearchState,
     /// Its logit lens.
     pub(crate) lens: lens::LensState,
     /// Attention patterns on it.
@@ -115,8 +124,14 @@ pub(crate) enum Event {
     Features(features::Event),
     /// See [`families::Event`].
     Families(families::Event),
+    /// See [`labels::Event`].
+    Labels(labels::Event),
     /// See [`prompt::Event`].
     Prompt(prompt::Event),
+    /// See [`texts::Event`].
+    Texts(texts::Event),
+    /// See [`search::Event`].
+    Search(search::Event),
     /// See [`lens::Event`].
     Lens(lens::Event),
     /// See [`attention::Event`].

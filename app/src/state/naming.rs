@@ -19,13 +19,16 @@ impl AppState {
         self.features.previews.get(dictionary, feature)
     }
 
-    /// The name of a feature of any dictionary of the project: its label, or the token at which it peaks. Views show features by this and by nothing else.
+    /// The name of a feature of any dictionary of the project: its label, its clearest measured fact, or the token at which it peaks. Views show features by this and by nothing else.
     pub(crate) fn name_of(&self, dictionary: DictionaryId, feature: FeatureId) -> Name<'_> {
         let entry = self.catalogue.get(dictionary);
         let label = entry.and_then(|entry| self.project.label(&entry.name, feature));
         let peak = self
             .preview(dictionary, feature)
             .and_then(|preview| preview.peak.as_ref());
+        let fact = self
+            .preview(dictionary, feature)
+            .and_then(|preview| preview.fact.as_deref());
         let listed = || {
             let table = self.features.table_for(dictionary)?;
             let token = table.top_tokens.get(feature.index())?;
@@ -33,6 +36,7 @@ impl AppState {
         };
         Name {
             label,
+            fact,
             token: peak.map(|peak| peak.token.as_str()).or_else(listed),
             peak,
         }

@@ -1,6 +1,10 @@
 //! Evaluation and index: the question how much text they read, and how fast the last ones were.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use umbra_core::count;
+use umbra_core::workbench::indexes;
 use umbra_core::workbench::passes::{Amount, Pass, Speeds};
 use umbra_core::workbench::text::TextRequest;
 
@@ -24,12 +28,30 @@ pub(crate) struct Asked {
     pub(crate) pass: Pass,
     /// The dictionary.
     pub(crate) dictionary: DictionaryId,
-    /// Whether all of the text is read.
-    pub(crate) all: bool,
-    /// Number of tokens as typed, read unless all are.
+    /// Other dictionaries whose indexes the same pass builds.
+    pub(crate) others: BTreeSet<DictionaryId>,
+    /// Which part of the text is read.
+    pub(crate) part: TextPart,
+    /// Number of tokens as typed, read where the first ones are.
     pub(crate) typed: String,
-    /// Whether an index leaves out the sources of the strongest examples.
-    pub(crate) no_attribution: bool,
+    /// Rows as typed, read where some are.
+    pub(crate) rows: String,
+    /// Whether an index gets the sources of the strongest examples.
+    pub(crate) attribution: bool,
+    /// Whether an index gets the effects on the loss at the strongest examples.
+    pub(crate) loss_effects: bool,
+}
+
+/// Part of the text that a pass reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum TextPart {
+    /// The first tokens.
+    #[default]
+    First,
+    /// All of it.
+    All,
+    /// Some rows, for an index that is merged with those of other rows.
+    Rows,
 }
 
 impl Asked {
@@ -38,21 +60,32 @@ impl Asked {
         Self {
             pass,
             dictionary,
-            all: false,
+            others: BTreeSet::new(),
+            part: TextPart::First,
             typed: number::count(pass.default_tokens()),
-            no_attribution: false,
+            rows: String::new(),
+            attribution: false,
+            loss_effects: false,
         }
     }
 
     /// Returns the amount, or why what is typed is none.
     pub(crate) fn amount(&self) -> Result<Amount, String> {
-        if self.all {
-            return Ok(Amount::All);
+        match self.part {
+            TextPart::All => return Ok(Amount::All),
+            TextPart::Rows => return indexes::read_rows(&self.rows).map(|_| Amount::All),
+            TextPart::First => {}
         }
         match count::read(&self.typed)? {
             0 => Err("Read at least one token".to_owned()),
             tokens => Ok(Amount::Tokens(tokens)),
         }
+    }
+
+    /// Returns the rows that are read, where some are chosen.
+    pub(crate) fn rows(&self) -> Option<Range<usize>> {
+        let chosen = self.part == TextPart::Rows;
+        chosen.then(|| indexes::read_rows(&self.rows).ok())?
     }
 }
 
@@ -118,8 +151,13 @@ mod tests {
             typed.clone_into(&mut asked.typed);
             assert!(asked.amount().is_err(), "{typed}");
         }
-        asked.all = true;
+        asked.part = TextPart::All;
+        assert_eq!((asked.amount(), asked.rows()), (Ok(Amount::All), None));
+        asked.part = TextPart::Rows;
+        assert!(asked.amount().unwrap_err().contains("A..B"));
+        asked.rows = "4..80".to_owned();
         assert_eq!(asked.amount(), Ok(Amount::All));
+        assert_eq!(asked.rows(), Some(4..80));
     }
 
     #[test]

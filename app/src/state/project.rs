@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use umbra_core::error::Notes;
 use umbra_core::ids::FeatureId;
-use umbra_core::project::{Label, Project};
+use umbra_core::project::{Given, Label, Project};
+use umbra_core::steer::Switched;
 
 use super::catalogue::Evaluation;
 use super::kept::Kept;
@@ -19,10 +20,10 @@ pub(crate) struct LabelChange {
     pub(crate) sae: String,
     /// Feature.
     pub(crate) feature: FeatureId,
-    /// Text before; empty for none.
-    pub(crate) before: String,
-    /// Text after; empty for none.
-    pub(crate) after: String,
+    /// Label before; its text is empty for none.
+    pub(crate) before: Given,
+    /// Label after; its text is empty for none.
+    pub(crate) after: Given,
 }
 
 /// Origin of a project, which decides what may be written to it.
@@ -51,7 +52,7 @@ pub(crate) struct ProjectState {
     /// Notes on opening it.
     pub(crate) notes: Notes,
     /// Labels by dictionary and feature.
-    pub(super) labels: BTreeMap<String, BTreeMap<FeatureId, String>>,
+    pub(super) labels: BTreeMap<String, BTreeMap<FeatureId, Given>>,
     /// Counts changes of labels; a key for memos.
     pub(crate) labels_revision: u64,
 }
@@ -78,13 +79,18 @@ impl ProjectState {
 
     /// A label.
     pub(crate) fn label(&self, sae: &str, feature: FeatureId) -> Option<&str> {
-        Some(self.labels.get(sae)?.get(&feature)?.as_str())
+        Some(self.given(sae, feature)?.text.as_str())
+    }
+
+    /// A label with its origin.
+    pub(crate) fn given(&self, sae: &str, feature: FeatureId) -> Option<&Given> {
+        self.labels.get(sae)?.get(&feature)
     }
 
     /// All labels of one dictionary, by feature.
     pub(crate) fn labels(&self, sae: &str) -> impl Iterator<Item = (FeatureId, &str)> {
         let of = self.labels.get(sae).into_iter().flatten();
-        of.map(|(feature, text)| (*feature, text.as_str()))
+        of.map(|(feature, given)| (*feature, given.text.as_str()))
     }
 }
 
@@ -105,6 +111,8 @@ pub(crate) struct Opened {
     pub(crate) sentence: Option<String>,
     /// State of the screens when the project was open last.
     pub(crate) kept: Option<Box<Kept>>,
+    /// Edits of the project's file, where nothing else was kept of Steering.
+    pub(crate) edits: Vec<Switched>,
 }
 
 /// Changes of this area.
@@ -122,6 +130,6 @@ pub(crate) enum Event {
     Unwritable,
     /// The project was saved in a chosen folder, with all its files.
     Saved(Arc<Project>),
-    /// A label was set.
-    LabelSet(LabelChange),
+    /// Labels were set.
+    LabelsSet(Vec<LabelChange>),
 }

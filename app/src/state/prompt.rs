@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use umbra_core::ids::TokenId;
 use umbra_core::models::Model;
 use umbra_core::prompt::{Input, Reading};
+use umbra_core::text::chat::Message;
 
 use super::catalogue::DictionaryId;
 use super::jobs::JobId;
@@ -57,6 +58,12 @@ pub(crate) enum Side {
     /// Features of the dictionary on its tokens.
     #[default]
     Features,
+    /// Features of every dictionary on its tokens, by layer.
+    Layers,
+    /// The sentence beside a second text.
+    Beside,
+    /// Two sets of texts, told apart.
+    Sets,
     /// Next-token predictions of every layer.
     Lens,
     /// The attention of all heads.
@@ -65,12 +72,22 @@ pub(crate) enum Side {
 
 impl Side {
     /// All, in the order of the tabs.
-    pub(crate) const ALL: [Self; 3] = [Self::Features, Self::Lens, Self::Attention];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Features,
+        Self::Layers,
+        Self::Beside,
+        Self::Sets,
+        Self::Lens,
+        Self::Attention,
+    ];
 
     /// Its name on screen.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Features => "Features",
+            Self::Layers => "By layer",
+            Self::Beside => "Two texts",
+            Self::Sets => "Two sets",
             Self::Lens => "Logit lens",
             Self::Attention => "Attention",
         }
@@ -84,6 +101,8 @@ pub(crate) struct PromptState {
     pub(crate) side: Side,
     /// The sentence; the text of `tokens` where there are any.
     pub(crate) text: String,
+    /// Messages in the place of the sentence.
+    pub(crate) chat: Option<Vec<Message>>,
     /// The sentence as tokens, until somebody types: the row of an example, which its text need not give again.
     pub(crate) tokens: Option<Tokens>,
     /// Time of the last keystroke.
@@ -134,6 +153,8 @@ pub(crate) struct Written {
     pub(crate) text: String,
     /// Tokens of an example that replace it.
     pub(crate) tokens: Option<Tokens>,
+    /// Messages that replace it.
+    pub(crate) chat: Option<Vec<Message>>,
 }
 
 /// Tokens of an index's text, in the place of a sentence.
@@ -152,6 +173,7 @@ impl From<&str> for Written {
         Self {
             text: text.to_owned(),
             tokens: None,
+            chat: None,
         }
     }
 }
@@ -159,14 +181,27 @@ impl From<&str> for Written {
 impl PromptState {
     /// Returns the model's input; none where the sentence is empty.
     pub(crate) fn input(&self) -> Option<Input> {
-        match &self.tokens {
-            Some(tokens) => Some(Input::Tokens {
+        let input = match &self.tokens {
+            Some(tokens) => Input::Tokens {
                 ids: Arc::clone(&tokens.ids),
                 apart: tokens.apart,
-            }),
-            None if self.text.trim().is_empty() => None,
-            None => Some(Input::Text(self.text.clone())),
+            },
+            None => self.asked(),
+        };
+        Some(input).filter(|input| !input.is_blank())
+    }
+
+    /// Returns what a continuation begins with: the messages, or the sentence as its text.
+    pub(crate) fn asked(&self) -> Input {
+        match self.chat() {
+            Some(messages) => Input::Chat(messages.into()),
+            None => Input::Text(self.text.clone()),
         }
+    }
+
+    /// Returns the messages, where they take the place of the sentence.
+    pub(crate) fn chat(&self) -> Option<&[Message]> {
+        self.chat.as_deref()
     }
 
     /// Whether the reading of the present sentence is there.
@@ -180,6 +215,7 @@ impl PromptState {
         Written {
             text: self.text.clone(),
             tokens: self.tokens.clone(),
+            chat: self.chat.clone(),
         }
     }
 
@@ -205,6 +241,13 @@ pub(crate) enum Event {
     Text {
         /// The sentence.
         text: String,
+        /// Whether somebody types.
+        typed: bool,
+    },
+    /// Messages in the place of the sentence, which is set aside; `typed` if letter by letter.
+    Chat {
+        /// The messages.
+        messages: Vec<Message>,
         /// Whether somebody types.
         typed: bool,
     },

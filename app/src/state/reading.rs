@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use umbra_core::features::{Firing, Ranked, Rarity, Survey};
+use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
 use super::AppState;
@@ -32,12 +33,19 @@ impl AppState {
         self.ranking_table().is_some()
     }
 
+    /// The order of a sentence's features: the chosen one, or that by activation where surprise was chosen and nothing tells it.
+    pub(crate) fn ranking(&self) -> Ranking {
+        match self.settings.ranking {
+            Ranking::Surprise if !self.has_rarity() => Ranking::Activation,
+            ranking => ranking,
+        }
+    }
+
     /// The index's figures, if features are ranked by them.
     pub(crate) fn rarity(&self) -> Option<&Rarity> {
-        if self.settings.ranking == Ranking::Activation {
-            return None;
-        }
-        self.ranking_table().map(|table| &table.rarity)
+        let table = self.ranking_table();
+        let table = table.filter(|_| self.ranking() == Ranking::Surprise);
+        table.map(|table| &table.rarity)
     }
 
     fn surveyed(&self) -> Option<&Surveyed> {
@@ -48,7 +56,13 @@ impl AppState {
     /// The features of the reading that is shown, in the chosen order; none without a reading.
     pub(crate) fn survey(&self) -> Option<&Survey> {
         let surveyed = self.surveyed()?;
-        Some(surveyed.by_size.as_ref().unwrap_or(&surveyed.survey))
+        let chosen = surveyed.chosen.as_ref().map(|(_, survey)| survey);
+        Some(chosen.unwrap_or(&surveyed.survey))
+    }
+
+    /// Returns the share of a feature in the reconstruction of the text that is shown, if features are ranked by it.
+    pub(crate) fn share(&self, feature: FeatureId) -> Option<f64> {
+        self.surveyed()?.shares.get(&feature).copied()
     }
 
     /// Returns the features by surprise, whatever order was chosen for the list; by size without an index.
@@ -63,21 +77,23 @@ impl AppState {
 
     /// The active features of a token of the reading that is shown, in the chosen order.
     pub(crate) fn ranked(&self, reading: &Reading, at: usize) -> Ranked {
-        match self.rarity() {
-            Some(rarity) => rarity.rank(reading, at),
-            None => Ranked {
-                listed: reading
-                    .strongest(at, usize::MAX)
-                    .into_iter()
-                    .map(|(feature, act)| Firing {
-                        feature,
-                        at,
-                        act,
-                        surprise: None,
-                    })
-                    .collect(),
-                ..Ranked::default()
-            },
+        if let Some(rarity) = self.rarity() {
+            return rarity.rank(reading, at);
+        }
+        let mut pairs = reading.strongest(at, usize::MAX);
+        if self.ranking() == Ranking::Share {
+            let share = |pair: &(FeatureId, f32)| reading.share(at, pair.0).abs();
+            pairs.sort_by(|a, b| share(b).total_cmp(&share(a)));
+        }
+        let firing = |(feature, act)| Firing {
+            feature,
+            at,
+            act,
+            surprise: None,
+        };
+        Ranked {
+            listed: pairs.into_iter().map(firing).collect(),
+            ..Ranked::default()
         }
     }
 
@@ -88,14 +104,19 @@ impl AppState {
             return;
         };
         let table = self.ranking_table().cloned();
-        let by_size = table.is_some() && self.settings.ranking == Ranking::Activation;
+        let ranking = self.ranking();
+        let usual = match table {
+            Some(_) => Ranking::Surprise,
+            None => Ranking::Activation,
+        };
+        let wanted = Some(ranking).filter(|ranking| *ranking != usual);
         let same = |surveyed: &Surveyed| {
             let tables = match (&surveyed.table, &table) {
                 (Some(one), Some(other)) => Arc::ptr_eq(one, other),
                 (one, other) => one.is_none() && other.is_none(),
             };
             tables
-                && surveyed.by_size.is_some() == by_size
+                && surveyed.chosen.as_ref().map(|(ranking, _)| *ranking) == wanted
                 && Arc::ptr_eq(&surveyed.reading, &reading)
         };
         if self.prompt.surveyed.as_ref().is_some_and(same) {
@@ -105,12 +126,23 @@ impl AppState {
             Some(table) => table.rarity.survey(&reading),
             None => Survey::by_size(&reading),
         };
-        let by_size = by_size.then(|| Survey::by_size(&reading));
+        let chosen = wanted.map(|ranking| match ranking {
+            Ranking::Share => (ranking, Survey::by_share(&reading)),
+            Ranking::Surprise | Ranking::Activation => (ranking, Survey::by_size(&reading)),
+        });
+        let parts = match ranking {
+            Ranking::Share => reading.parts(),
+            Ranking::Surprise | Ranking::Activation => Vec::new(),
+        };
         self.prompt.surveyed = Some(Surveyed {
             reading,
             table,
             survey,
-            by_size,
+            chosen,
+            shares: parts
+                .iter()
+                .map(|part| (part.feature, part.share))
+                .collect(),
         });
     }
 }

@@ -6,6 +6,7 @@ use umbra_core::ids::{FeatureId, Head, Layer};
 use super::catalogue::DictionaryId;
 use super::dark_matter::question::Question;
 use super::heads::step::Shown;
+use super::steering::tab::Tab;
 
 /// The kind of thing selected last; the inspector shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub(crate) struct Selection {
     pub(crate) shown: Shown,
     /// The question of Dark matter.
     pub(crate) question: Question,
+    /// The tab of Steering.
+    pub(crate) tab: Tab,
     /// Place of an edit in Steering's stack.
     pub(crate) edit: Option<usize>,
     /// The one that came last.
@@ -77,6 +80,8 @@ pub(crate) enum Event {
     Shown(Shown),
     /// A question of Dark matter was chosen.
     Question(Question),
+    /// A tab of Steering was chosen.
+    Tab(Tab),
     /// An edit of Steering was chosen.
     Edit(usize),
 }
@@ -101,6 +106,7 @@ impl Selection {
             }
             Event::Shown(shown) => selection.shown = shown,
             Event::Question(question) => selection.question = question,
+            Event::Tab(tab) => selection.tab = tab,
             Event::Edit(at) => {
                 selection.edit = Some(at);
                 selection.focus = Focus::Edit;

@@ -86,6 +86,8 @@ pub(crate) enum Ranking {
     Surprise,
     /// By the size of the activation.
     Activation,
+    /// By the share of the reconstruction.
+    Share,
 }
 
 /// The settings.

@@ -1,31 +1,66 @@
 //! Steering: the request, both texts as they stream, and the change of the next token's probabilities.
 
+pub(crate) mod causes;
 mod draft;
 mod line;
+mod live;
+mod run;
 mod stack;
+pub(crate) mod sweep;
+pub(crate) mod tab;
 
 use std::sync::{Arc, Mutex};
 
-use umbra_core::models::{Finish, Sampling};
-use umbra_core::steer::{Change, EditSpec, Generated, Stream};
+use umbra_core::ids::FeatureId;
+use umbra_core::models::Sampling;
+use umbra_core::prompt::Input;
+use umbra_core::steer::{self, EditSpec, Proof, Session};
 use umbra_core::workbench::materials::Stock;
 
 use super::catalogue::DictionaryId;
 use super::jobs::JobId;
 
-pub(crate) use draft::{Draft, EditDraft, Field, help, label};
+pub(crate) use draft::{Draft, EditDraft, Field, FileVector, help, label};
+pub(crate) use live::{Live, Pace};
+pub(crate) use run::{Ended, Run, Text};
 
 /// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
-    /// The dictionary whose features the edits name.
-    pub(crate) dictionary: Option<DictionaryId>,
+    /// The dictionaries that the edits edit by. Where there are several, each edit names its own.
+    pub(crate) dictionaries: Vec<DictionaryId>,
     /// Edits in their order.
     pub(crate) edits: Vec<EditSpec>,
     /// The text that is continued.
-    pub(crate) prompt: String,
+    pub(crate) prompt: Input,
     /// Sampling of both texts.
     pub(crate) sampling: Sampling,
+    /// Number of samples; sample i has seed `seed + i`.
+    pub(crate) samples: usize,
+    /// Which of the edits names the feature whose activation is measured.
+    pub(crate) dial: Option<usize>,
+}
+
+impl Request {
+    /// Whether another run gives the same texts, whatever feature is measured along them.
+    pub(crate) fn writes_same(&self, other: &Self) -> bool {
+        let plain = |request: &Self| Self {
+            dial: None,
+            ..request.clone()
+        };
+        plain(self) == plain(other)
+    }
+
+    /// Whether it differs from another run in how strongly its edits act and in nothing else: a control was moved.
+    pub(crate) fn retunes(&self, other: &Self) -> bool {
+        let plain = |request: &Self| Self {
+            edits: vec![],
+            ..request.clone()
+        };
+        let kind = |edit: &EditSpec| (std::mem::discriminant(&edit.what), edit.feature());
+        let kinds = |request: &Self| request.edits.iter().map(kind).collect::<Vec<_>>();
+        self.edits != other.edits && kinds(self) == kinds(other) && plain(self) == plain(other)
+    }
 }
 
 /// Ends of the sliders of strength; a number outside can be written.
@@ -33,6 +68,15 @@ pub(crate) const STRENGTHS: std::ops::RangeInclusive<f32> = -20.0..=20.0;
 
 /// Definition of a strength.
 pub(crate) const STRENGTH: &str = "Multiple of the feature's decoder row";
+
+/// A feature chip while it is dragged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dragged {
+    /// The dictionary of the feature.
+    pub(crate) dictionary: DictionaryId,
+    /// The feature.
+    pub(crate) feature: FeatureId,
+}
 
 /// The screen that shows a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,60 +105,13 @@ impl Place {
     }
 }
 
-/// Outcome of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Ended {
-    /// Both texts are complete or stopped.
-    Done {
-        /// KL(steered ‖ baseline) of the next token at the prompt's end, nats.
-        kl: f64,
-        /// KL over the tokens of the steered text, if it has any.
-        generated: Option<Generated>,
-        /// The texts as they stand behind the prompt, of which a run that was stopped holds the end back.
-        texts: [String; 2],
-        /// Why baseline and steered text ended; none for one that was stopped.
-        ends: [Option<Finish>; 2],
-        /// Whether a person stopped it.
-        stopped: bool,
-    },
-    /// One sentence.
-    Failed(String),
-}
-
-/// A run.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Run {
-    /// Its job.
-    pub(crate) job: JobId,
-    /// The request that decided it.
-    pub(crate) request: Request,
-    /// Baseline text, one piece per token.
-    pub(crate) baseline: Vec<String>,
-    /// Steered text, one piece per token.
-    pub(crate) steered: Vec<String>,
-    /// Changes of the prompt's next-token probabilities, largest first.
-    pub(crate) shift: Vec<Change>,
-    /// Outcome; none while it runs.
-    pub(crate) ended: Option<Ended>,
-}
-
-impl Run {
-    fn begun(job: JobId, request: Request) -> Self {
-        Self {
-            job,
-            request,
-            baseline: vec![],
-            steered: vec![],
-            shift: vec![],
-            ended: None,
-        }
-    }
-
-    fn fail(shown: &mut Option<Self>, why: String) {
-        if let Some(run) = shown {
-            run.ended = Some(Ended::Failed(why));
-        }
-    }
+/// Materials and session of a place's last run, which the next one reuses; jobs alone open it.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Materials of edits.
+    pub(crate) stock: Option<Stock>,
+    /// Everything that does not depend on the edits.
+    pub(crate) session: Option<Session>,
 }
 
 /// The form, and the running or last run.
@@ -126,14 +123,27 @@ pub(crate) struct SteeringState {
     pub(crate) run: Option<Run>,
     /// The small run of a feature's page.
     pub(crate) trial: Option<Run>,
-    /// Materials of the last run, which the next one reuses; jobs alone open it.
-    pub(crate) stock: Arc<Mutex<Option<Stock>>>,
+    /// The tab Causes.
+    pub(crate) causes: Box<causes::CausesState>,
+    /// The tab Sweep.
+    pub(crate) sweep: Box<sweep::SweepState>,
+    /// Everything that the next run of Steering and of the feature's page reuses.
+    pub(crate) kept: [Arc<Mutex<Kept>>; 2],
+    /// Whether texts follow the form at once, if a person has said so.
+    pub(crate) live: Option<bool>,
+    /// Measured pace of the last run with the open model.
+    pub(crate) pace: Option<Pace>,
 }
 
 impl SteeringState {
     /// The run, if it has not ended.
     pub(crate) fn running(&self) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.ended.is_none())
+    }
+
+    /// Whether texts of this length follow the form at once, and why not.
+    pub(crate) fn live(&self, request: &Request) -> Live {
+        Live::new(self.live, self.pace, request)
     }
 
     /// The run that this screen shows.
@@ -148,62 +158,79 @@ impl SteeringState {
 /// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
+    /// A change of the tab Sweep.
+    Sweep(sweep::Event),
     /// The form was edited.
     Draft(Box<Draft>),
     /// A run began.
     Started(JobId, Request),
     /// The small run of a feature's page began.
     Tried(JobId, Request),
-    /// One more token.
-    Token(JobId, Stream, String),
-    /// Changes of probability.
-    Shift(JobId, Vec<Change>),
+    /// A run tells something; dropped if another run took its place.
+    Told(JobId, steer::Event),
+    /// The edits of a run are proved to act, or not to.
+    Proved(JobId, Arc<Proof>),
     /// The run ended. What comes of an earlier run is dropped.
     Ended(JobId, Ended),
     /// The run failed before it had a job number, or later: one sentence for the run that is shown.
     Failed(String),
     /// Event of a page's small run.
     TrialFailed(String),
+    /// See [`causes::Event`].
+    Causes(causes::Event),
+    /// A person decided whether texts follow the form at once.
+    Live(bool),
+    /// A run of the open model measured its pace.
+    Paced(Pace),
 }
 
 impl SteeringState {
     /// Carries out an event.
     pub(super) fn apply(&mut self, event: Event) {
-        let of = |all: &mut Self, job: JobId, change: &mut dyn FnMut(&mut Run)| {
-            let runs = all.run.iter_mut().chain(&mut all.trial);
-            for run in runs.filter(|run| run.job == job) {
-                change(run);
+        let fail = |shown: &mut Option<Run>, why| {
+            if let Some(run) = shown {
+                run.ended = Some(Ended::Failed(why));
             }
         };
         match event {
+            Event::Sweep(event) => self.sweep.apply(event),
             Event::Draft(draft) => self.draft = *draft,
-            Event::Started(job, request) => self.run = Some(Run::begun(job, request)),
-            Event::Tried(job, request) => self.trial = Some(Run::begun(job, request)),
-            Event::Token(job, stream, text) => of(self, job, &mut |run| {
-                let tokens = match stream {
-                    Stream::Baseline => &mut run.baseline,
-                    Stream::Steered => &mut run.steered,
-                };
-                tokens.push(text.clone());
-            }),
-            Event::Shift(job, shift) => of(self, job, &mut |run| run.shift.clone_from(&shift)),
-            Event::Ended(job, ended) => of(self, job, &mut |run| {
-                if let Ended::Done { texts, .. } = &ended {
-                    for (pieces, text) in
-                        [&mut run.baseline, &mut run.steered].into_iter().zip(texts)
-                    {
-                        let shown: usize = pieces.iter().map(String::len).sum();
-                        pieces.extend(
-                            text.get(shown..)
-                                .filter(|rest| !rest.is_empty())
-                                .map(str::to_owned),
-                        );
-                    }
+            Event::Causes(event) => self.causes.apply(event),
+            Event::Started(job, request) => {
+                self.run = Some(Run::begun(job, request, self.run.take()));
+            }
+            Event::Tried(job, request) => {
+                self.trial = Some(Run::begun(job, request, self.trial.take()));
+            }
+            Event::Told(job, event) => {
+                if let Some(run) = self.of(job) {
+                    run.told(event);
                 }
-                run.ended = Some(ended.clone());
-            }),
-            Event::Failed(why) => Run::fail(&mut self.run, why),
-            Event::TrialFailed(why) => Run::fail(&mut self.trial, why),
+            }
+            Event::Proved(job, proof) => {
+                if let Some(run) = self.of(job) {
+                    run.proof = Some(proof);
+                }
+            }
+            Event::Ended(job, ended) => {
+                if let Some(run) = self.of(job) {
+                    run.end(ended);
+                }
+            }
+            Event::Failed(why) => fail(&mut self.run, why),
+            Event::TrialFailed(why) => fail(&mut self.trial, why),
+            Event::Live(live) => self.live = Some(live),
+            Event::Paced(pace) => self.pace = Some(pace),
         }
+    }
+
+    /// Drops what runs of another model or dictionary left.
+    pub(super) fn forget(&mut self) {
+        self.kept = Default::default();
+    }
+
+    fn of(&mut self, job: JobId) -> Option<&mut Run> {
+        let mut runs = self.run.iter_mut().chain(&mut self.trial);
+        runs.find(|run| run.job == job)
     }
 }

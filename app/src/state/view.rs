@@ -15,6 +15,8 @@ pub(crate) enum ViewId {
     Features,
     /// One feature's page.
     Feature,
+    /// Features of all dictionaries on a sentence.
+    Search,
     /// A sentence read.
     #[default]
     Prompt,
@@ -46,10 +48,11 @@ pub(crate) struct About {
 impl ViewId {
     /// Every view.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Library,
         Self::Features,
         Self::Feature,
+        Self::Search,
         Self::Prompt,
         Self::DarkMatter,
         Self::Heads,
@@ -59,10 +62,11 @@ impl ViewId {
         Self::Log,
     ];
 
-    /// The seven screens of the rail, in order.
-    pub(crate) const RAIL: [Self; 7] = [
+    /// The eight screens of the rail, in order.
+    pub(crate) const RAIL: [Self; 8] = [
         Self::Library,
         Self::Features,
+        Self::Search,
         Self::Prompt,
         Self::DarkMatter,
         Self::Heads,
@@ -95,6 +99,11 @@ impl ViewId {
                 icons::DIAMOND,
                 "One feature: the direction it reads, the tokens where it fires, and the tokens it promotes.",
             ),
+            Self::Search => (
+                "Text search",
+                icons::MAGNIFYING_GLASS,
+                "Type a sentence to find the features that fire on it, in all open dictionaries at once.",
+            ),
             Self::Prompt => (
                 "Prompt",
                 icons::CURSOR_TEXT,
@@ -113,7 +122,7 @@ impl ViewId {
             Self::Steering => (
                 "Steering",
                 icons::SLIDERS_HORIZONTAL,
-                "Change the model's computation by features or heads, and read the baseline and the steered text side by side.",
+                "Change the model's computation by features or heads, read the baseline and the steered text side by side, and find the causes of a prediction.",
             ),
             Self::Training => (
                 "Training",

@@ -1,13 +1,20 @@
 //! The first things that a newcomer does in the demo, through the whole window, with the number of actions that each may take. A click, a drag, a
 //! shortcut or one typed text (with the Enter that ends it) is one action.
 
+use std::sync::Arc;
+
 use egui::{Event, Key, Modifiers, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use umbra_core::features::fires::Rank;
 use umbra_core::ids::{FeatureId, Head, Layer};
+use umbra_core::steer::Stream;
+use umbra_core::workbench::edits_file;
 
 use crate::state::AppState;
 use crate::state::dark_matter::question::Question;
+use crate::state::requests::steering;
+use crate::state::steering::tab::Tab;
 use crate::state::view::ViewId;
 use crate::testing::{self, Window};
 
@@ -53,6 +60,14 @@ impl Newcomer {
         let rows = self.harness.get_all_by_role(Role::Row);
         let row = rows.into_iter().nth(at).expect("a row");
         row.click_modifiers(held);
+        self.did();
+    }
+
+    /// Opens the menu of the first row of the table.
+    fn opens_menu_of_row(&mut self) {
+        let rows = self.harness.get_all_by_role(Role::Row);
+        let row = rows.into_iter().next().expect("a row");
+        row.click_secondary();
         self.did();
     }
 
@@ -108,13 +123,79 @@ fn a_newcomer_finds_a_concept_labels_it_and_finds_it_again() {
     newcomer.within(2, "label a feature");
     assert_eq!(newcomer.state().label(feature), Some("of royal birth"));
 
-    newcomer.presses(Modifiers::COMMAND, Key::Num3);
+    newcomer.presses(Modifiers::COMMAND, Key::Num4);
     newcomer.actions = 0; // elsewhere in the meantime
     newcomer.presses(Modifiers::COMMAND, Key::K);
     newcomer.types("royal birth", true);
     newcomer.within(2, "find a feature by its label");
     let place = (newcomer.view(), newcomer.state().selection.feature);
     assert_eq!(place, (ViewId::Feature, Some(feature)));
+}
+
+#[test]
+fn a_newcomer_finds_a_concept_by_a_sentence_and_reports_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newcomer = Newcomer::new(folder.path());
+    newcomer.presses(Modifiers::COMMAND, Key::Num3);
+    assert_eq!(newcomer.view(), ViewId::Search);
+    newcomer.clicks(Role::MultilineTextInput, "Sentence");
+    newcomer.presses(Modifiers::COMMAND, Key::A);
+    newcomer.types("The old king spoke to the queen.", false);
+    std::thread::sleep(crate::state::prompt::PAUSE);
+    Window::settle(&mut newcomer.harness);
+    newcomer.within(4, "search by a sentence");
+    let found = newcomer.state().search.last.as_ref().unwrap();
+    assert!(found.fires.texts.iter().any(|text| text == " queen"));
+    assert!(found.dictionaries.len() > 5, "{:?}", found.dictionaries);
+
+    // The first row is the feature that tells most of this sentence.
+    let first = found.fires.ranked(Rank::TfIdf)[0];
+    let (feature, id) = (first.feature, found.dictionaries[first.dictionary]);
+    let name = newcomer.state().catalogue.get(id).unwrap().name.clone();
+    let link = format!("Feature {feature} of {name}");
+    newcomer.clicks(Role::Link, &link);
+    newcomer.within(1, "understand the feature");
+    let place = (newcomer.view(), newcomer.state().selection.feature);
+    assert_eq!(place, (ViewId::Feature, Some(feature)));
+    assert_eq!(newcomer.state().selection.dictionary, Some(id));
+    newcomer.harness.get_by_label("Strongest examples");
+    // Its page shows the same sentence.
+    let sentence = newcomer.state().prompt.text.clone();
+    assert_eq!(sentence, "The old king spoke to the queen.");
+    newcomer
+        .harness
+        .get_by_label_contains("of the feature's maximum");
+
+    newcomer.clicks(Role::TextInput, "Label");
+    newcomer.types("kings and queens", true);
+    newcomer.within(2, "label it");
+    newcomer.presses(Modifiers::COMMAND, Key::Num4);
+    newcomer.actions = 0; // elsewhere in the meantime
+    newcomer.presses(Modifiers::COMMAND, Key::K);
+    newcomer.types("kings and queens", true);
+    newcomer.within(2, "find it again");
+    assert_eq!(newcomer.state().selection.feature, Some(feature));
+
+    newcomer.clicks(Role::MultilineTextInput, "Try a sentence");
+    newcomer.types(" She was tired.", false);
+    std::thread::sleep(crate::state::prompt::PAUSE);
+    Window::settle(&mut newcomer.harness);
+    newcomer.within(2, "see it on own text");
+    let reading = newcomer.state().prompt.reading.ready().unwrap();
+    assert!(reading.texts.iter().any(|text| text == " tired"));
+
+    newcomer.presses(Modifiers::COMMAND, Key::Num2);
+    newcomer.presses(Modifiers::COMMAND, Key::F);
+    newcomer.types(&format!("#{feature}"), false);
+    newcomer.opens_menu_of_row();
+    newcomer.clicks(Role::Button, "Report into the project");
+    newcomer.within(5, "export a report");
+    let written = find(folder.path(), "html");
+    let [report] = written.as_slice() else {
+        panic!("{written:?}");
+    };
+    let page = std::fs::read_to_string(report).unwrap();
+    assert!(page.contains("kings and queens"));
 }
 
 #[test]
@@ -136,8 +217,64 @@ fn a_newcomer_sees_a_feature_on_a_sentence_of_their_own_and_steers_with_it() {
     newcomer.clicks(Role::Button, "Run");
     newcomer.within(3, "steer with a feature");
     let trial = newcomer.state().steering.trial.as_ref().unwrap();
-    assert_ne!(trial.baseline, trial.steered);
+    let [baseline, steered] = Stream::ALL.map(|stream| trial.text(0, stream).joined());
+    assert_ne!(baseline, steered);
     newcomer.harness.get_by_label("Baseline");
+}
+
+#[test]
+fn a_newcomer_drags_the_strength_compares_sweeps_and_saves() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newcomer = Newcomer::new(folder.path());
+    let feature = newcomer.finds("king");
+    newcomer.clicks(Role::MultilineTextInput, "Try a sentence");
+    newcomer.types(" The king said to the queen that he was tired.", false);
+    std::thread::sleep(crate::state::prompt::PAUSE);
+    Window::settle(&mut newcomer.harness);
+
+    let harness = &newcomer.harness;
+    harness
+        .get_by_role_and_label(Role::Slider, "Steering strength")
+        .focus();
+    Window::settle(&mut newcomer.harness);
+    newcomer.presses(Modifiers::NONE, Key::ArrowRight);
+    newcomer.actions = 0; // the arrow stands for the drag
+    newcomer.clicks(Role::Button, "Open in Steering");
+    let edit = newcomer.state().steering.draft.edits[0].clone();
+    assert_eq!(edit.feature, Some(feature));
+    assert!(edit.amount > 8.0, "{}", edit.amount);
+    newcomer.clicks(Role::Button, "Run");
+    newcomer.within(2, "compare both texts");
+    let run = newcomer.state().steering.run.as_ref().unwrap();
+    assert!(run.ended.is_some());
+
+    // The tab stands first; the button of the stack's edit and that of the form have its name.
+    let tab = newcomer.harness.get_all_by_label("Sweep").next().unwrap();
+    tab.click();
+    newcomer.did();
+    let button = newcomer.harness.get_all_by_label("Sweep").last().unwrap();
+    button.click();
+    newcomer.did();
+    newcomer.within(2, "sweep the feature");
+    let id = newcomer.state().dictionary().unwrap().id;
+    let found = newcomer.state().steering.sweep.study.result(&id);
+    assert!(found.is_some_and(|found| found.sweep.is_some()));
+
+    let path = folder.path().join("mine.toml");
+    let desk = &mut newcomer.harness.state_mut().desk;
+    desk.dialogs = Arc::new(testing::Answer(Some(path.clone())));
+    desk.run(steering::Command::Show(Tab::Steer));
+    Window::settle(&mut newcomer.harness);
+    newcomer.clicks(Role::Button, "Save edits…");
+    newcomer.within(1, "save the edits");
+    let saved = edits_file::read(&path).unwrap();
+    assert_eq!(saved.len(), 1);
+    assert!(
+        saved[0]
+            .0
+            .to_string()
+            .starts_with(&format!("add feature={feature} strength="))
+    );
 }
 
 #[test]
@@ -162,7 +299,7 @@ fn a_newcomer_reports_on_three_features() {
 fn a_newcomer_sees_what_an_induction_head_does_and_where_one_of_its_features_comes_from() {
     let folder = tempfile::tempdir().unwrap();
     let mut newcomer = Newcomer::new(folder.path());
-    newcomer.presses(Modifiers::COMMAND, Key::Num5);
+    newcomer.presses(Modifiers::COMMAND, Key::Num6);
     newcomer.within(1, "open Heads");
     // The induction heads are named without being asked for.
     newcomer.harness.get_by_label("Heads with a clear role");
@@ -197,7 +334,7 @@ fn a_newcomer_sees_what_an_induction_head_does_and_where_one_of_its_features_com
 fn a_newcomer_reads_down_the_questions_on_the_error_of_a_dictionary() {
     let folder = tempfile::tempdir().unwrap();
     let mut newcomer = Newcomer::new(folder.path());
-    newcomer.presses(Modifiers::COMMAND, Key::Num4);
+    newcomer.presses(Modifiers::COMMAND, Key::Num5);
     newcomer.within(1, "open Dark matter");
     // The fit that is kept with the demo answers two questions at once.
     let answers = [
@@ -222,7 +359,7 @@ fn a_newcomer_reads_down_the_questions_on_the_error_of_a_dictionary() {
     newcomer.within(1, "go back");
     assert_eq!(newcomer.state().selection.question, Question::Cost);
 
-    newcomer.presses(Modifiers::COMMAND, Key::Num3);
+    newcomer.presses(Modifiers::COMMAND, Key::Num4);
     newcomer.within(1, "open Prompt");
     newcomer
         .harness

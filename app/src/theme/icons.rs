@@ -9,6 +9,8 @@ pub(crate) const ARROW_LEFT: &str = "\u{E058}";
 pub(crate) const ARROW_RIGHT: &str = "\u{E06C}";
 /// Undo.
 pub(crate) const ARROW_U_UP_LEFT: &str = "\u{E08A}";
+/// Redo.
+pub(crate) const ARROW_U_UP_RIGHT: &str = "\u{E08C}";
 /// Library.
 pub(crate) const BOOKS: &str = "\u{E758}";
 /// Collapse.

@@ -49,10 +49,12 @@ enum Ramp {
     Kind(usize),
     Promoted,
     Suppressed,
+    /// Less likely by an edit.
+    Neutral,
 }
 
 impl Ramp {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Hue(Hue::Activation),
         Self::Hue(Hue::Error),
         Self::Hue(Hue::Edit),
@@ -64,6 +66,7 @@ impl Ramp {
         Self::Kind(2),
         Self::Kind(3),
         Self::Kind(4),
+        Self::Neutral,
     ];
 
     fn index(self) -> usize {
@@ -72,6 +75,7 @@ impl Ramp {
             Self::Promoted => 4,
             Self::Suppressed => 5,
             Self::Kind(kind) => 6 + kind,
+            Self::Neutral => 11,
         }
     }
 
@@ -93,6 +97,7 @@ impl Ramp {
             Self::Promoted => (0x8d_dc91, 0x74_cc78),
             // Darker than the promoted side: red and green look alike to many.
             Self::Suppressed => (0xdc_5f55, 0xdc_5f54),
+            Self::Neutral => (0x8d_939c, 0xa2_a7ae),
         };
         hex(if dark { dark_end } else { light_end })
     }
@@ -169,8 +174,8 @@ fn ink_on(theme: &Theme, fill: Color32) -> Color32 {
 }
 
 /// The scales of a theme, made once.
-fn ramps(theme: &Theme) -> &'static [Vec<Tinted>; 11] {
-    static RAMPS: [OnceLock<[Vec<Tinted>; 11]>; 2] = [OnceLock::new(), OnceLock::new()];
+fn ramps(theme: &Theme) -> &'static [Vec<Tinted>; 12] {
+    static RAMPS: [OnceLock<[Vec<Tinted>; 12]>; 2] = [OnceLock::new(), OnceLock::new()];
     RAMPS[usize::from(theme.dark)].get_or_init(|| Ramp::ALL.map(|ramp| ramp.steps(theme)))
 }
 
@@ -206,6 +211,16 @@ impl Theme {
             Ramp::Suppressed
         } else {
             Ramp::Promoted
+        };
+        self.step(ramp, value.abs())
+    }
+
+    /// Diverging scale of what an edit changed: grey at −1 (less likely), the panel at 0, teal at 1 (likelier), with what is written on it.
+    pub(crate) fn edited_tint(&self, value: f32) -> Tinted {
+        let ramp = if value < 0.0 {
+            Ramp::Neutral
+        } else {
+            Ramp::Hue(Hue::Edit)
         };
         self.step(ramp, value.abs())
     }

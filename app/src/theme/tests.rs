@@ -11,7 +11,7 @@ const THEMES: [&Theme; 2] = [&DARK, &LIGHT];
 /// A scale by its name: the step at a share from 0 to 1.
 type Scale = (&'static str, fn(&Theme, f32) -> Tinted);
 
-const SCALES: [Scale; 11] = [
+const SCALES: [Scale; 12] = [
     ("activation", |theme, share| {
         theme.tint(Hue::Activation, share)
     }),
@@ -20,6 +20,7 @@ const SCALES: [Scale; 11] = [
     ("model", |theme, share| theme.tint(Hue::Model, share)),
     ("promoted", |theme, share| theme.diverging_tint(share)),
     ("suppressed", |theme, share| theme.diverging_tint(-share)),
+    ("less likely", |theme, share| theme.edited_tint(-share)),
     ("first kind", |theme, share| theme.kind_tint(0, share)),
     ("second kind", |theme, share| theme.kind_tint(1, share)),
     ("third kind", |theme, share| theme.kind_tint(2, share)),

@@ -7,7 +7,7 @@ use umbra_core::sae::Sae;
 
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, LoadedSae, name_of};
-use crate::state::requests::{Command, Commands, compare, dictionary, families, library};
+use crate::state::requests::{Command, Commands, compare, dictionary, families, labels, library};
 use crate::widgets::number::counted;
 
 /// Words of the action that takes a dictionary out of the project.
@@ -63,6 +63,18 @@ pub(crate) fn dictionary_actions(
             "Measure families".to_owned(),
             families::Command::Measure(id).into(),
         ),
+        (
+            "Score steering".to_owned(),
+            families::Command::Score(id).into(),
+        ),
+        (
+            "Measure correlations".to_owned(),
+            families::Command::Correlate(id).into(),
+        ),
+        (
+            "Measure facts".to_owned(),
+            labels::Command::MeasureFacts(id).into(),
+        ),
         ("Compare…".to_owned(), compare::Command::Show(id).into()),
         (
             "Export for SAELens, f32…".to_owned(),
@@ -88,7 +100,32 @@ pub(crate) fn dictionary_actions(
             Do::PickExport(id, Target::CircuitTracer, Precision::F32).into(),
         ));
     }
+    let files = [
+        ("Import labels…", labels::Command::PickImport(id)),
+        ("Export labels…", labels::Command::PickExport(id)),
+    ];
+    list.extend(files.map(|(words, command)| (words.to_owned(), command.into())));
+    list.extend(index_actions(state, dictionary));
+    list.push((REMOVE.to_owned(), Do::Remove(id).into()));
+    list
+}
+
+/// Returns the actions on a dictionary's index; none while it has none.
+fn index_actions(state: &AppState, dictionary: &Dictionary) -> Vec<(String, Command)> {
+    use dictionary::Command as Do;
+    let id = dictionary.id;
+    let mut list: Vec<(String, Command)> = Vec::new();
     if state.index_of(id).is_some() {
+        list.push((
+            "Label by facts".to_owned(),
+            labels::Command::TakeFacts(id).into(),
+        ));
+        if let Some(feature) = state.selection.feature {
+            list.push((
+                format!("Ask a model about feature #{feature}…"),
+                labels::Command::Question(id, feature).into(),
+            ));
+        }
         list.push((
             "Export features for Neuronpedia…".to_owned(),
             Do::PickView(id, Viewer::Neuronpedia).into(),
@@ -113,9 +150,15 @@ pub(crate) fn dictionary_actions(
             let words = format!("Write a report of feature #{feature}…");
             let this = Do::PickReport(id, Choice::Listed(vec![feature]));
             list.push((words, this.into()));
+            let words = format!("Save the figures of feature #{feature} as SVG…");
+            let figures = dictionary::Site::Figures(vec![feature]);
+            list.push((words, Do::PickSite(id, figures).into()));
         }
+        list.push((
+            "Write a gallery of all features…".to_owned(),
+            Do::PickSite(id, dictionary::Site::Gallery).into(),
+        ));
     }
-    list.push((REMOVE.to_owned(), Do::Remove(id).into()));
     list
 }
 

@@ -5,6 +5,7 @@
 //! The frame around it (title, purpose line, scrolling is the view's own) is drawn by `shell/tiles.rs`.
 
 pub(crate) mod actions;
+pub(crate) mod chat;
 pub(crate) mod compare;
 pub(crate) mod dark_matter;
 pub(crate) mod feature;
@@ -14,6 +15,8 @@ pub(crate) mod library;
 pub(crate) mod log;
 pub(crate) mod missing;
 pub(crate) mod prompt;
+pub(crate) mod report;
+pub(crate) mod search;
 pub(crate) mod steering;
 pub(crate) mod training;
 pub(crate) mod view;
@@ -27,6 +30,7 @@ pub(crate) fn make(id: ViewId) -> Box<dyn View> {
         ViewId::Library => Box::<library::LibraryView>::default(),
         ViewId::Features => Box::<features::FeaturesView>::default(),
         ViewId::Feature => Box::<feature::FeatureView>::default(),
+        ViewId::Search => Box::<search::SearchView>::default(),
         ViewId::Prompt => Box::<prompt::PromptView>::default(),
         ViewId::DarkMatter => Box::<dark_matter::DarkMatterView>::default(),
         ViewId::Heads => Box::<heads::HeadsView>::default(),

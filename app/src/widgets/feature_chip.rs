@@ -29,6 +29,8 @@ pub(crate) struct ChipReply {
     pub(crate) beside: bool,
     /// Visible part of the chip, on screen.
     pub(crate) seen: Rect,
+    /// The chip itself, which can be dragged.
+    pub(crate) response: Response,
 }
 
 impl<'a> FeatureChip<'a> {
@@ -77,7 +79,7 @@ impl<'a> FeatureChip<'a> {
         let label = feature_name::layout(ui, self.name, room);
         let label_width = label.as_ref().map_or(0.0, |label| label.size().x + 6.0);
         let extent = vec2(before + label_width + 8.0, HEIGHT);
-        let (rect, response) = ui.allocate_exact_size(extent, Sense::click());
+        let (rect, response) = ui.allocate_exact_size(extent, Sense::click_and_drag());
         let (feature, text) = (self.feature, self.name.label.unwrap_or("no label"));
         let selected = self.selected;
         response.widget_info(|| {
@@ -100,11 +102,18 @@ impl<'a> FeatureChip<'a> {
         }
         let (open, beside) = (response.clicked(), response.middle_clicked());
         let seen = response.interact_rect;
-        let response = response.on_hover_cursor(egui::CursorIcon::PointingHand);
-        if !focus::rests(ui.ctx()) {
-            response.on_hover_ui(card);
+        let mut response = response.on_hover_cursor(egui::CursorIcon::PointingHand);
+        if response.dragged() {
+            shadow(ui, theme, &format!("#{}", self.feature));
+        } else if !focus::rests(ui.ctx()) {
+            response = response.on_hover_ui(card);
         }
-        ChipReply { open, beside, seen }
+        ChipReply {
+            open,
+            beside,
+            seen,
+            response,
+        }
     }
 
     fn paint_ground(&self, ui: &Ui, theme: &Theme, rect: Rect, response: &Response) {
@@ -129,6 +138,29 @@ impl<'a> FeatureChip<'a> {
         );
         dot(ui, pos2(rect.left() + 10.0, rect.center().y), self.strength);
     }
+}
+
+/// Draws the number of a dragged chip beside the pointer.
+fn shadow(ui: &Ui, theme: &Theme, number: &str) {
+    let Some(at) = ui.input(|input| input.pointer.interact_pos()) else {
+        return;
+    };
+    ui.ctx().set_cursor_icon(egui::CursorIcon::Grabbing);
+    let layer = egui::LayerId::new(egui::Order::Tooltip, egui::Id::unique("dragged chip"));
+    let painter = ui.ctx().layer_painter(layer);
+    let font = FontId::monospace(size::BODY);
+    let number = painter.layout_no_wrap(number.to_owned(), font, theme.ink.primary);
+    let least = at + vec2(12.0, 12.0);
+    let rect = Rect::from_min_size(least, number.size() + vec2(12.0, 6.0));
+    let line = Stroke::new(1.0, theme.edit);
+    painter.rect(
+        rect,
+        space::CORNER,
+        theme.surface.raised,
+        line,
+        StrokeKind::Inside,
+    );
+    painter.galley(least + vec2(6.0, 3.0), number, theme.ink.primary);
 }
 
 /// A token in quotes, its newline visible.

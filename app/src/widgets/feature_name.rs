@@ -1,4 +1,4 @@
-//! A feature's name as text: its label, or the token at which it peaks, lit, between a few words of context.
+//! A feature's name as text: its label or clearest fact, or the token at which it peaks, lit, between a few words of context.
 
 use std::sync::Arc;
 
@@ -11,13 +11,19 @@ use crate::theme::{Theme, size};
 /// Characters of context that are worth showing on one side; fewer are left out.
 const LEAST: usize = 2;
 
-/// Lays a name out in one line that is at most `room` wide: a label is cut at its end, a peak loses its context first. None where nothing is known.
+/// Lays a name out in one line that is at most `room` wide: a label or fact is cut at its end, a peak loses its context first. None where nothing is known.
 pub(crate) fn layout(ui: &Ui, name: Name<'_>, room: f32) -> Option<Arc<Galley>> {
     let theme = Theme::from_ui(ui);
     let mut job = LayoutJob::default();
-    if let Some(label) = name.label {
+    if let Some(words) = name.label.or(name.fact) {
         let font = FontId::proportional(size::BODY);
-        job = LayoutJob::simple_singleline(label.to_owned(), font, theme.ink.primary);
+        // A person's words stand out from measured ones.
+        let ink = if name.label.is_some() {
+            theme.ink.primary
+        } else {
+            theme.ink.secondary
+        };
+        job = LayoutJob::simple_singleline(words.to_owned(), font, ink);
     } else {
         let mono = FontId::monospace(size::BODY);
         let character = ui.fonts_mut(|fonts| fonts.glyph_width(&mono, 'm'));

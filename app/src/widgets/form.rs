@@ -257,7 +257,9 @@ pub(crate) fn with_footer(ui: &mut Ui, salt: &str, mut draw: impl FnMut(&mut Ui,
     let above = Rect::from_min_max(whole.min, pos2(whole.right(), split));
     let below = Rect::from_min_max(pos2(whole.left(), split), whole.max);
     ui.scope_builder(UiBuilder::new().max_rect(above), |ui| {
+        // Where the footer leaves little room the content has that and no more.
         let area = ScrollArea::vertical().id_salt(salt).auto_shrink(false);
+        let area = area.min_scrolled_height(0.0);
         scroll_ui(ui, salt, area, |ui| draw(ui, Part::Content));
     });
     let drawn = ui.scope_builder(UiBuilder::new().max_rect(below), |ui| {
@@ -335,6 +337,15 @@ pub(crate) fn main_button(ui: &mut Ui, enabled: bool, symbol: &str, words: &str)
 pub(crate) fn side_button(ui: &mut Ui, enabled: bool, words: &str) -> Response {
     let button = Button::new(RichText::new(words)).min_size(vec2(0.0, MAIN));
     ui.add_enabled(enabled, button)
+}
+
+/// Draws a switch beside the main button.
+pub(crate) fn switch_button(ui: &mut Ui, on: bool, words: &str) -> Response {
+    let mark = if on { icons::CHECK } else { icons::X };
+    let button = Button::selectable(on, format!("{mark}  {words}"));
+    let response = ui.add(button.min_size(vec2(0.0, MAIN)));
+    response.widget_info(|| WidgetInfo::selected(Role::Switch, true, on, words));
+    response
 }
 
 /// Draws a sentence beside the buttons: why the main one is disabled, or what it would do.

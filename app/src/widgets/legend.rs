@@ -48,6 +48,28 @@ pub(crate) fn diverging(ui: &mut Ui, what: &str, most: f64) -> Response {
     })
 }
 
+/// Diverging scale of shares from −`most` to `most`, with a mark at 1, the whole.
+pub(crate) fn shares(ui: &mut Ui, what: &str, most: f64) -> Response {
+    let theme = Theme::from_ui(ui);
+    let ends = (signed(-most), signed(most));
+    let at = (most > 1.0).then_some(0.5 + 0.5 / most as f32);
+    let words = match at {
+        Some(_) => format!("{what}, mark at 1"),
+        None => what.to_owned(),
+    };
+    let colour = |share: f32| theme.diverging_tint(share * 2.0 - 1.0).fill;
+    marked(ui, &words, ends, (&colour, at))
+}
+
+/// Diverging scale of what an edit changed, from −`most` to `most`.
+pub(crate) fn edited(ui: &mut Ui, what: &str, most: f64) -> Response {
+    let theme = Theme::from_ui(ui);
+    let ends = (signed(-most), format!("{} nats", signed(most)));
+    scale(ui, what, ends, &|share| {
+        theme.edited_tint(share * 2.0 - 1.0).fill
+    })
+}
+
 /// Room left of a scale that stands below a grid: `gutter`, or less where the place is narrow.
 pub(crate) fn inset(ui: &Ui, gutter: f32) -> f32 {
     (ui.available_width() - WHOLE).clamp(0.0, gutter)
@@ -62,6 +84,16 @@ fn scale(
     (low, high): (String, String),
     colour: &dyn Fn(f32) -> Color32,
 ) -> Response {
+    marked(ui, what, (low, high), (colour, None))
+}
+
+/// Draws a scale with a mark at a share of its length.
+fn marked(
+    ui: &mut Ui,
+    what: &str,
+    (low, high): (String, String),
+    (colour, mark): (&dyn Fn(f32) -> Color32, Option<f32>),
+) -> Response {
     let theme = Theme::from_ui(ui);
     let name = format!("{what} from {low} to {high}");
     ui.horizontal(|ui| {
@@ -70,6 +102,11 @@ fn scale(
         ui.label(mono_caption(low).color(theme.ink.secondary));
         let (rect, response) = ui.allocate_exact_size(BAR, Sense::hover());
         gradient(ui, rect, colour);
+        if let Some(share) = mark {
+            let x = rect.left() + share * rect.width();
+            let stroke = egui::Stroke::new(1.5, theme.ink.primary);
+            ui.painter().vline(x, rect.y_range().expand(2.0), stroke);
+        }
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
         ui.label(mono_caption(high).color(theme.ink.secondary));
     })

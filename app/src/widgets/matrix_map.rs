@@ -232,6 +232,7 @@ impl MatrixMap<'_> {
         match self.tint {
             Tint::Sequential(hue) => theme.tint(hue, share),
             Tint::Diverging => theme.diverging_tint(share),
+            Tint::Edited => theme.edited_tint(share),
         }
     }
 
@@ -370,6 +371,7 @@ impl MatrixMap<'_> {
             match self.tint {
                 Tint::Sequential(hue) => legend::sequential(ui, self.title, hue, most),
                 Tint::Diverging => legend::diverging(ui, self.title, most),
+                Tint::Edited => legend::edited(ui, self.title, most),
             };
             if zoom > 1.0 {
                 let words = format!("× {}", super::number::number(f64::from(zoom)));

@@ -10,6 +10,7 @@
 //!   of each and draws it in places of every width.
 
 pub(crate) mod anchor;
+pub(crate) mod band_plot;
 pub(crate) mod bars;
 pub(crate) mod cell_grid;
 pub(crate) mod csv;
@@ -29,6 +30,7 @@ pub(crate) mod level_plot;
 pub(crate) mod matrix_map;
 pub(crate) mod meaning;
 pub(crate) mod menu;
+pub(crate) mod messages;
 pub(crate) mod number;
 pub(crate) mod parts;
 pub(crate) mod picture;

@@ -18,6 +18,9 @@ pub(super) const Y_AXIS: f32 = 52.0;
 /// Height of a line of the read-out.
 pub(super) const LINE: f32 = 13.0;
 
+/// Room beside a boxed text.
+const EDGE: f32 = 3.0;
+
 /// A plot `id`, as ours begin: nothing but lines on the panel, what stands under the pointer is told by [`read_out`].
 pub(super) fn plain<'a>(ui: &Ui, id: Id, height: f32) -> Plot<'a> {
     Plot::new(id)
@@ -52,10 +55,22 @@ pub(super) fn read_out(ui: &Ui, (frame, x): (Rect, f32), falls: bool, lines: &[(
     } else {
         frame.top() + 2.0
     };
+    // Where it is wider than the room on its side, it covers the line.
+    let font = FontId::monospace(size::CAPTION);
+    let width = |(text, colour): &(String, Color32)| {
+        let galley = painter.layout_no_wrap(text.clone(), font.clone(), *colour);
+        galley.size().x + EDGE
+    };
+    let widest = lines.iter().map(width).fold(0.0, f32::max);
+    let x = if right {
+        (x + side).min(frame.right() - widest)
+    } else {
+        (x + side).max(frame.left() + widest)
+    };
     for (text, colour) in lines {
         boxed(
             &painter,
-            (pos2(x + side, y), anchor),
+            (pos2(x, y), anchor),
             text,
             (*colour, theme.surface.panel),
         );
@@ -290,6 +305,17 @@ pub(crate) fn log_marks((low, high): (f64, f64), length: f32, label: f32) -> Vec
 
 /// Writes `name` beside a point at `at`, on the side that has more room.
 pub(super) fn name_beside(ui: &Ui, frame: Rect, at: Pos2, name: &str, colour: Color32) {
+    name_apart(ui, (frame, &mut Vec::new()), at, name, colour);
+}
+
+/// Writes `name` as [`name_beside`] does, unless it would lie on one of the places `taken`; its own is added to them.
+pub(super) fn name_apart(
+    ui: &Ui,
+    (frame, taken): (Rect, &mut Vec<Rect>),
+    at: Pos2,
+    name: &str,
+    colour: Color32,
+) {
     let (side, anchor) = if at.x < frame.center().x {
         (space::CONTROL, Align2::LEFT_CENTER)
     } else {
@@ -299,7 +325,15 @@ pub(super) fn name_beside(ui: &Ui, frame: Rect, at: Pos2, name: &str, colour: Co
     let y =
         at.y.clamp(frame.top() + LINE / 2.0, frame.bottom() - LINE / 2.0);
     let at = pos2(at.x + side, y);
-    boxed(&ui.painter_at(frame), (at, anchor), name, (colour, fill));
+    let painter = ui.painter_at(frame);
+    let font = FontId::monospace(size::CAPTION);
+    let room = painter.layout_no_wrap(name.to_owned(), font, colour).size();
+    let place: Rect = anchor.anchor_size(at, room);
+    if taken.iter().any(|other| other.intersects(place)) {
+        return;
+    }
+    taken.push(place.expand2(vec2(3.0, 0.0)));
+    boxed(&painter, (at, anchor), name, (colour, fill));
 }
 
 /// Writes a caption over a plot, on a ground of its own so that lines do not cross it.
@@ -312,7 +346,7 @@ fn boxed(
     let font = FontId::monospace(size::CAPTION);
     let galley = painter.layout_no_wrap(text.to_owned(), font, colour);
     let rect: Rect = anchor.anchor_size(at, galley.size());
-    painter.rect_filled(rect.expand2(vec2(3.0, 0.0)), 0.0, fill);
+    painter.rect_filled(rect.expand2(vec2(EDGE, 0.0)), 0.0, fill);
     painter.galley(rect.min, galley, colour);
 }
 

@@ -133,13 +133,14 @@ impl ScatterPlot<'_> {
         plot::read_out(ui, (frame, at.x), false, &lines);
     }
 
-    /// Writes the name of the chosen point beside it, on the side that has room.
+    /// Writes the name of each chosen point beside it, on the side that has room; of names that would lie on each other the first.
     fn name_chosen(&self, ui: &Ui, transform: &PlotTransform) {
         let theme = Theme::from_ui(ui);
+        let mut taken = Vec::new();
         for point in self.points.iter().filter(|point| point.chosen) {
-            plot::name_beside(
+            plot::name_apart(
                 ui,
-                *transform.frame(),
+                (*transform.frame(), &mut taken),
                 place(transform, point),
                 &point.name,
                 theme.ink.primary,

@@ -201,6 +201,50 @@ impl SaeArgs {
     }
 }
 
+/// `--sae`, given once for each dictionary.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SaesArgs {
+    /// Dictionary: a folder or file of SAELens, sparsify, dictionary_learning, Gemma Scope or another library, or a name on the hub (owner/name:path) or in
+    /// SAELens's registry (RELEASE:ID, see `umbra sae registry`). May be repeated: the model runs once for all of them
+    #[arg(long = "sae", value_name = "PATH|NAME", required = true)]
+    pub saes: Vec<PathBuf>,
+    /// Hook of the dictionary, such as blocks.2.hook_resid_post [default: the hook that its file names, as always with several dictionaries]
+    #[arg(long, value_name = "NAME")]
+    pub hook: Option<String>,
+    /// Parent of a dictionary of an error.
+    #[command(flatten)]
+    pub parent: ParentArg,
+}
+
+impl SaesArgs {
+    /// Returns the flags of each dictionary.
+    pub fn each(&self) -> Vec<SaeArgs> {
+        let one = |sae: &PathBuf| SaeArgs {
+            sae: sae.clone(),
+            hook: self.hook.clone(),
+            parent: self.parent.clone(),
+        };
+        self.saes.iter().map(one).collect()
+    }
+
+    /// Opens a model and all dictionaries for it, and says what was decided; an error if one does not fit, or if two want the model processed in different ways.
+    pub(super) fn open(
+        &self,
+        model: &ModelArgs,
+        console: &Console,
+    ) -> Result<(Arc<Model>, Vec<Arc<Sae>>)> {
+        if self.hook.is_some() && self.saes.len() > 1 {
+            let what = "names the hook of one dictionary: leave it out, or read one dictionary";
+            return Err(Error::setting("--hook", what));
+        }
+        let read = |args: &SaeArgs| Ok(Arc::new(args.read(model.offline, console)?));
+        let saes: Vec<Arc<Sae>> = self.each().iter().map(read).collect::<Result<_>>()?;
+        let all: Vec<&Arc<Sae>> = saes.iter().collect();
+        let model = open_together(model, &all, console)?;
+        Ok((model, saes))
+    }
+}
+
 /// Has `sae` read another hook than its file names; an error for a dictionary of an error, whose hook is its parent's.
 pub fn rehook(sae: &mut Sae, hook: HookPoint) -> Result<()> {
     if let Some(of) = &sae.error_of {
@@ -221,9 +265,14 @@ pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<
     open_pair(model, sae, console, |sae| sae.autoencoder().map(drop))
 }
 
-/// Opens a model and a dictionary for it as [`open_both`] does, a transcoder too.
+/// Opens a model and a dictionary for it as [`open_both`] does, every dictionary that encodes each token by itself: transcoders and layers of cross-layer ones too.
+pub fn open_by_token(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<Pair> {
+    open_pair(model, sae, console, |sae| sae.by_token().map(drop))
+}
+
+/// Opens a model and a dictionary of any kind for it, as [`open_both`] does.
 pub fn open_with_transcoder(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<Pair> {
-    open_pair(model, sae, console, |sae| sae.writes().map(drop))
+    open_pair(model, sae, console, |sae| sae.outputs().map(drop))
 }
 
 fn open_pair(
@@ -239,22 +288,54 @@ fn open_pair(
 
 /// Opens a model for a dictionary that is open, and says what was decided; see [`open_both`].
 pub fn open_for(model: &ModelArgs, sae: &Arc<Sae>, console: &Console) -> Result<Pair> {
-    let opened = model.open_processed(pair::processing(model.process, sae), console)?;
+    let opened = open_as_named(model, pair::processing(model.process, sae), console)?;
+    let pair = Pair::new(&opened, sae);
+    console.notes(&pair.check()?);
+    say_wanted(pair.wanted, console);
+    console.decided(pair.model.codec().bos());
+    Ok(pair)
+}
+
+/// Opens a model for one run with all of `saes`, and says what was decided; an error if one does not fit, or if two want the model processed in different ways.
+pub(super) fn open_together(
+    model: &ModelArgs,
+    saes: &[&Arc<Sae>],
+    console: &Console,
+) -> Result<Arc<Model>> {
+    let plain: Vec<&Sae> = saes.iter().map(|sae| &***sae).collect();
+    let processing = pair::processing_of_all(model.process, &plain)?;
+    let opened = open_as_named(model, processing, console)?;
+    let pairs: Vec<Pair> = saes.iter().map(|sae| Pair::new(&opened, sae)).collect();
+    let (reader, notes) = pair::together(&pairs)?;
+    console.notes(&notes);
+    say_wanted(pairs.iter().find_map(|pair| pair.wanted), console);
+    console.decided(reader.codec().bos());
+    Ok(reader)
+}
+
+/// Opens a model with a processing that dictionaries' files may have named, and says so.
+fn open_as_named(
+    model: &ModelArgs,
+    processing: Processing,
+    console: &Console,
+) -> Result<Arc<Model>> {
+    let opened = model.open_processed(processing, console)?;
     if model.process.is_none() && !opened.processing().is_none() {
         console.note(&format!(
             "The model is processed by {}, as the dictionary's file says (--process none leaves it unprocessed)",
             opened.processing()
         ));
     }
-    let pair = Pair::new(&Arc::new(opened), sae);
-    console.notes(&pair.check()?);
-    if let Some(wanted) = pair.wanted {
+    Ok(Arc::new(opened))
+}
+
+/// Names the flag that processes the model as in training, where it is processed otherwise.
+fn say_wanted(wanted: Option<Processing>, console: &Console) {
+    if let Some(wanted) = wanted {
         console.note(&format!(
             "--process {wanted} processes the model as in training"
         ));
     }
-    console.decided(pair.model.codec().bos());
-    Ok(pair)
 }
 
 /// `--allow-mismatch`.

@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(out) = &args.out {
         whole_file::check(out)?;
     }
-    let (model, edits) = args.edits.open(usize::MAX, &args.model, console)?;
+    let (model, edits) = args.edits.open((usize::MAX, None), &args.model, console)?;
     // Parsed here rather than by clap: an unknown hook is a failure (exit code 1), not wrong usage (2).
     let wanted: Vec<Quantity> = args
         .hook

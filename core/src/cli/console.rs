@@ -33,6 +33,7 @@ pub struct Console {
     /// Device that runs the dictionary.
     placing: Mutex<Option<Placing>>,
     answered: AtomicBool,
+    wrong_usage: AtomicBool,
 }
 
 impl Console {
@@ -45,7 +46,20 @@ impl Console {
             bos: Mutex::default(),
             placing: Mutex::default(),
             answered: AtomicBool::new(false),
+            wrong_usage: AtomicBool::new(false),
         }
+    }
+
+    /// Passes a result on; its error is wrong usage, which ends the command with exit code 2, and not a failure.
+    pub(super) fn usage<T>(&self, result: Result<T>) -> Result<T> {
+        self.wrong_usage
+            .fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    }
+
+    /// Whether an error was wrong usage.
+    pub(super) fn was_wrong_usage(&self) -> bool {
+        self.wrong_usage.load(Ordering::Relaxed)
     }
 
     /// Records whether BOS precedes texts, and why; the answer then says so.

@@ -1,17 +1,21 @@
 //! `--edit` and `--edits`: interventions, for commands that run a model.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::args::open_together;
 use super::{
     Console, DeviceArg, MismatchArgs, ModelArgs, ParentArg, PositionsArg, SaeArgs, SplitArg,
-    open_both,
 };
 use crate::corpus::CorpusSpec;
 use crate::error::{Error, Result};
 use crate::models::Model;
+use crate::prompt::Input;
+use crate::sae::Sae;
 use crate::steer::{ACTIONS, EditSpec, Edits};
-use crate::workbench::materials::{Made, Sources, Stock};
+use crate::workbench::edits_file;
+use crate::workbench::materials::{Made, Named, Sources, Stock};
+use crate::workbench::steering::Dictionary;
 use crate::workbench::text::TextRequest;
 
 /// Flags of edits.
@@ -21,15 +25,16 @@ pub(super) struct EditArgs {
     /// their order. The actions are listed at the end of this help
     #[arg(long, value_name = "EDIT")]
     edit: Vec<String>,
-    /// TOML file of edits: tables [[edit]] with `action` and the same keys; they apply before those of --edit
+    /// TOML file of edits: tables [[edit]] with `action` and the same keys; they apply before those of --edit. `on = false` switches one off
     #[arg(long, value_name = "FILE")]
     edits: Option<PathBuf>,
-    /// Dictionary whose features the edits name: a folder, a file, or a name on the hub (owner/name:path)
-    #[arg(long, value_name = "PATH")]
-    pub(super) sae: Option<PathBuf>,
-    /// Probe of the dictionary's error for `+linear` and `+nonlinear`, written by `umbra dark-matter fit --keep`
+    /// Dictionary whose features the edits name: a folder, a file, or a name on the hub (owner/name:path). May be repeated: edits then name theirs by sae=NAME,
+    /// the name of its folder or file, or the one put before it as in NAME=PATH
+    #[arg(long, value_name = "[NAME=]PATH")]
+    pub(super) sae: Vec<PathBuf>,
+    /// Probe of a dictionary's error for `+linear` and `+nonlinear`, written by `umbra dark-matter fit --keep`. May be repeated
     #[arg(long, value_name = "FILE")]
-    probe: Option<PathBuf>,
+    probe: Vec<PathBuf>,
     #[command(flatten)]
     mismatch: MismatchArgs,
     #[command(flatten)]
@@ -78,8 +83,9 @@ pub(super) fn help() -> String {
         ));
     }
     lines.push(
-        "Every action also takes hook=NAME (default: the dictionary's), heads=I,J (at hooks with heads), rows=I,J, and positions=\
-         all | prompt | new | last | 0,4,7..9 | 1..prompt (default: 1.. for what a dictionary does or gives, all for the rest).\n\
+        "Every action also takes sae=NAME (where --sae is repeated), hook=NAME (default: the dictionary's), heads=I,J (at hooks with heads), rows=I,J, and positions=\
+         all | prompt | new | last | 0,4,7..9 | 1..prompt | after:TOKEN | role:user (default: 1.. for what a dictionary does or gives, all for the rest).\n\
+         after: is every position after the first occurrence of one token, its leading space included; role: (user, assistant, system, or a message's number from 0) needs a chat.\n\
          error= is kept, dropped, frozen (as in the run without edits), linear or nonlinear."
             .to_owned(),
     );
@@ -95,7 +101,10 @@ impl EditArgs {
     /// Returns the edits in their written form, those of the file first.
     pub(super) fn specs(&self) -> Result<Vec<EditSpec>> {
         let mut specs = match &self.edits {
-            Some(path) => from_file(path)?,
+            Some(path) => edits_file::read(path)?
+                .into_iter()
+                .filter_map(|(edit, on)| on.then_some(edit))
+                .collect(),
             None => Vec::new(),
         };
         for edit in &self.edit {
@@ -104,49 +113,88 @@ impl EditArgs {
         Ok(specs)
     }
 
-    /// Opens the model and makes the edits of it, for passes of at most `at_once` tokens.
+    /// Opens the model and makes the edits of it, for passes of at most `at_once` tokens. Positions by role are those of `prompt`.
     pub(super) fn open(
         &self,
-        at_once: usize,
+        (at_once, prompt): (usize, Option<&Input>),
         model: &ModelArgs,
         console: &Console,
     ) -> Result<(Arc<Model>, Edits)> {
-        let (model, made) = self.open_as(&self.specs()?, None, model, console)?;
+        let (model, made) = self.open_as((&self.specs()?, None), prompt, model, console)?;
         let at_once = at_once.min(model.config().context);
         self.place(&made.edits, at_once, console)?;
         Ok((model, made.edits))
     }
 
-    /// Places the dictionary that `edits` run, if they do, on its device.
+    /// Places the dictionaries that `edits` run, if they do, on their device.
     pub(super) fn place(&self, edits: &Edits, at_once: usize, console: &Console) -> Result<()> {
-        match edits.dictionary() {
-            Some(sae) => self.device.place(sae, (at_once, true), console).map(drop),
-            None => Ok(()),
+        let saes = edits.dictionaries();
+        if saes.is_empty() {
+            return Ok(());
         }
+        let placed = self.device.place(&*saes, (at_once, true), console);
+        placed.map(drop)
     }
 
-    /// Opens the model, processed as the dictionary says where one is named, and makes the edits `specs` of it; `hook` replaces the dictionary's own. Prints what
-    /// was decided.
+    /// Returns the dictionaries as they are asked for.
+    pub(super) fn dictionaries(&self) -> Vec<Dictionary> {
+        let all = self.sae.iter();
+        all.map(|written| Dictionary::from_written(written))
+            .collect()
+    }
+
+    /// Reads the dictionaries, each under another name; `hook` replaces that of the only one.
+    fn read(&self, hook: Option<&str>, offline: bool, console: &Console) -> Result<Vec<Named>> {
+        let asked = self.dictionaries();
+        if asked.len() > 1 && hook.is_some() {
+            let what =
+                "is for one dictionary, and several are named; give the edits hook=… instead";
+            return Err(Error::setting("--hook", what));
+        }
+        let mut saes: Vec<Named> = Vec::new();
+        for Dictionary { name, path } in asked {
+            let args = SaeArgs {
+                sae: path,
+                hook: hook.map(str::to_owned),
+                parent: self.parent.clone(),
+            };
+            let sae = args.read(offline, console)?;
+            sae.by_token()?;
+            let mut named = Named::from(Arc::new(sae));
+            named.name = name.unwrap_or(named.name);
+            if saes.iter().any(|other| other.name == named.name) {
+                let what = format!(
+                    "two dictionaries are called `{}`, name one as in NAME=PATH",
+                    named.name
+                );
+                return Err(Error::setting("--sae", what));
+            }
+            saes.push(named);
+        }
+        Ok(saes)
+    }
+
+    /// Opens the model, processed as the dictionaries say where some are named, and makes the edits `specs` of it; `hook` replaces the hook of the only dictionary.
+    /// Prints what was decided. Positions by role are those of `prompt`.
     pub(super) fn open_as(
         &self,
-        specs: &[EditSpec],
-        hook: Option<&str>,
+        (specs, hook): (&[EditSpec], Option<&str>),
+        prompt: Option<&Input>,
         model: &ModelArgs,
         console: &Console,
     ) -> Result<(Arc<Model>, Made)> {
-        let (model, sae) = match &self.sae {
-            Some(path) => {
-                let sae = SaeArgs {
-                    sae: path.clone(),
-                    hook: hook.map(str::to_owned),
-                    parent: self.parent.clone(),
-                };
-                let pair = open_both(model, &sae, console)?;
-                (pair.model, Some(pair.sae))
-            }
-            None => (Arc::new(model.open(console)?), None),
+        let saes = self.read(hook, model.offline, console)?;
+        let model = if saes.is_empty() {
+            Arc::new(model.open(console)?)
+        } else {
+            let saes: Vec<&Arc<Sae>> = saes.iter().map(|named| &named.sae).collect();
+            open_together(model, &saes, console)?
         };
-        let mut stock = Stock::new(Arc::clone(&model), sae, self.sources());
+        let mut stock = Stock::new(Arc::clone(&model), saes, self.sources());
+        if let Some(prompt @ Input::Chat(_)) = prompt {
+            let roles = prompt.whole(model.codec())?.roles;
+            stock.prompted_by(roles.map(Arc::new));
+        }
         let mut bar = console.bar("Mean activation");
         let made = stock.edits(specs, &mut |at| bar.at(at))?;
         drop(bar);
@@ -165,7 +213,7 @@ impl EditArgs {
     /// Returns where the materials of the edits are.
     pub(super) fn sources(&self) -> Sources {
         Sources {
-            probe: self.probe.clone(),
+            probes: self.probe.clone(),
             allow_mismatch: self.mismatch.is_allowed(),
             mean: self.mean.request(self.positions),
         }
@@ -185,45 +233,5 @@ impl MeanArgs {
         request.seed = self.mean_split_seed;
         request.reading.positions = positions.rule();
         (!self.mean_of.is_empty()).then_some(request)
-    }
-}
-
-/// Reads `[[edit]]` tables of a TOML file.
-fn from_file(path: &Path) -> Result<Vec<EditSpec>> {
-    let text =
-        std::fs::read_to_string(path).map_err(|e| Error::io("cannot read edits", path, e))?;
-    let wrong = |what: String| Error::input(what, path);
-    let mut table: toml::Table = text
-        .parse()
-        .map_err(|e| wrong(format!("is not TOML ({e})")))?;
-    let Some(toml::Value::Array(edits)) = table.remove("edit") else {
-        return Err(wrong("holds no tables [[edit]]".to_owned()));
-    };
-    if let Some(key) = table.keys().next() {
-        return Err(wrong(format!(
-            "has the key `{key}`, only tables [[edit]] are allowed"
-        )));
-    }
-    let spec = |edit: toml::Value| {
-        let toml::Value::Table(keys) = edit else {
-            return Err(wrong(
-                "holds an edit that is not a table, write [[edit]]".to_owned(),
-            ));
-        };
-        let keys = keys.into_iter().map(|(key, value)| (key, plain(value)));
-        EditSpec::from_keys(keys.collect()).map_err(|e| wrong(e.to_string()))
-    };
-    edits.into_iter().map(spec).collect()
-}
-
-/// Writes a TOML value as it would stand after `key=`.
-fn plain(value: toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => text,
-        toml::Value::Array(values) => {
-            let values: Vec<_> = values.into_iter().map(plain).collect();
-            values.join(",")
-        }
-        other => other.to_string(),
     }
 }

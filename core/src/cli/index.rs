@@ -1,25 +1,34 @@
 //! `umbra index`: builds the feature index of a dictionary over a text, shows it, measures its features, and exports it for other viewers.
 
+mod build;
+mod correlate;
 mod export;
+mod facts;
 mod families;
+mod labels;
+mod list;
+mod map;
+mod merge;
+mod neighbours;
 mod predicate;
+mod score;
 mod search;
+mod statistics;
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::device::speeds;
-use super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
+use super::{Console, Exit, say_fit};
 use crate::error::Result;
+use crate::features::facts::Fact;
 use crate::features::families::Measured;
+use crate::features::scores::Score;
 use crate::features::{
-    self, Detail, Example, Index, Name, Passage, Peak, Source, SourceToken, Sources, TokenEffect,
+    self, Detail, Example, Index, Name, Passage, Peak, SourceToken, Sources, TokenEffect,
 };
 use crate::fit::Fit;
 use crate::ids::FeatureId;
-use crate::whole_file;
-use crate::workbench::passes::Pass;
 
 /// Flags of `umbra index`.
 #[derive(Debug, clap::Args)]
@@ -30,39 +39,32 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Build the index of a dictionary in one pass over text
-    Build(BuildArgs),
+    /// Build the index of a dictionary, or of several, in one pass over text
+    Build(build::Args),
+    /// Merge indexes of one dictionary over different rows or texts into one
+    Merge(merge::Args),
     /// Show one feature of an index
     Show(ShowArgs),
+    /// List the features of an index, filtered and sorted by any figure
+    List(list::Args),
+    /// Place features on a plane by the directions of their decoder rows
+    Map(map::Args),
     /// Find features by words in their examples, their labels and the tokens they promote or suppress
     Search(search::Args),
+    /// List the features nearest to one feature, by decoder direction and by the tokens on which both are active
+    Neighbours(neighbours::Args),
     /// Measure which family each feature belongs to (induction, local context, long-range context) and store it in the index
     Families(families::Args),
+    /// Measure facts about each feature over text (on which tokens, after which, where in words and sentences), with precision and recall, and store them in the index
+    Facts(facts::Args),
+    /// Measure what steering by each feature does to the next token of random contexts, and store the scores in the index
+    Score(score::Args),
     /// Test features against a predicate of tokens over text: specificity, sensitivity, and the tokens that they miss
     Test(predicate::Args),
+    /// Measure correlations of features with each other and with neurons, for exports to Neuronpedia, and store them in the index
+    Correlate(correlate::Args),
     /// Export an index as files for Neuronpedia or circuit-tracer's viewer
     Export(export::Args),
-}
-
-#[derive(Debug, clap::Args)]
-struct BuildArgs {
-    #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    sae: SaeArgs,
-    #[command(flatten)]
-    text: TextArgs,
-    /// Index file to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// Seed of the examples drawn from each interval of activation
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
-    /// Leave out where the strongest examples of a dictionary of attn.hook_z come from, by source token and head, which takes a second pass over their rows
-    #[arg(long)]
-    no_attribution: bool,
-    #[command(flatten)]
-    device: DeviceArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -85,70 +87,20 @@ struct ShowArgs {
 /// Runs `umbra index`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
-        Verb::Build(args) => build(args, console),
+        Verb::Build(args) => build::run(args, console),
+        Verb::Merge(args) => merge::run(args, console),
         Verb::Show(args) => show(args, console),
+        Verb::List(args) => list::run(args, console),
+        Verb::Map(args) => map::run(args, console),
+        Verb::Neighbours(args) => neighbours::run(args, console),
         Verb::Search(args) => search::run(args, console),
         Verb::Families(args) => families::run(args, console),
+        Verb::Facts(args) => facts::run(args, console),
+        Verb::Score(args) => score::run(args, console),
         Verb::Test(args) => predicate::run(args, console),
+        Verb::Correlate(args) => correlate::run(args, console),
         Verb::Export(args) => export::run(args, console),
     }
-}
-
-fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
-    whole_file::check_regular(&args.out)?;
-    let pair = open_both(&args.model, &args.sae, console)?;
-    let text = args.text.read(&pair, args.model.offline, console)?;
-    let source = Source {
-        corpus: text.phrase,
-        fingerprint: text.fingerprint,
-        seed: args.seed,
-        no_attribution: args.no_attribution,
-    };
-    let at_once = features::tokens_at_once(&pair.sae, &text.rows);
-    let choice = args.device.place(&*pair.sae, (at_once, false), console)?;
-    let (pass, rows) = (Pass::Index, &text.rows);
-    args.device.expect(pass, (&pair, rows), console);
-    let (model, sae) = (&pair.model, pair.sae.autoencoder()?);
-    let mut bar = console.bar("Indexing");
-    let built = speeds().timed(pass, (&pair, rows), &choice, || {
-        features::build(model, sae, rows, &source, &args.out, &mut |at| bar.at(at))
-    })?;
-    drop(bar);
-    if built.is_stopped() {
-        return Ok(Exit::Stopped);
-    }
-    let index = Index::open(&args.out)?;
-    let about = index.about();
-    let summaries = index.summaries()?;
-    let dead = summaries.iter().filter(|s| s.density == 0.0).count();
-    let object = json!({
-        "out": args.out.display().to_string(),
-        "sae": about.sae,
-        "model": about.model,
-        "hook": about.hook,
-        "corpus": about.corpus,
-        "tokens": about.tokens,
-        "positions": about.positions,
-        "left_out": about.left_out,
-        "separate_documents": about.separate_documents,
-        "features": about.features,
-        "never_active": dead,
-        "seed": about.seed,
-        "unembed": about.unembed.to_string(),
-        "attribution": about.attribution,
-    });
-    console.answer(&object, || {
-        format!(
-            "{} features of {} over {} tokens of {} ({}), {dead} never active: {}",
-            about.features,
-            about.sae,
-            about.tokens,
-            about.corpus,
-            about.positions.said(about.left_out),
-            args.out.display()
-        )
-    })?;
-    Ok(Exit::Done)
 }
 
 fn show(args: &ShowArgs, console: &Console) -> Result<Exit> {
@@ -167,8 +119,17 @@ fn show(args: &ShowArgs, console: &Console) -> Result<Exit> {
         .and_then(|all| all.features.get(feature.index()));
     let mut object = features::json(index.about(), &detail);
     object["family"] = family.map_or(Value::Null, Measured::json);
+    let scores = index.scores()?;
+    let score = scores.as_ref().and_then(|all| all.of(feature));
+    object["steering"] = score.map_or(Value::Null, Score::json);
+    let facts = index.facts_of(feature)?;
+    object["facts"] = facts
+        .as_ref()
+        .map_or(Value::Null, |all| all.iter().map(Fact::json).collect());
     console.answer(&object, || {
-        text(&index, &detail, (family, args.near_duplicates))
+        let measured = (family, score);
+        let facts = facts.unwrap_or_default();
+        text(&index, &detail, (measured, &facts, args.near_duplicates))
     })?;
     Ok(Exit::Done)
 }
@@ -202,16 +163,21 @@ fn marked(token: &str, is_examples: bool) -> String {
     }
 }
 
-fn text(index: &Index, detail: &Detail, (family, unfolded): (Option<&Measured>, bool)) -> String {
+fn text(
+    index: &Index,
+    detail: &Detail,
+    ((family, score), facts, unfolded): ((Option<&Measured>, Option<&Score>), &[Fact], bool),
+) -> String {
     let about = index.about();
     let summary = detail.summary;
     let peak = detail.top.first().map(Peak::from_example);
-    let name = Name::new(None, peak.as_ref()).to_string();
+    let fact = facts.iter().find(|fact| fact.is_name()).map(Fact::said);
+    let name = Name::new(None, peak.as_ref()).with_fact(fact.as_deref());
     let mut lines = vec![
         format!("feature {}  {name}", summary.feature)
             .trim_end()
             .to_owned(),
-        format!("{} ({}, {})", about.sae, about.model, about.hook),
+        format!("{} ({}, {})", about.sae, about.model, about.hooks()),
         format!(
             "density {:.4} %  mean {:.4}  {}max {:.4}  over {} tokens of {} ({})",
             100.0 * summary.density,
@@ -232,23 +198,53 @@ fn text(index: &Index, detail: &Detail, (family, unfolded): (Option<&Measured>, 
     if !detail.promoted.is_empty() {
         lines.push(format!("            {}", about.logit_effects()));
     }
+    lines.extend(written(detail));
     if let Some(measured) = family {
         lines.push(format!("family      {}", families::line(measured)));
     }
+    if let Some(score) = score {
+        lines.push(format!("steering    {}", score::line(score)));
+    }
+    lines.extend(statistics::lines(detail));
+    for (number, fact) in facts.iter().enumerate() {
+        let title = if number == 0 { "facts" } else { "" };
+        lines.push(format!("{title:<12}{}", facts::line(fact).trim()));
+    }
+    lines.extend(shares_of_heads(detail));
+    lines.push(String::new());
+    lines.extend(all_examples(detail, unfolded));
+    lines.join("\n")
+}
+
+/// Writes the shares of heads, a line for each kind.
+fn shares_of_heads(detail: &Detail) -> Vec<String> {
     let of_heads = [
         ("heads       ", &detail.head_shares),
         ("attribution ", &detail.head_attribution),
     ];
-    for (name, shares) in of_heads.iter().filter(|(_, shares)| !shares.is_empty()) {
+    let known = of_heads.iter().filter(|(_, shares)| !shares.is_empty());
+    let line = |(name, shares): &(&str, &Vec<f32>)| {
         let shares = shares.iter().enumerate();
         let shares: Vec<_> = shares
             .map(|(head, share)| format!("{head}: {:.1} %", 100.0 * share))
             .collect();
-        lines.push(format!("{name}{}", shares.join("  ")));
+        format!("{name}{}", shares.join("  "))
+    };
+    known.map(line).collect()
+}
+
+/// Writes the strongest examples and those of each interval.
+fn all_examples(detail: &Detail, unfolded: bool) -> Vec<String> {
+    let mut lines = vec!["strongest examples".to_owned()];
+    let measured = Measures {
+        sources: &detail.sources,
+        losses: &detail.loss_effects,
+    };
+    lines.extend(examples((&detail.top, measured), unfolded));
+    if !detail.loss_effects.is_empty() {
+        lines
+            .push("Δloss: change of the next token's loss without the feature, in nats".to_owned());
     }
-    lines.push(String::new());
-    lines.push("strongest examples".to_owned());
-    lines.extend(examples((&detail.top, &detail.sources), unfolded));
     for interval in &detail.intervals {
         lines.push(format!(
             "{:.4} to {:.4}: {:.1} % of its active tokens",
@@ -256,9 +252,34 @@ fn text(index: &Index, detail: &Detail, (family, unfolded): (Option<&Measured>, 
             interval.to,
             100.0 * interval.share
         ));
-        lines.extend(examples((&interval.examples, &[]), unfolded));
+        lines.extend(examples(
+            (&interval.examples, Measures::default()),
+            unfolded,
+        ));
     }
-    lines.join("\n")
+    lines
+}
+
+/// Writes what a feature of several layers writes in each, none for other features.
+fn written(detail: &Detail) -> Vec<String> {
+    let mut lines = Vec::new();
+    for written in &detail.written {
+        lines.push(format!(
+            "writes      {} (norm {:.4}): {}; suppresses {}",
+            written.hook,
+            written.norm,
+            effects(&written.promoted),
+            effects(&written.suppressed)
+        ));
+        let near = written.neighbours.iter();
+        let near: Vec<String> = near
+            .map(|near| format!("#{} {:.3}", near.feature, near.cosine))
+            .collect();
+        if !near.is_empty() {
+            lines.push(format!("            like {}", near.join("  ")));
+        }
+    }
+    lines
 }
 
 fn effects(effects: &[TokenEffect]) -> String {
@@ -269,15 +290,23 @@ fn effects(effects: &[TokenEffect]) -> String {
     effects.join("  ")
 }
 
+/// Measurements at examples, in their order; empty where there are none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Measures<'a> {
+    sources: &'a [Sources],
+    losses: &'a [f32],
+}
+
 /// Writes examples, one a line: near-duplicates folded into a number, or all of them.
-fn examples((examples, sources): (&[Example], &[Sources]), unfolded: bool) -> Vec<String> {
+fn examples((examples, measured): (&[Example], Measures<'_>), unfolded: bool) -> Vec<String> {
     let line = |at: usize| {
-        let line = example(&examples[at]);
-        let source = sources
-            .get(at)
-            .and_then(|sources| sources.strongest(&examples[at]));
-        match source {
-            Some(source) => format!("{line} {}", from(&source)),
+        let mut line = example(&examples[at]);
+        let sources = measured.sources.get(at);
+        if let Some(source) = sources.and_then(|sources| sources.strongest(&examples[at])) {
+            line = format!("{line} {}", from(&source));
+        }
+        match measured.losses.get(at).filter(|loss| loss.is_finite()) {
+            Some(loss) => format!("{line} Δloss {loss:+.3}"),
             None => line,
         }
     };
@@ -330,16 +359,23 @@ mod tests {
         assert_eq!(example(&king), line);
         let twice = [king.clone(), king];
         assert_eq!(
-            examples((&twice, &[]), false),
+            examples((&twice, Measures::default()), false),
             [format!("{line}, and 1 near-duplicate")]
         );
-        assert_eq!(examples((&twice, &[]), true), [line, line]);
+        assert_eq!(examples((&twice, Measures::default()), true), [line, line]);
         let sources = Sources {
             window: vec![2.0, -0.5, 0.0],
             ..Sources::default()
         };
-        let named = examples((&twice[..1], &[sources]), true);
-        assert_eq!(named, [format!("{line} ← \"the\" at 0, +2.000")]);
+        let measured = Measures {
+            sources: &[sources],
+            losses: &[0.25],
+        };
+        let named = examples((&twice[..1], measured), true);
+        assert_eq!(
+            named,
+            [format!("{line} ← \"the\" at 0, +2.000 Δloss +0.250")]
+        );
         let keys = features::json(&About::default(), &Detail::default());
         let object = keys.as_object().unwrap();
         for key in [

@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(read(&twice, "corpus"), ["c", "d", "e"]);
         let steer = "umbra steer --model m --prompt t --edit x --edit y --sae a --sae b";
         assert_eq!(read(steer, "edit"), ["x", "y"]);
-        assert_eq!(read(steer, "sae"), ["b"]);
+        assert_eq!(read(steer, "sae"), ["a", "b"]);
         let train =
             "umbra train --store s --out o --out p --also x --also y --k 3 --k 4 --hook a --hook b";
         assert_eq!(read(train, "also"), ["x", "y"]);

@@ -6,8 +6,10 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 mod args;
+mod attribute;
 mod bench;
 mod capture;
+mod chat;
 mod config;
 mod console;
 mod dark_matter;
@@ -19,11 +21,13 @@ mod guide;
 mod heads;
 mod hub;
 mod index;
+mod label;
 mod ladder;
 mod line;
 mod link;
 mod model;
 mod open;
+mod patch;
 mod project;
 mod prompt;
 mod registry;
@@ -32,8 +36,11 @@ mod reproduce;
 mod runs;
 mod sae;
 mod sampling;
+mod search;
+mod separate;
 mod steer;
 mod store;
+mod sweep;
 mod train;
 mod words;
 mod written;
@@ -47,8 +54,8 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser};
 
 pub use args::{
     BosArgs, CorpusArgs, DocumentsArg, MeasuringArgs, MismatchArgs, ModelArgs, ParentArg,
-    PositionsArg, SaeArgs, SplitArg, TextArgs, open_both, open_for, open_with_transcoder, rehook,
-    say_fit,
+    PositionsArg, SaeArgs, SaesArgs, SplitArg, TextArgs, open_both, open_by_token, open_for,
+    open_with_transcoder, rehook, say_fit,
 };
 pub use console::{Bar, Console};
 pub use device::{DeviceArg, devices};
@@ -128,14 +135,26 @@ Project => project,
     Eval => eval,
 /// Build, show, search or export the feature index of a dictionary; measure families of features, and test predicates
     Index => index,
-/// Show the strongest features of each token of a text
+    /// Set, list, import and export labels of features, and ask a language model for one
+    Label => label,
+/// Show the strongest features of each token of a text, by one dictionary or several, or what changes between two texts
     Prompt => prompt,
+    /// Find the features that tell two sets of texts apart: differences of means, and sparse probes with held-out accuracy
+    Separate => separate,
+    /// Find the features that fire on a text, across dictionaries, best first
+    Search => search,
 /// Take apart what a dictionary does not explain: fit its linear part, and split the error of a text
     DarkMatter => dark_matter,
 /// List features by attention head, and attribute a feature by head and source token
     Heads => heads,
 /// Continue a prompt twice from one seed, with and without edits
     Steer => steer,
+    /// Measure what a feature does at one strength after another, or search for the largest strength before the text breaks
+    Sweep => sweep,
+    /// Name the causes of a prediction: features by ablation and gradient, and direct contributions of heads, MLPs and embeddings
+    Attribute => attribute,
+    /// Patch activations between two texts: where a prediction depends on their difference, along which paths, and by how few edits
+    Patch => patch,
     /// Write chosen features of an index as one HTML page or JSON
     Report => report,
 /// Check the claims of papers one by one: attention dictionaries, and variants trained side by side
@@ -236,8 +255,12 @@ fn finished(noun: &Noun, console: &Console) -> u8 {
         }
         Ok(Err(error)) => {
             console.error(&error);
-            // For example while fetching a model.
-            if console.stopped() { STOPPED } else { FAILED }
+            // Stopped, for example, while fetching a model.
+            match () {
+                () if console.stopped() => STOPPED,
+                () if console.was_wrong_usage() => WRONG_USAGE,
+                () => FAILED,
+            }
         }
         Err(panic) => {
             console.bug(&panic);
@@ -337,6 +360,20 @@ mod tests {
             format!("umbra prompt --text x --model {demo} --sae {golden}"),
         ] {
             assert_eq!(code(&words(&line)), FAILED, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_target_of_two_tokens_is_wrong_usage() {
+        let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
+        let line = format!("umbra attribute --json --text x --model {demo} --target");
+        for (target, wanted) in [
+            ("logit:  went away", WRONG_USAGE),
+            ("loss of it", WRONG_USAGE),
+        ] {
+            let mut line = words(&line);
+            line.push(target.into());
+            assert_eq!(code(&line), wanted, "{target}");
         }
     }
 

@@ -102,7 +102,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         .collect();
     let why = words::said(&bos.why);
     let eos: Vec<u32> = card.ends.ids.iter().map(|id| id.0).collect();
-    let object = json!({
+    let mut object = json!({
         "name": card.name, "family": config.family, "layers": config.layers, "d_model": config.d_model,
         "heads": config.heads, "kv_heads": config.kv_heads, "d_head": config.d_head, "d_mlp": config.d_mlp,
         "vocab": config.vocab, "context": config.context, "norm": norm, "norm_eps": config.norm_eps,
@@ -110,6 +110,9 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         "stored": stored, "kept_as_stored": footprint.form == Form::Stored, "tokenizer_tokens": card.codec.vocab_size(),
         "bos": bos.id.map(|id| id.0), "bos_why": why, "eos": eos, "eos_why": card.ends.why, "fingerprint": card.fingerprint()?, "processing": card.processing.keys(), "facts": card.facts,
     });
+    let template = card.codec.chat_template();
+    let template = template.map(|template| template.origin().display().to_string());
+    object["chat_template"] = json!(template);
     let fingerprint = card.fingerprint()?;
     console.answer(&object, || {
         let bos = bos
@@ -134,6 +137,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
             format!("BOS {bos}"),
             format!("fingerprint {fingerprint}"),
             format!("EOS {}", ends(&card.ends)),
+            format!("chat template {}", template.as_deref().unwrap_or("none")),
         ]
         .into_iter()
         .chain(card.facts.clone())
@@ -173,7 +177,7 @@ pub(super) fn takes(footprint: &Footprint) -> String {
 
 fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
     whole_file::check(&args.out)?;
-    let (model, edits) = args.edits.open(usize::MAX, &args.model, console)?;
+    let (model, edits) = args.edits.open((usize::MAX, None), &args.model, console)?;
     let tokens = args.text.tokens(&model, console)?;
     let input = token_tensor(&[&tokens])?;
     let logits = edits.logits(&model, &input)?;

@@ -300,7 +300,7 @@ fn object(entry: &Entry, row: &Row) -> Value {
     let number = |column| row.number(column);
     let hook = |hook: crate::ids::HookPoint| hook.to_string();
     json!({
-        "name": row.name, "folder": entry.sae, "hook": row.hook.map(hook), "writes": row.writes.map(hook), "error_of": row.error_of,
+        "name": row.name, "folder": entry.sae, "hook": row.hook.map(hook), "writes": row.writes.first().copied().map(hook), "error_of": row.error_of,
         "features": features, "width": width, "rule": row.rule, "k": row.k,
         "l0": number(Column::L0), "fvu": number(Column::Fvu), "ce_recovered_zero": number(Column::CeRecovered),
         "dead_fraction": number(Column::Dead), "tokens": row.figures.as_ref().map(|figures| figures.tokens),

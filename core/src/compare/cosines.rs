@@ -156,6 +156,51 @@ fn candidates_of(
     Ok(candidates)
 }
 
+/// Other rows with their cosines, for every row.
+pub(crate) type Nearest = Vec<Vec<(FeatureId, f32)>>;
+
+/// Finds, for every row of `w_dec [f, d]`, the `most` other rows with the largest cosine, largest first, ties by number; a row of length 0 has none and is nobody's.
+/// `step` is called for every block of rows.
+pub(crate) fn nearest(
+    w_dec: &Matrix,
+    most: usize,
+    step: &mut dyn FnMut() -> Flow,
+) -> Result<Ended<Nearest>> {
+    let directions = Directions::new(w_dec);
+    let is_zero = |feature: &u32| {
+        directions
+            .rows
+            .row(*feature as usize)
+            .iter()
+            .all(|w| *w == 0.0)
+    };
+    let all = directions.numbers().into_iter();
+    let all: Vec<u32> = all.filter(|feature| !is_zero(feature)).collect();
+    let mut nearest = vec![Vec::new(); directions.len()];
+    for rows in all.chunks(BLOCK) {
+        if step().is_break() {
+            return Ok(Ended::STOPPED);
+        }
+        // Each row is its own best candidate, or nearly so.
+        let of_rows = candidates_of(
+            &directions,
+            rows,
+            (&directions, &all),
+            most + 1,
+            &mut |_, _| (),
+        )?;
+        for (row, candidates) in rows.iter().zip(of_rows) {
+            let others = candidates
+                .best
+                .into_iter()
+                .filter(|(other, _)| other != row);
+            let others = others.map(|(other, cosine)| (FeatureId(other), cosine.clamp(-1.0, 1.0)));
+            nearest[*row as usize] = others.take(most).collect();
+        }
+    }
+    Ok(Ended::Done(nearest))
+}
+
 fn pair(a: u32, b: u32, cosine: f32) -> Pair {
     let (a, b) = (FeatureId(a), FeatureId(b));
     Pair { a, b, cosine }

@@ -21,6 +21,8 @@ use crate::sae::Sae;
 
 use self::cosines::{Directions, one_to_one};
 
+pub(crate) use self::cosines::nearest;
+
 pub use self::together::{Together, together};
 
 /// Default cosine from which matched features count as shared.

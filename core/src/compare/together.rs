@@ -101,7 +101,8 @@ pub fn together(
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Vec<Together>>> {
     for sae in [a, b] {
-        formats::check_hooks(sae, model)?;
+        sae.by_token()?;
+        formats::check_ends(sae, model)?;
     }
     let hooks = [a.reads()?, b.reads()?];
     if rows.counted() == 0 {

@@ -19,6 +19,7 @@ pub mod places;
 pub mod predict;
 pub mod pursuit;
 mod ridge;
+mod sections;
 pub mod self_test;
 mod source;
 mod spec;

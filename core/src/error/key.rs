@@ -10,6 +10,8 @@ use std::fmt;
 pub enum Key {
     /// Whether an index or a probe of another dictionary or model is taken.
     AllowMismatch,
+    /// Language model that is asked for labels.
+    ChatModel,
     /// Length of a row, in tokens.
     Context,
     /// Device that computes.
@@ -54,14 +56,19 @@ pub enum Key {
     SeparateDocuments,
     /// Whether a transcoder has a skip connection.
     Skip,
+    /// Source among those of a file of labels.
+    Source,
     /// Column of Parquet files and field of JSON records that holds the text.
     TextColumn,
+    /// Address of the endpoint that is asked for labels.
+    Url,
 }
 
 impl Key {
     /// All keys.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::AllowMismatch,
+        Self::ChatModel,
         Self::Context,
         Self::Device,
         Self::Dtype,
@@ -84,13 +91,16 @@ impl Key {
         Self::Sae,
         Self::SeparateDocuments,
         Self::Skip,
+        Self::Source,
         Self::TextColumn,
+        Self::Url,
     ];
 
     /// Returns the name of the setting in files and in this library.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AllowMismatch => "allow_mismatch",
+            Self::ChatModel => "chat_model",
             Self::Context => "context",
             Self::Device => "device",
             Self::Dtype => "dtype",
@@ -113,7 +123,9 @@ impl Key {
             Self::Sae => "sae",
             Self::SeparateDocuments => "separate_documents",
             Self::Skip => "skip",
+            Self::Source => "source",
             Self::TextColumn => "text_column",
+            Self::Url => "url",
         }
     }
 

@@ -6,8 +6,8 @@ use super::passes::{charge, losses};
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
-use crate::ids::{HookPoint, Layer, Site, TokenId};
-use crate::models::{Capture, Hooks, Model, NoHooks, Start, token_tensor};
+use crate::ids::{HookPoint, TokenId};
+use crate::models::{Capture, Hooks, Model, NoHooks, Resume, Start, token_tensor};
 
 /// A model and the rows that it reads.
 #[derive(Debug, Clone, Copy)]
@@ -62,34 +62,6 @@ impl Clean<'_> {
     }
 }
 
-/// Start of a pass with a replaced value at the hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Resume {
-    /// Starts from the tokens and replaces the value on the way.
-    Tokens,
-    /// Starts from the residual stream of the clean run at `HookPoint`, which `Layer` reads, and replaces the value on the way.
-    Before(HookPoint, Layer),
-    /// Starts at this layer, since the value is the residual stream it reads.
-    At(Layer),
-}
-
-impl Resume {
-    fn new(hook: HookPoint, layers: usize) -> Self {
-        match hook {
-            HookPoint::Embed | HookPoint::PosEmbed => Self::Tokens,
-            HookPoint::Block(layer, Site::ResidPre) => Self::At(layer),
-            HookPoint::Block(Layer(layer), Site::ResidPost) => Self::At(Layer(layer + 1)),
-            HookPoint::Block(layer, _) => {
-                Self::Before(HookPoint::Block(layer, Site::ResidPre), layer)
-            }
-            HookPoint::FinalScale | HookPoint::FinalNormalized => {
-                let last = HookPoint::block(layers - 1, Site::ResidPost);
-                Self::Before(last, Layer::from(layers))
-            }
-        }
-    }
-}
-
 /// Replaces the value of a hook.
 struct Replace<'a> {
     hook: HookPoint,
@@ -119,7 +91,7 @@ impl<'a> Splicer<'a> {
         let mut wanted = hooks.to_vec();
         wanted.extend(hooks.iter().filter_map(|hook| match self.resume(*hook) {
             Resume::Before(before, _) => Some(before),
-            Resume::Tokens | Resume::At(_) => None,
+            Resume::Embedding | Resume::At(_) => None,
         }));
         wanted.sort_unstable();
         wanted.dedup();
@@ -152,7 +124,7 @@ impl<'a> Splicer<'a> {
         let input = &clean.input;
         let mut replace = Replace { hook, value };
         let run = match self.resume(hook) {
-            Resume::Tokens => self.model.run(Start::Tokens(input), &mut replace),
+            Resume::Embedding => self.model.run(Start::Tokens(input), &mut replace),
             Resume::Before(before, layer) => {
                 let start = Start::Residual(layer, self.kept(clean, before)?, Some(input));
                 self.model.run(start, &mut replace)

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::correlations::{Correlations, OfFeature};
 use super::{About, Detail, Example, Histogram, Index, Sources, Summary, TokenEffect};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer};
@@ -49,6 +50,10 @@ pub fn export(
         files: 0,
     };
     let batch = batch.max(1);
+    let correlations = match to {
+        Viewer::Neuronpedia => index.correlations()?,
+        Viewer::CircuitTracer => None,
+    };
     let mut stopped = false;
     let written = whole_file::write_folder(out, |folder| {
         let mut write = |name: String, value: &Value| {
@@ -60,7 +65,7 @@ pub fn export(
             let details: Vec<Detail> = details.collect::<Result<_>>()?;
             match to {
                 Viewer::Neuronpedia => {
-                    let value = neuronpedia_batch(about, source, &details);
+                    let value = neuronpedia_batch((about, correlations.as_ref()), source, &details);
                     write(format!("batch-{number}.json"), &value)?;
                 }
                 Viewer::CircuitTracer => {
@@ -91,6 +96,8 @@ pub fn export(
     }
 }
 
+/// Promoted and suppressed tokens of SAEDashboard's files.
+const TOKENS: usize = 10;
 /// File that lists the features in no batch.
 const SKIPPED: &str = "skipped_indexes.json";
 
@@ -125,14 +132,23 @@ impl Source {
     }
 }
 
-/// Builds a `batch-N.json`. It leaves neuron alignment, correlated neurons and correlated features empty, and keeps 10 tokens on either side of an example.
-fn neuronpedia_batch(about: &About, source: &Source, details: &[Detail]) -> Value {
+/// Builds a `batch-N.json`. It leaves neuron alignment, correlated neurons and correlated features empty where they were not measured, and keeps 10 tokens on
+/// either side of an example.
+fn neuronpedia_batch(
+    (about, correlations): (&About, Option<&Correlations>),
+    source: &Source,
+    details: &[Detail],
+) -> Value {
+    let feature = |detail: &Detail| {
+        let correlated = correlations.and_then(|all| all.of(detail.summary.feature));
+        feature(about, detail, correlated)
+    };
     json!({
         "model_id": source.model,
         "layer": source.layer,
         "sae_set": source.set,
         "sae_id_suffix": null,
-        "features": details.iter().map(|detail| feature(about, detail)).collect::<Value>(),
+        "features": details.iter().map(feature).collect::<Value>(),
     })
 }
 
@@ -147,7 +163,7 @@ fn skipped(source: &Source, features: &[u32]) -> Value {
     })
 }
 
-fn feature(about: &About, detail: &Detail) -> Value {
+fn feature(about: &About, detail: &Detail, correlated: Option<&OfFeature>) -> Value {
     let middles = |histogram: &Histogram| -> Value {
         let pairs = histogram.edges.windows(2);
         pairs
@@ -183,20 +199,36 @@ fn feature(about: &About, detail: &Detail) -> Value {
     let texts = |effects: &[TokenEffect]| {
         effects
             .iter()
+            .take(TOKENS)
             .map(|effect| effect.text.clone())
             .collect::<Value>()
     };
     let values = |effects: &[TokenEffect]| {
         let values = effects
             .iter()
+            .take(TOKENS)
             .map(|effect| rounded(f64::from(effect.effect)));
         values.collect::<Value>()
     };
+    let none = OfFeature::default();
+    let correlated = correlated.unwrap_or(&none);
+    let alignment = &correlated.alignment;
+    let numbers = |values: &mut dyn Iterator<Item = f64>| values.map(rounded).collect::<Value>();
+    // SAEDashboard writes the cosine under `l1`.
+    let [neurons, features] = [&correlated.neurons, &correlated.features].map(|list| {
+        [
+            list.iter().map(|of| json!(of.other)).collect::<Value>(),
+            numbers(&mut list.iter().map(|of| of.cosine)),
+            numbers(&mut list.iter().map(|of| of.pearson)),
+        ]
+    });
     json!({
         "feature_index": detail.summary.feature.0,
-        "neuron_alignment_indices": [], "neuron_alignment_values": [], "neuron_alignment_l1": [],
-        "correlated_neurons_indices": [], "correlated_neurons_l1": [], "correlated_neurons_pearson": [],
-        "correlated_features_indices": [], "correlated_features_l1": [], "correlated_features_pearson": [],
+        "neuron_alignment_indices": alignment.iter().map(|of| json!(of.neuron)).collect::<Value>(),
+        "neuron_alignment_values": numbers(&mut alignment.iter().map(|of| of.value)),
+        "neuron_alignment_l1": numbers(&mut alignment.iter().map(|of| of.l1)),
+        "correlated_neurons_indices": neurons[0], "correlated_neurons_l1": neurons[1], "correlated_neurons_pearson": neurons[2],
+        "correlated_features_indices": features[0], "correlated_features_l1": features[1], "correlated_features_pearson": features[2],
         "neg_str": texts(&detail.suppressed),
         "neg_values": values(&detail.suppressed),
         "pos_str": texts(&detail.promoted),
@@ -333,6 +365,7 @@ mod tests {
                 min: 0.0,
                 max: 2.5,
                 decoder_norm: 1.0,
+                ..Summary::default()
             },
             histogram: Histogram {
                 edges: vec![0.0, 1.0, 2.5],
@@ -375,7 +408,7 @@ mod tests {
     #[test]
     fn a_batch_has_the_keys_of_saedashboard() {
         let source = Source::new(&about(), Some("gpt2-small"), None).unwrap();
-        let batch = neuronpedia_batch(&about(), &source, &[detail()]);
+        let batch = neuronpedia_batch((&about(), None), &source, &[detail()]);
         assert_eq!(
             (&batch["model_id"], &batch["layer"]),
             (&json!("gpt2-small"), &json!(2))
@@ -408,7 +441,7 @@ mod tests {
         let want: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         let mut about = about();
         let mut detail = detail();
-        let plain = feature(&about, &detail);
+        let plain = feature(&about, &detail, None);
         assert!(plain["activations"][0].get("dfa_values").is_none());
         about.attribution = true;
         detail.sources = vec![Sources {
@@ -416,7 +449,7 @@ mod tests {
             before: vec![],
             sum: 1.9,
         }];
-        let batch = feature(&about, &detail);
+        let batch = feature(&about, &detail, None);
         let first = &batch["activations"][0];
         // Whole numbers compare with their fractions as numbers.
         let numbers = |value: &Value| -> Value {
@@ -446,7 +479,7 @@ mod tests {
                 ..negative.top[0].clone()
             },
         );
-        let batch = feature(&about(), &negative);
+        let batch = feature(&about(), &negative, None);
         let first = &batch["activations"][0];
         assert_eq!(first["values"], json!([0.5, -4.0]));
         // The list of the strongest is sorted by size.
@@ -458,6 +491,41 @@ mod tests {
         );
         let first = &file["examples_quantiles"][0]["examples"][0];
         assert_eq!(first["tokens_acts_list"], json!([0.5, -4.0]));
+    }
+
+    #[test]
+    fn measured_correlations_fill_the_tables_of_saedashboard() {
+        use crate::features::correlations::{Aligned, Correlated};
+        let other = |other, pearson| Correlated {
+            other,
+            pearson,
+            cosine: 0.25,
+        };
+        let of = OfFeature {
+            features: vec![other(9, 0.876_54), other(2, -0.5)],
+            neurons: vec![other(4, 0.1)],
+            alignment: vec![Aligned {
+                neuron: 5,
+                value: 0.75,
+                l1: 0.125,
+            }],
+        };
+        let filled = feature(&about(), &detail(), Some(&of));
+        assert_eq!(filled.as_object().unwrap().len(), 25);
+        for (key, want) in [
+            ("correlated_features_indices", json!([9, 2])),
+            ("correlated_features_pearson", json!([0.877, -0.5])),
+            ("correlated_features_l1", json!([0.25, 0.25])),
+            ("correlated_neurons_indices", json!([4])),
+            ("correlated_neurons_pearson", json!([0.1])),
+            ("neuron_alignment_indices", json!([5])),
+            ("neuron_alignment_values", json!([0.75])),
+            ("neuron_alignment_l1", json!([0.125])),
+        ] {
+            assert_eq!(filled[key], want, "{key}");
+        }
+        let empty = feature(&about(), &detail(), None);
+        assert_eq!(empty["correlated_features_pearson"], json!([]));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //! of bins merge. The range stays a power of two times the number of bins, so no count is ever divided. Negative activations are counted separately and placed
 //! before the others in the finished histogram.
 
+use super::pack::{Reader, Writer};
+use super::reservoir::lower_end;
+use super::tallies::{read_table, write_table};
 use super::{BINS, Histogram};
 
 /// Number of bins over the range; at least half of them lie below the maximum.
@@ -11,7 +14,7 @@ const FINE: usize = 512;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counts {
     /// `[FINE]` once a value was added.
-    bins: Vec<u64>,
+    bins: Vec<u32>,
     /// Bins are 2^exponent wide.
     exponent: i32,
 }
@@ -47,14 +50,47 @@ impl Counts {
         self.exponent += 1;
     }
 
+    /// Adds the counts of other values.
+    pub(super) fn merge(&mut self, other: &Self) {
+        if other.bins.is_empty() {
+            return;
+        }
+        if self.bins.is_empty() {
+            self.clone_from(other);
+            return;
+        }
+        let exponent = self.exponent.max(other.exponent);
+        *self = self.widened(exponent);
+        let other = other.widened(exponent);
+        let bins = self.bins.iter_mut().zip(&other.bins);
+        bins.for_each(|(sum, count)| *sum += count);
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let used = self.bins.iter().rposition(|count| *count > 0);
+        let used = &self.bins[..used.map_or(0, |last| last + 1)];
+        write_table(out, self.exponent, used);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (exponent, mut bins) = read_table(from)?;
+        if bins.len() > FINE {
+            return None;
+        }
+        if !bins.is_empty() {
+            bins.resize(FINE, 0);
+        }
+        Some(Self { bins, exponent })
+    }
+
     /// Returns the number of values below `value`; a bin that it divides counts in proportion.
     pub(super) fn below(&self, value: f64) -> f64 {
         if self.bins.is_empty() {
             return 0.0;
         }
         let bin = self.bin(value).min(FINE);
-        let whole: u64 = self.bins[..bin].iter().sum();
-        let part = self.bins.get(bin).copied().unwrap_or(0) as f64;
+        let whole: u64 = self.bins[..bin].iter().map(|n| u64::from(*n)).sum();
+        let part = f64::from(self.bins.get(bin).copied().unwrap_or(0));
         whole as f64 + part * (value / self.width()).fract()
     }
 
@@ -79,7 +115,94 @@ impl Counts {
 
     fn joined(&self, used: usize, together: usize) -> impl DoubleEndedIterator<Item = u64> {
         let bins = self.bins.get(..used).unwrap_or_default();
-        bins.chunks(together).map(|bins| bins.iter().sum())
+        bins.chunks(together)
+            .map(|bins| bins.iter().map(|n| u64::from(*n)).sum())
+    }
+}
+
+/// Counts of sizes by [`super::reservoir::level`], an eighth of an octave each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Octaves {
+    /// Level of the first count.
+    pub(super) first: i32,
+    /// Levels of one count.
+    pub(super) width: u32,
+    pub(super) counts: Vec<u32>,
+}
+
+impl Octaves {
+    pub(super) fn add(&mut self, level: i32) {
+        if self.counts.is_empty() {
+            (self.first, self.width) = (level, 1);
+        }
+        if level < self.first {
+            let more = (self.first - level) as usize;
+            self.counts.splice(..0, std::iter::repeat_n(0, more));
+            self.first = level;
+        }
+        let at = (level - self.first) as usize;
+        if at >= self.counts.len() {
+            self.counts.reserve_exact(at + 1 - self.counts.len());
+            self.counts.resize(at + 1, 0);
+        }
+        self.counts[at] += 1;
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (level, count) in (other.first..).zip(&other.counts) {
+            if *count > 0 {
+                self.add(level);
+                self.counts[(level - self.first) as usize] += count - 1;
+            }
+        }
+    }
+
+    /// Joins neighbours until there are at most [`BINS`]; edges stay multiples of the width.
+    pub(super) fn joined(&self) -> Self {
+        let mut joined = self.clone();
+        while joined.counts.len() > BINS {
+            let width = 2 * joined.width;
+            let first = joined.first.div_euclid(width as i32) * width as i32;
+            let offset = ((joined.first - first) / joined.width as i32) as usize;
+            let mut counts = vec![0; (offset + joined.counts.len()).div_ceil(2)];
+            for (at, count) in joined.counts.iter().enumerate() {
+                counts[usize::midpoint(at, offset)] += count;
+            }
+            joined = Self {
+                first,
+                width,
+                counts,
+            };
+        }
+        joined
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        out.int(u64::from(self.width));
+        write_table(out, self.first, &self.counts);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let width = from.rank()?;
+        let (first, counts) = read_table(from)?;
+        let fits = counts.len() <= 1 << 16 && first.abs() <= 1 << 16 && width <= 1 << 16;
+        fits.then_some(Self {
+            first,
+            width,
+            counts,
+        })
+    }
+
+    /// Returns the histogram with all its edges.
+    pub(super) fn histogram(&self) -> Histogram {
+        if self.counts.is_empty() {
+            return Histogram::default();
+        }
+        let edge = |i: usize| lower_end(self.first + (i as u32 * self.width) as i32);
+        Histogram {
+            edges: (0..=self.counts.len()).map(edge).collect(),
+            counts: self.counts.iter().map(|n| u64::from(*n)).collect(),
+        }
     }
 }
 
@@ -144,6 +267,7 @@ mod tests {
     use rand::{Rng as _, SeedableRng as _};
     use rand_chacha::ChaCha8Rng;
 
+    use super::super::reservoir::level;
     use super::*;
 
     #[track_caller]
@@ -206,6 +330,33 @@ mod tests {
                 .map(|(i, (a, b))| if i % 3 == 0 { -a * scale } else { *b })
                 .collect();
             check(&both);
+        }
+    }
+
+    #[test]
+    fn sizes_by_octave_are_exact_and_merge() {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        let sizes: Vec<f32> = (0..3000)
+            .map(|_| 2f32.powf(rng.random_range(-9.0..4.0)))
+            .collect();
+        let counted = |sizes: &[f32]| {
+            let mut octaves = Octaves::default();
+            for size in sizes {
+                octaves.add(level(*size));
+            }
+            octaves
+        };
+        let whole = counted(&sizes);
+        let mut merged = counted(&sizes[..700]);
+        merged.merge(&counted(&sizes[700..]));
+        assert_eq!(merged, whole);
+        let histogram = whole.joined().histogram();
+        assert!((26..=BINS).contains(&histogram.counts.len()));
+        for (count, edges) in histogram.counts.iter().zip(histogram.edges.windows(2)) {
+            // Edges are rounded to 24 bits where they are counted; no size lies that close.
+            let inside = |size: &&f32| (edges[0]..edges[1]).contains(&f64::from(**size));
+            assert_eq!(*count, sizes.iter().filter(inside).count() as u64);
+            assert!((edges[1] / edges[0] - 2f64.powf(0.5)).abs() < 0.3);
         }
     }
 

@@ -10,15 +10,22 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use rusqlite::{Connection, OpenFlags, Row};
 
+use super::columns::Columns;
 use super::families::HeldText;
-use super::file::{APPLICATION, FIRST, VERSION};
-use super::named::{Names, Rows};
+use super::file::{APPLICATION, FIRST, ROWS, VERSION};
+use super::named::{Counted, Names, Rows, neighbours};
 use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
+use super::pack_statistics::PackedStatistics;
 use super::sources::OfFeature;
-use super::{About, Detail, Example, Hit, Passage, Peak, Place, Preview, Summary, Words};
+use super::text::TextRow;
+use super::written::Parts;
+use super::{
+    About, Counting, Detail, Example, Hit, Neighbour, Passage, Peak, Place, Preview, Summary,
+    Words, Written,
+};
 use crate::corpus::Positions;
 use crate::error::{Error, Result};
-use crate::ids::{FeatureId, TokenId};
+use crate::ids::{FeatureId, HookPoint, TokenId};
 use crate::models::Unembed;
 use crate::progress::Flow;
 use crate::sae::Sae;
@@ -26,24 +33,21 @@ use crate::sae::Sae;
 /// Token rows held while features are previewed.
 const ROWS_HELD: usize = 1024;
 
-/// Selects the scalars; version 1 has no negative activations.
-fn scalars(version: u32) -> String {
-    let min = if version == FIRST { "0.0" } else { "min" };
-    format!("SELECT feature, density, mean, {min}, max, decoder_norm, active FROM feature")
-}
-
 /// A feature index, opened read-only. It is `Send` but not `Sync`: each thread opens its own.
 #[derive(Debug)]
 pub struct Index {
     database: Connection,
     path: PathBuf,
     about: About,
+    counting: Counting,
+    part: usize,
+    columns: OnceCell<Columns>,
     names: OnceCell<Names>,
     words: OnceCell<Words>,
 }
 
 impl Index {
-    /// Opens an index of this version or the previous one.
+    /// Opens an index of this form or an older one, without what that one lacks.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.is_file() {
             return Err(Error::input(
@@ -62,19 +66,22 @@ impl Index {
         if application != APPLICATION {
             return Err(refused(rusqlite::Error::InvalidQuery));
         }
-        if ![FIRST, VERSION].contains(&version) {
+        if !(FIRST..=VERSION).contains(&version) {
             let what = format!(
-                "the index has version {version}, and this program reads versions {FIRST} and {VERSION}: build it again"
+                "the index has version {version}, and this program reads versions {FIRST} to {VERSION}: build it again"
             );
             return Err(Error::input(what, path));
         }
-        let about = about(&database, version)
+        let (about, (counting, part)) = about(&database, version)
             .map_err(failed(path))?
             .ok_or_else(|| damaged(path))?;
         Ok(Self {
             database,
             path: path.to_path_buf(),
             about,
+            counting,
+            part,
+            columns: OnceCell::new(),
             names: OnceCell::new(),
             words: OnceCell::new(),
         })
@@ -105,8 +112,19 @@ impl Index {
 
     /// Returns the scalars of all features, in order of features.
     pub fn summaries(&self) -> Result<Vec<Summary>> {
-        let all = format!("{} ORDER BY feature", scalars(self.about.form));
-        self.all(&all, summary)
+        Ok(self.columns()?.summaries.clone())
+    }
+
+    /// Reads the scalars once.
+    pub(super) fn columns(&self) -> Result<&Columns> {
+        if let Some(columns) = self.columns.get() {
+            return Ok(columns);
+        }
+        let size = (self.about.form, self.about.features);
+        let columns = Columns::read(&self.database, size)
+            .map_err(failed(&self.path))?
+            .ok_or_else(|| damaged(&self.path))?;
+        Ok(self.columns.get_or_init(|| columns))
     }
 
     /// Returns everything the index knows about one feature.
@@ -116,22 +134,98 @@ impl Index {
         let drawn = packed.intervals.iter().flat_map(|(_, examples)| examples);
         let rows = self.rows_of(packed.top.iter().chain(drawn))?;
         let found = self.sources_of(feature)?;
-        self.names()?
+        let losses = self.losses_of(feature, packed.top.len())?;
+        let names = self.names()?;
+        let mut detail = names
             .detail((summary, active), (packed, found), &rows)
+            .ok_or_else(|| damaged(&self.path))?;
+        detail.loss_effects = losses;
+        if let Some(packed) = self.statistics(feature)? {
+            let columns = self.columns()?;
+            let counted = Counted {
+                active: &columns.active,
+                by_part: &columns.by_part,
+                counting: self.counting,
+                positions: (self.part, self.about.context),
+            };
+            detail.log_histogram = packed.sizes.histogram();
+            detail.relations = Some(counted.relations(feature, &packed));
+            let uses = counted.uses(feature, packed, names);
+            detail.uses = Some(uses.ok_or_else(|| damaged(&self.path))?);
+        }
+        detail.written = self.written_of(feature)?;
+        Ok(detail)
+    }
+
+    /// Reads what every feature writes at each hook, in numbers; nothing for a dictionary that writes one.
+    pub(super) fn all_written(&self) -> Result<Vec<Parts>> {
+        let written = |feature: FeatureId| {
+            if self.about.writes.len() < 2 {
+                return Ok(Parts::default());
+            }
+            Parts::stored(&self.database, feature)
+                .map_err(failed(&self.path))?
+                .ok_or_else(|| damaged(&self.path))
+        };
+        let features = (0..self.about.features).map(FeatureId::from);
+        features.map(written).collect()
+    }
+
+    /// Reads what a feature writes at each hook; nothing where its dictionary writes one.
+    fn written_of(&self, feature: FeatureId) -> Result<Vec<Written>> {
+        let hooks = self.about.writes.iter().map(|hook| hook.parse());
+        let hooks = hooks.collect::<Result<Vec<HookPoint>>>()?;
+        if hooks.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let tokens = &self.names()?.tokens;
+        let text = |id: TokenId| {
+            let found = tokens.iter().find(|(own, _)| *own == id);
+            found.map(|(_, text)| text.clone())
+        };
+        Parts::read(&self.database, feature, &hooks, text)
+            .map_err(failed(&self.path))?
             .ok_or_else(|| damaged(&self.path))
     }
 
+    /// Returns the nearest features of every feature by decoder direction, nearest first; none in an older index.
+    pub fn neighbours(&self) -> Result<Option<Vec<Vec<Neighbour>>>> {
+        let all = self.all_statistics()?;
+        let near = |packed: PackedStatistics| neighbours(&packed.neighbours);
+        Ok(all.map(|all| all.into_iter().map(near).collect()))
+    }
+
+    /// Reads tokens, positions and relations of a feature; none in an older index.
+    fn statistics(&self, feature: FeatureId) -> Result<Option<PackedStatistics>> {
+        if self.about.form <= ROWS {
+            return Ok(None);
+        }
+        let bytes = self.packed_of("statistic", feature)?;
+        let packed = PackedStatistics::from_bytes(&bytes);
+        packed.map(Some).ok_or_else(|| damaged(&self.path))
+    }
+
+    /// Reads tokens, positions and relations of all features; none in an older index.
+    pub(super) fn all_statistics(&self) -> Result<Option<Vec<PackedStatistics>>> {
+        if self.about.form <= ROWS {
+            return Ok(None);
+        }
+        let all = self.all("SELECT packed FROM statistic ORDER BY feature", |row| {
+            row.get::<_, Vec<u8>>(0)
+        })?;
+        let read = |bytes: &Vec<u8>| PackedStatistics::from_bytes(bytes);
+        let read: Option<Vec<_>> = all.par_iter().map(read).collect();
+        let whole = read.filter(|read| read.len() == self.about.features);
+        whole.map(Some).ok_or_else(|| damaged(&self.path))
+    }
+
     /// Reads the sources of a feature's strongest examples; nothing where the index has none.
-    fn sources_of(&self, feature: FeatureId) -> Result<OfFeature> {
+    pub(super) fn sources_of(&self, feature: FeatureId) -> Result<OfFeature> {
         if !self.about.attribution {
             return Ok(OfFeature::default());
         }
-        let bytes: Vec<u8> = self
-            .database
-            .prepare_cached("SELECT packed FROM source WHERE feature = ?1")
-            .and_then(|mut select| select.query_row([feature.0], |row| row.get(0)))
-            .map_err(failed(&self.path))?;
-        OfFeature::from_bytes(&bytes).ok_or_else(|| damaged(&self.path))
+        let bytes = self.packed_of("source", feature)?;
+        OfFeature::from_bytes(&bytes, self.about.form).ok_or_else(|| damaged(&self.path))
     }
 
     /// Returns what a list shows of each of `features`, in their order.
@@ -142,6 +236,7 @@ impl Index {
             let (summary, _) = self.scalars_of(*feature)?;
             let packed = self.packed(*feature)?;
             let examples = packed.top.len();
+            let fact = self.naming_fact(*feature)?.map(|fact| fact.said());
             if rows.len() >= ROWS_HELD {
                 rows.clear();
             }
@@ -159,6 +254,7 @@ impl Index {
                 };
                 Some(Preview {
                     summary,
+                    fact,
                     peak: top.as_ref().map(Peak::from_example),
                     top,
                     examples,
@@ -228,6 +324,20 @@ impl Index {
         Ok(words.map_or_else(Vec::new, |words| words.search(query, &[])))
     }
 
+    /// Names the tokens of a row; none where it is damaged.
+    pub(super) fn text_row(&self, names: &Names, packed: &PackedRow) -> Option<TextRow> {
+        let ids = packed.ranks.iter().map(|rank| Some(names.token(*rank)?.0));
+        let ids: Vec<TokenId> = ids.collect::<Option<_>>()?;
+        let runs = packed.documents.iter();
+        let documents = runs.flat_map(|(document, tokens)| std::iter::repeat_n(*document, *tokens));
+        let documents: Vec<u32> = documents.take(self.about.context + 1).collect();
+        let known = documents
+            .iter()
+            .all(|document| (*document as usize) < names.documents.len());
+        let whole = ids.len() == self.about.context && documents.len() == ids.len();
+        (known && whole).then_some(TextRow { ids, documents })
+    }
+
     /// Returns the texts of all tokens by rank.
     pub(super) fn token_texts(&self) -> Result<Vec<Arc<str>>> {
         self.all("SELECT text FROM token ORDER BY rank", |row| {
@@ -273,27 +383,16 @@ impl Index {
     /// Returns the tokens of all rows that it holds, in the order of the text; none for an index of version 1.
     pub(super) fn rows_held(&self) -> Result<HeldText> {
         let names = self.names()?;
-        let context = self.about.context;
         let mut held = HeldText::default();
         let all = self.all("SELECT row, packed FROM row ORDER BY row", |row| {
             Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?))
         })?;
         for (number, packed) in all {
-            let packed = PackedRow::from_bytes(&packed).ok_or_else(|| damaged(&self.path))?;
-            let ids = packed.ranks.iter().map(|rank| Some(names.token(*rank)?.0));
-            let ids: Option<Vec<TokenId>> = ids.collect();
-            let runs = packed.documents.iter();
-            let documents =
-                runs.flat_map(|(document, tokens)| std::iter::repeat_n(*document, *tokens));
-            let documents: Vec<u32> = documents.take(context + 1).collect();
-            let ids = ids.filter(|ids| ids.len() == context && documents.len() == context);
-            let known = documents
-                .iter()
-                .all(|document| (*document as usize) < names.documents.len());
-            let ids = ids.filter(|_| known).ok_or_else(|| damaged(&self.path))?;
+            let row = PackedRow::from_bytes(&packed).and_then(|row| self.text_row(names, &row));
+            let row = row.ok_or_else(|| damaged(&self.path))?;
             held.numbers.push(number);
-            held.text.0.extend(ids);
-            held.text.1.extend(documents);
+            held.text.0.extend(row.ids);
+            held.text.1.extend(row.documents);
         }
         held.text.2.clone_from(&names.documents);
         Ok(held)
@@ -301,10 +400,13 @@ impl Index {
 
     /// Returns the strongest token of each feature's top example, as shown; empty for a feature that was never active.
     pub fn top_tokens(&self) -> Result<Vec<String>> {
-        self.all(
-            "SELECT coalesce(text, '') FROM feature LEFT JOIN token ON rank = top_rank ORDER BY feature",
-            |row| row.get(0),
-        )
+        let (columns, names) = (self.columns()?, self.names()?);
+        let text = |rank: &Option<u32>| match rank {
+            None => Some(String::new()),
+            Some(rank) => names.token(*rank).map(|(_, text)| text.clone()),
+        };
+        let texts: Option<Vec<String>> = columns.top.iter().map(text).collect();
+        texts.ok_or_else(|| damaged(&self.path))
     }
 
     /// Returns the distinct tokens at which a feature's top examples peak, strongest first (for the Jaccard index over a head's features).
@@ -332,21 +434,21 @@ impl Index {
             );
             return Err(Error::input(what, &self.path));
         }
-        let statement = format!("{} WHERE feature = ?1", scalars(self.about.form));
+        let (columns, f) = (self.columns()?, feature.index());
+        Ok((columns.summaries[f], columns.active[f]))
+    }
+
+    /// Reads the packed value of a feature from a table.
+    pub(super) fn packed_of(&self, table: &'static str, feature: FeatureId) -> Result<Vec<u8>> {
+        let select = format!("SELECT packed FROM {table} WHERE feature = ?1");
         self.database
-            .prepare_cached(&statement)
-            .and_then(|mut select| {
-                select.query_row([feature.0], |row| Ok((summary(row)?, row.get(6)?)))
-            })
+            .prepare_cached(&select)
+            .and_then(|mut select| select.query_row([feature.0], |row| row.get(0)))
             .map_err(failed(&self.path))
     }
 
     fn packed(&self, feature: FeatureId) -> Result<PackedDetail> {
-        let bytes: Vec<u8> = self
-            .database
-            .prepare_cached("SELECT packed FROM detail WHERE feature = ?1")
-            .and_then(|mut select| select.query_row([feature.0], |row| row.get(0)))
-            .map_err(failed(&self.path))?;
+        let bytes = self.packed_of("detail", feature)?;
         PackedDetail::from_bytes(&bytes, self.about.form).ok_or_else(|| damaged(&self.path))
     }
 
@@ -372,7 +474,7 @@ impl Index {
         Ok(rows)
     }
 
-    fn names(&self) -> Result<&Names> {
+    pub(super) fn names(&self) -> Result<&Names> {
         if let Some(names) = self.names.get() {
             return Ok(names);
         }
@@ -400,28 +502,28 @@ impl Index {
     }
 }
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
-    Ok(Summary {
-        feature: FeatureId(row.get(0)?),
-        density: row.get(1)?,
-        mean: row.get(2)?,
-        min: row.get(3)?,
-        max: row.get(4)?,
-        decoder_norm: row.get(5)?,
-    })
-}
-
-fn about(database: &Connection, version: u32) -> rusqlite::Result<Option<About>> {
+/// Reads what an index says about itself, and how pairs were counted, with the length of a part of a row.
+fn about(
+    database: &Connection,
+    version: u32,
+) -> rusqlite::Result<Option<(About, (Counting, usize))>> {
     let mut statement = database.prepare("SELECT key, value FROM about")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let values: BTreeMap<String, String> = rows.collect::<rusqlite::Result<_>>()?;
     let parse = || {
         let text = |key: &str| values.get(key).cloned();
         let facts: BTreeMap<String, String> = serde_json::from_str(values.get("facts")?).ok()?;
-        Some(About {
+        let (counting, part): (Counting, usize) = match version {
+            VERSION => (text("counting")?.parse().ok()?, text("part")?.parse().ok()?),
+            _ => (Counting::Exact, 0),
+        };
+        let about = About {
             sae: text("sae")?,
             model: text("model")?,
             hook: text("hook")?,
+            writes: text("writes")
+                .map(|hooks| hooks.split_whitespace().map(str::to_owned).collect())
+                .unwrap_or_default(),
             corpus: text("corpus")?,
             corpus_fingerprint: text("corpus_fingerprint")?,
             tokens: text("tokens")?.parse().ok()?,
@@ -434,6 +536,11 @@ fn about(database: &Connection, version: u32) -> rusqlite::Result<Option<About>>
                 .map_or(Some(Positions::unrecorded()), |rule| rule.parse().ok())?,
             separate_documents: text("separate_documents").as_deref() == Some("true"),
             attribution: text("attribution").as_deref() == Some("true"),
+            loss_effects: text("loss_effects").as_deref() == Some("true"),
+            spans: match text("spans") {
+                Some(spans) => serde_json::from_str(&spans).ok()?,
+                None => Vec::new(),
+            },
             left_out: text("left_out").and_then(|count| count.parse().ok()),
             sae_fingerprint: text("sae_fingerprint")?,
             model_fingerprint: text("model_fingerprint").unwrap_or_default(),
@@ -442,7 +549,8 @@ fn about(database: &Connection, version: u32) -> rusqlite::Result<Option<About>>
                 _ => text("unembed")?.parse().ok()?,
             },
             facts: facts.into_iter().collect(),
-        })
+        };
+        Some((about, (counting, part)))
     };
     Ok(parse())
 }

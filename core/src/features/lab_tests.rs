@@ -25,7 +25,7 @@ fn tested(sae: &Sae, features: &[FeatureId], predicate: &str, seed: u64) -> Vec<
         seed,
     };
     let mut on = |_| Flow::Continue(());
-    let subject = (model(), sae.autoencoder().unwrap());
+    let subject = (model(), sae.by_token().unwrap());
     test(subject, &rows(), asked, &mut on)
         .unwrap()
         .done()
@@ -173,7 +173,7 @@ fn a_seed_draws_the_missed_tokens_and_a_pass_can_be_stopped() {
         predicate: &predicate,
         seed: 0,
     };
-    let subject = (model(), sae.autoencoder().unwrap());
+    let subject = (model(), sae.by_token().unwrap());
     let mut stop = |_| ControlFlow::Break(());
     assert!(
         test(subject, &rows(), asked(&feature), &mut stop)

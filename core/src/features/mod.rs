@@ -3,46 +3,88 @@
 
 mod belongs;
 mod build;
+#[cfg(test)]
+mod build_tests;
+mod checkpoint;
+#[cfg(test)]
+mod checkpoint_tests;
+mod columns;
+pub mod correlations;
+pub mod directions;
 mod effects;
 mod export;
+pub mod facts;
 pub mod families;
 mod file;
+pub mod filter;
+pub mod fires;
 mod fold;
 mod histogram;
 mod index;
 mod json;
 #[cfg(test)]
 mod lab_tests;
+mod losses;
+mod merge;
+#[cfg(test)]
+mod merge_tests;
+mod merged;
 mod named;
 mod pack;
 mod pack_sources;
+mod pack_statistics;
 mod pass;
 pub mod predicate;
 mod preview;
+mod relations;
 mod reservoir;
+pub mod scores;
 mod search;
+mod silent;
 mod sources;
+mod spans;
+mod spent;
+#[cfg(test)]
+mod statistics_tests;
 mod surprise;
+mod tallies;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod text;
+mod uses;
+mod weights;
+#[cfg(test)]
+mod writes_tests;
+mod written;
+
+use std::ops::Range;
 
 use crate::corpus::Positions;
 use crate::ids::{FeatureId, TokenId};
 use crate::models::Unembed;
 use crate::prompt::Input;
 
-pub use build::build;
+pub use build::{Job, build, build_all};
+pub use effects::promoted;
 pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
 pub(crate) use export::{cantor, is_of_export};
+use file::copied;
 pub use fold::{BEFORE, Fold, NEAR_DUPLICATES, SHARED, fold};
 pub use index::Index;
 pub use json::json;
+pub use merge::merge;
 pub use pass::{ROWS_AT_ONCE, tokens_at_once};
 pub use preview::{Name, Peak, Preview, is_marker};
+pub use relations::{Coactive, Counting, Neighbour, Neuron, Relations};
 pub use search::{Hit, Reason, Words, matches};
+pub use silent::{SilentAsked, silent};
 pub use sources::{BEFORE_WINDOW, SourceToken, Sources, sources};
+pub use spans::Span;
+pub use spent::Spent;
 pub use surprise::{DENSE, Firing, Ranked, Rarity, Survey, surprise};
+pub use uses::{TokenUse, Uses};
+pub use written::{WRITTEN, Written};
 
 /// Number of examples in the list of the strongest.
 pub const TOP: usize = 20;
@@ -53,7 +95,15 @@ pub const PER_INTERVAL: usize = 5;
 /// Number of tokens shown on either side of an example's token.
 pub const CONTEXT: usize = 10;
 /// Number of promoted tokens listed, and of suppressed ones.
-pub const EFFECTS: usize = 10;
+pub const EFFECTS: usize = 20;
+/// Number of tokens that a feature promotes as a target of sweeps and scores of steering.
+pub const PROMOTED: usize = 10;
+/// Number of tokens in each list of those on which a feature is active.
+pub const TOKENS: usize = 20;
+/// Number of other features listed by decoder direction, and by tokens that they share; number of neurons.
+pub const RELATED: usize = 20;
+/// Least number of active tokens of an id among the tokens with the largest mean activation.
+pub const LEAST_COUNT: u64 = 5;
 /// Largest number of bins in a histogram.
 pub const BINS: usize = 50;
 
@@ -72,6 +122,28 @@ pub struct Summary {
     pub max: f64,
     /// Norm of the decoder row.
     pub decoder_norm: f64,
+    /// Moments of the active values; none in an older index and for a feature that was never active.
+    pub moments: Option<Moments>,
+    /// Cosine of encoder and decoder row; none in an older index and where the two have different widths.
+    pub encoder_decoder_cosine: Option<f64>,
+}
+
+/// Population moments of a feature's active values. Two are equal if their bits are, so that a moment that is NaN equals itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moments {
+    /// Mean square about the mean.
+    pub variance: f64,
+    /// Mean cube about the mean over variance^1.5; NaN where the variance is 0.
+    pub skewness: f64,
+    /// Mean fourth power about the mean over variance², 3 for a normal distribution; NaN where the variance is 0.
+    pub kurtosis: f64,
+}
+
+impl PartialEq for Moments {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |of: &Self| [of.variance, of.skewness, of.kurtosis].map(f64::to_bits);
+        bits(self) == bits(other)
+    }
 }
 
 impl Summary {
@@ -190,13 +262,15 @@ pub struct Detail {
     pub summary: Summary,
     /// Activation histogram.
     pub histogram: Histogram,
+    /// Sizes of activations in at most 50 bins of equal ratio; empty in an older index.
+    pub log_histogram: Histogram,
     /// The 20 strongest examples by size, strongest first, at most one per token row.
     pub top: Vec<Example>,
     /// Five equal intervals from the least activation or 0 to the largest or 0, highest first.
     pub intervals: Vec<Interval>,
-    /// 10 promoted tokens, strongest first; empty at a hook whose directions are not in the residual stream.
+    /// 20 promoted tokens, 10 in an older index, strongest first; empty at a hook whose directions are not in the residual stream.
     pub promoted: Vec<TokenEffect>,
-    /// 10 suppressed tokens, strongest first.
+    /// 20 suppressed tokens, 10 in an older index, strongest first.
     pub suppressed: Vec<TokenEffect>,
     /// Effects on all tokens of the vocabulary, in [`BINS`] equal bins from the least to the largest; empty where there are none and in older indexes.
     pub logits: Histogram,
@@ -206,6 +280,15 @@ pub struct Detail {
     pub sources: Vec<Sources>,
     /// `[h]`: share of each head in the sum of |attribution by head| over the strongest examples, summing to 1; empty where the index has none.
     pub head_attribution: Vec<f32>,
+    /// Tokens and positions on which it is active; none in an older index.
+    pub uses: Option<Uses>,
+    /// Other features and neurons that it has to do with; none in an older index.
+    pub relations: Option<Relations>,
+    /// Parts that it writes in each layer, where its dictionary writes more than one hook: a layer of a cross-layer transcoder.
+    pub written: Vec<Written>,
+    /// Change of the next token's cross-entropy, in nats, when the feature is ablated at each of the strongest examples, in their order: above 0 the feature makes
+    /// the next token more likely. NaN where no next token is predicted; empty where it was not measured ([`About::loss_effects`]).
+    pub loss_effects: Vec<f32>,
 }
 
 impl Example {
@@ -229,9 +312,18 @@ impl Detail {
 }
 
 impl About {
-    /// Returns whether the file is an older version, without negative activations, centred effects on logits and token rows of examples.
+    /// Returns whether the file has the first form, without negative activations, centred effects on logits and token rows of examples.
     pub fn is_older(&self) -> bool {
         self.form <= file::FIRST
+    }
+
+    /// Returns the hook that is read and, behind an arrow, the hook that is written where it is another: of several the first and the last.
+    pub fn hooks(&self) -> String {
+        match self.writes.as_slice() {
+            [] => self.hook.clone(),
+            [alone] => format!("{} → {alone}", self.hook),
+            [first, .., last] => format!("{} → {first} to {last}", self.hook),
+        }
     }
 
     /// Returns, as a phrase, how the effects on logits were computed; names an older index as such.
@@ -253,8 +345,14 @@ pub struct Source {
     pub fingerprint: String,
     /// Seed of the reservoirs.
     pub seed: u64,
-    /// Leaves out the attribution of the strongest examples by source token and head, which a dictionary of `hook_z` gets by a second pass over their rows.
-    pub no_attribution: bool,
+    /// Rows to read, counted from 0; none for all.
+    pub rows: Option<Range<usize>>,
+    /// Whether a dictionary of `hook_z` gets the attribution of its strongest examples by source token and head, by a second pass over their rows.
+    pub attribution: bool,
+    /// Whether the effect of each feature on the loss is measured at its strongest examples, by ablation.
+    pub loss_effects: bool,
+    /// Whether the file leaves out the full counts, by which indexes merge; it takes a third of the space then.
+    pub without_counts: bool,
 }
 
 /// Facts that an index states about itself.
@@ -264,19 +362,23 @@ pub struct About {
     pub sae: String,
     /// Name of the model.
     pub model: String,
-    /// Hook.
+    /// Hook that the dictionary reads.
     pub hook: String,
+    /// Hooks that it writes, in the order of the pass; empty where it writes the hook that it reads.
+    pub writes: Vec<String>,
     /// Text, as a phrase.
     pub corpus: String,
-    /// Hex SHA-256 of the text.
+    /// Hex SHA-256 of the text, or of several texts' checksums.
     pub corpus_fingerprint: String,
+    /// Rows that it covers, in the order of their numbers; empty in an older index.
+    pub spans: Vec<Span>,
     /// Number of activations.
     pub tokens: u64,
     /// Seed of the reservoirs.
     pub seed: u64,
     /// Version of Umbra that built it.
     pub version: String,
-    /// Version of the file: 2, or 1 for an older one.
+    /// Form of the file: 3, or 2 or 1 for an older one.
     pub form: u32,
     /// Form of the effects on logits.
     pub unembed: Unembed,
@@ -290,8 +392,10 @@ pub struct About {
     pub separate_documents: bool,
     /// Number of positions that do not count; none in an index built before they were counted.
     pub left_out: Option<u64>,
-    /// Whether the strongest examples have their sources: for dictionaries of `hook_z` that read all heads, unless they were left out.
+    /// Whether the strongest examples have their sources, which dictionaries of `hook_z` get on request.
     pub attribution: bool,
+    /// Whether effects on the loss were measured at the strongest examples.
+    pub loss_effects: bool,
     /// [`crate::sae::Sae::fingerprint`] of the dictionary; in an older index a checksum of its weights.
     pub sae_fingerprint: String,
     /// [`crate::models::Model::fingerprint`] of the model; empty in an older index.

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::effects::LogitCounts;
 use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
+use super::pack_statistics::PackedStatistics;
 use super::sources::{OfFeature, Parts};
+use super::tallies::Count;
 use super::tally::ends;
 use super::{
-    Detail, Example, Histogram, INTERVALS, Interval, Place, Sources, Summary, TokenEffect,
+    Coactive, Counting, Detail, Example, Histogram, INTERVALS, Interval, Neighbour, Neuron, Place,
+    Relations, Sources, Summary, TokenEffect, TokenUse, Uses,
 };
-use crate::ids::TokenId;
+use crate::ids::{FeatureId, TokenId};
 
 #[derive(Debug)]
 pub(super) struct Names {
@@ -89,6 +92,7 @@ impl Names {
             head_shares: packed.head_shares,
             sources,
             head_attribution: found.heads,
+            ..Detail::default()
         })
     }
 
@@ -137,6 +141,89 @@ impl Names {
             at: packed.at,
         })
     }
+}
+
+/// Counts that the statistics of a feature are measured against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted<'a> {
+    /// `[f]`: number of active tokens.
+    pub(super) active: &'a [u64],
+    /// Tokens in each part of a row.
+    pub(super) by_part: &'a [u64],
+    pub(super) counting: Counting,
+    /// Positions of a part, and of a row.
+    pub(super) positions: (usize, usize),
+}
+
+impl Counted<'_> {
+    pub(super) fn uses(
+        self,
+        feature: FeatureId,
+        packed: PackedStatistics,
+        names: &Names,
+    ) -> Option<Uses> {
+        let active = *self.active.get(feature.index())?;
+        let tokens = |counts: Vec<(u32, Count)>| -> Option<Vec<TokenUse>> {
+            let named = |(rank, count): (u32, Count)| {
+                let (id, text) = names.token(rank)?.clone();
+                Some(TokenUse {
+                    id,
+                    text,
+                    count: u64::from(count.count),
+                    mean: count.mean(),
+                })
+            };
+            counts.into_iter().map(named).collect()
+        };
+        let (part, context) = self.positions;
+        let parts = packed.by_part.iter().zip(self.by_part);
+        let parts = parts.take(context.div_ceil(part.max(1)));
+        Some(Uses {
+            by_mean: tokens(packed.by_mean)?,
+            by_count: tokens(packed.by_count)?,
+            preceding: tokens(packed.before)?,
+            counting: self.counting,
+            by_position: parts
+                .map(|(active, tokens)| f64::from(*active) / (*tokens).max(1) as f64)
+                .collect(),
+            part,
+            first_token: f64::from(packed.first) / active.max(1) as f64,
+        })
+    }
+
+    pub(super) fn relations(self, feature: FeatureId, packed: &PackedStatistics) -> Relations {
+        let active = |f: usize| self.active.get(f).copied().unwrap_or(0);
+        let coactive = |(other, both): &(u32, u64)| {
+            let either = active(feature.index()) + active(*other as usize);
+            Coactive {
+                feature: FeatureId(*other),
+                jaccard: *both as f64 / either.saturating_sub(*both).max(1) as f64,
+                both: *both,
+            }
+        };
+        Relations {
+            neighbours: neighbours(&packed.neighbours),
+            coactive: packed.coactive.iter().map(coactive).collect(),
+            counting: self.counting,
+            neurons: neurons(&packed.neurons),
+        }
+    }
+}
+
+pub(super) fn neighbours(packed: &[(u32, f32)]) -> Vec<Neighbour> {
+    let neighbour = |(feature, cosine): &(u32, f32)| Neighbour {
+        feature: FeatureId(*feature),
+        cosine: *cosine,
+    };
+    packed.iter().map(neighbour).collect()
+}
+
+pub(super) fn neurons(packed: &[(u32, f32)]) -> Vec<Neuron> {
+    let neuron = |(neuron, cosine): &(u32, f32)| Neuron {
+        neuron: *neuron,
+        cosine: *cosine,
+    };
+    packed.iter().map(neuron).collect()
 }
 
 fn logits(packed: &LogitCounts) -> Histogram {

@@ -1,5 +1,7 @@
 //! Packed form of the sources of a feature's strongest examples: a zlib stream of the heads' shares, then for each example its largest part, its parts in steps
-//! of a 4,095th of that one (zigzag), those before the window with their positions, and the sum.
+//! of a 4,095th of that one (zigzag), those before the window with their positions, the sum, and from version 3 on the sums by head.
+//!
+//! A checkpoint holds the numbers as they are.
 
 use std::io::{Read as _, Write as _};
 
@@ -8,9 +10,11 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
 use super::pack::{LONGEST, Reader, Writer};
-use super::sources::{OfFeature, Parts};
+use super::sources::{Found, OfFeature, Parts};
 
 const STEPS: f32 = 4095.0;
+/// First version that holds sums by head.
+const BY_HEAD: u32 = 3;
 
 impl OfFeature {
     /// Returns the parts as compressed bytes.
@@ -26,14 +30,15 @@ impl OfFeature {
                 out.int(u64::from(*position));
                 out.int(zigzag(*part, most));
             });
+            out.list(&parts.heads, |out, part| out.f32(*part));
         });
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
         zlib.write_all(&out.0)?;
         zlib.finish()
     }
 
-    /// Reads the bytes that [`Self::bytes`] wrote; `None` if they are damaged.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// Reads the bytes that [`Self::bytes`] wrote, or those of an older version; `None` if they are damaged.
+    pub(super) fn from_bytes(bytes: &[u8], version: u32) -> Option<Self> {
         let mut plain = Vec::new();
         let mut zlib = ZlibDecoder::new(bytes).take(LONGEST);
         zlib.read_to_end(&mut plain).ok()?;
@@ -46,9 +51,54 @@ impl OfFeature {
                 window: from.list(part)?,
                 before: from.list(|from| Some((from.rank()?, part(from)?)))?,
                 sum,
+                heads: if version < BY_HEAD {
+                    Vec::new()
+                } else {
+                    from.list(Reader::f32)?
+                },
             })
         })?;
         from.0.is_empty().then_some(Self { examples, heads })
+    }
+}
+
+impl Found {
+    /// Writes the parts as they are, for a checkpoint.
+    pub(super) fn write(&self, out: &mut Writer) {
+        out.int(self.done as u64);
+        out.list(&self.features, |out, of| {
+            out.list(&of.examples, |out, parts| {
+                out.f32(parts.sum);
+                out.list(&parts.window, |out, part| out.f32(*part));
+                out.list(&parts.before, |out, (position, part)| {
+                    out.int(u64::from(*position));
+                    out.f32(*part);
+                });
+                out.list(&parts.heads, |out, part| out.f32(*part));
+            });
+        });
+    }
+
+    /// Reads what [`Self::write`] wrote.
+    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let parts = |from: &mut Reader<'_>| {
+            let sum = from.f32()?;
+            Some(Parts {
+                window: from.list(Reader::f32)?,
+                before: from.list(|from| Some((from.rank()?, from.f32()?)))?,
+                sum,
+                heads: from.list(Reader::f32)?,
+            })
+        };
+        Some(Self {
+            done: usize::try_from(from.int()?).ok()?,
+            features: from.list(|from| {
+                Some(OfFeature {
+                    examples: from.list(parts)?,
+                    heads: Vec::new(),
+                })
+            })?,
+        })
     }
 }
 
@@ -89,6 +139,7 @@ mod tests {
                     window: vec![0.5, -2.0, 0.0, 1e-5],
                     before: vec![(0, 4.0), (700, -0.25)],
                     sum: 2.25,
+                    heads: vec![1.0, -0.3],
                 },
                 Parts::default(),
             ],
@@ -99,7 +150,7 @@ mod tests {
     #[test]
     fn parts_come_back_to_half_a_step_of_the_largest() {
         let was = parts();
-        let is = OfFeature::from_bytes(&was.bytes().unwrap()).unwrap();
+        let is = OfFeature::from_bytes(&was.bytes().unwrap(), 3).unwrap();
         assert_eq!(
             (is.heads.clone(), is.examples[0].sum),
             (was.heads.clone(), 2.25)
@@ -117,15 +168,35 @@ mod tests {
         // The largest and 0 are exact.
         assert_eq!((b.before[0].1, b.window[2]), (4.0, 0.0));
         assert_eq!(is.examples[1], Parts::default());
+        assert_eq!(b.heads, a.heads);
         let none = OfFeature::default();
-        assert_eq!(OfFeature::from_bytes(&none.bytes().unwrap()), Some(none));
+        assert_eq!(OfFeature::from_bytes(&none.bytes().unwrap(), 3), Some(none));
+    }
+
+    #[test]
+    fn a_checkpoint_holds_parts_as_they_are() {
+        let was = Found {
+            done: 7,
+            features: vec![
+                OfFeature {
+                    heads: Vec::new(),
+                    ..parts()
+                },
+                OfFeature::default(),
+            ],
+        };
+        let mut out = Writer(Vec::new());
+        was.write(&mut out);
+        let mut from = Reader(&out.0);
+        assert_eq!(Found::read(&mut from), Some(was));
+        assert!(from.0.is_empty());
     }
 
     #[test]
     fn damaged_bytes_are_told() {
         let bytes = parts().bytes().unwrap();
         for cut in 0..bytes.len() - 8 {
-            assert_eq!(OfFeature::from_bytes(&bytes[..cut]), None, "{cut}");
+            assert_eq!(OfFeature::from_bytes(&bytes[..cut], 3), None, "{cut}");
         }
     }
 }

@@ -12,7 +12,9 @@ const AROUND: usize = 18;
 pub struct Preview {
     /// Scalars.
     pub summary: Summary,
-    /// Name until somebody labels the feature; none where it was never active.
+    /// The measured fact that names the feature until somebody labels it, as a phrase; none where none is clear or none was measured.
+    pub fact: Option<String>,
+    /// Name where there is neither label nor fact; none where it was never active.
     pub peak: Option<Peak>,
     /// The strongest example.
     pub top: Option<Example>,
@@ -63,11 +65,13 @@ impl Peak {
     }
 }
 
-/// A feature's name for people: its label, or else the token at which it peaks, in context.
+/// A feature's name for people: its label, or else its clearest measured fact, or else the token at which it peaks, in context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Name<'a> {
     /// Label, if somebody gave it one.
     pub label: Option<&'a str>,
+    /// Measured fact, if one is clear.
+    pub fact: Option<&'a str>,
     /// Token at which it is strongest; none while unknown, and for a feature that was never active.
     pub token: Option<&'a str>,
     /// Token in context, where it is read.
@@ -79,9 +83,16 @@ impl<'a> Name<'a> {
     pub fn new(label: Option<&'a str>, peak: Option<&'a Peak>) -> Self {
         Self {
             label: label.filter(|label| !label.is_empty()),
+            fact: None,
             token: peak.map(|peak| peak.token.as_str()),
             peak,
         }
+    }
+
+    /// Adds the measured fact of a feature that has one.
+    #[must_use]
+    pub fn with_fact(self, fact: Option<&'a str>) -> Self {
+        Self { fact, ..self }
     }
 
     /// Returns a name that is a label.
@@ -99,9 +110,9 @@ impl<'a> Name<'a> {
 }
 
 impl fmt::Display for Name<'_> {
-    /// Writes the label, or the token in brackets between its context; nothing where neither is known.
+    /// Writes the label, or the fact, or the token in brackets between its context; nothing where none is known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.label, self.peak, self.token) {
+        match (self.label.or(self.fact), self.peak, self.token) {
             (Some(label), ..) => f.write_str(label),
             (_, Some(peak), _) => peak.fmt(f),
             (.., Some(token)) => write!(f, "[{}]", token.replace('\n', "⏎")),
@@ -183,6 +194,10 @@ mod tests {
             "royalty"
         );
         assert_eq!(Name::new(None, Some(&peak)).to_string(), "the[ king]⏎");
+        let by_fact = Name::new(None, Some(&peak)).with_fact(Some("fires on ‹ king›"));
+        assert_eq!(by_fact.to_string(), "fires on ‹ king›");
+        let label = Name::new(Some("royalty"), None).with_fact(Some("fires on ‹ king›"));
+        assert_eq!(label.to_string(), "royalty");
         assert_eq!(Name::new(Some(""), Some(&peak)).to_string(), "the[ king]⏎");
         assert_eq!(Name::of_token("\n").to_string(), "[⏎]");
         assert_eq!(Name::default().to_string(), "");

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use super::{INTERVALS, PER_INTERVAL};
 
-const PER_OCTAVE: f64 = 8.0;
+/// Levels in an octave.
+const PER_OCTAVE: usize = 8;
 /// Upper end of the merged levels, as a part of the maximum: the lowest interval.
 const LOW: f64 = 1.0 / INTERVALS as f64;
 /// Upper end of the merged levels where activations have both signs.
@@ -36,6 +37,8 @@ pub(super) struct Reservoir {
     low: Vec<Moment>,
     low_end: f64,
     max: f32,
+    /// Highest of these levels.
+    low_level: i32,
 }
 
 impl Reservoir {
@@ -46,17 +49,28 @@ impl Reservoir {
             low: Vec::new(),
             low_end: if signed { LOW_OF_TWO } else { LOW },
             max: 0.0,
+            low_level: i32::MIN,
         }
     }
 
-    /// Offers a token with an activation of this size. Calls `moment` only if the token is kept.
-    pub(super) fn offer(&mut self, size: f32, priority: u64, moment: impl FnOnce() -> Moment) {
-        if size > self.max {
-            self.max = size;
+    /// Notes that the largest size is at least `max`, whether the token that has it is kept or not.
+    pub(super) fn reach(&mut self, max: f32) {
+        if max > self.max {
+            self.max = max;
             self.lower();
         }
-        let level = level(size);
-        let bin = if self.is_low(level) {
+    }
+
+    /// Offers a token with an activation of this size, which has this [`level`]. Calls `moment` only if the token is kept.
+    pub(super) fn offer(
+        &mut self,
+        size: f32,
+        level: i32,
+        priority: u64,
+        moment: impl FnOnce() -> Moment,
+    ) {
+        self.reach(size);
+        let bin = if level <= self.low_level {
             &mut self.low
         } else {
             self.bins.entry(level).or_default()
@@ -68,9 +82,24 @@ impl Reservoir {
         keep(bin, moment());
     }
 
+    /// Merges the tokens kept of other rows: a bin of both keeps the least priorities of both.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.reach(other.max);
+        let bins = other.bins.into_values().flatten();
+        for moment in other.low.into_iter().chain(bins) {
+            let (size, priority) = (moment.act.abs(), moment.priority);
+            self.offer(size, level(size), priority, || moment);
+        }
+    }
+
     fn lower(&mut self) {
+        let end = self.low_end * f64::from(self.max);
+        self.low_level = (end.log2() * PER_OCTAVE as f64).floor() as i32;
+        while !is_low(self.low_level, end) {
+            self.low_level -= 1;
+        }
         while let Some(first) = self.bins.first_entry() {
-            if !is_low(*first.key(), self.low_end * f64::from(self.max)) {
+            if *first.key() > self.low_level {
                 break;
             }
             for moment in first.remove() {
@@ -79,13 +108,14 @@ impl Reservoir {
         }
     }
 
-    fn is_low(&self, level: i32) -> bool {
-        is_low(level, self.low_end * f64::from(self.max))
-    }
-
     /// Returns the kept tokens in no order.
     pub(super) fn kept(&self) -> impl Iterator<Item = &Moment> {
         self.low.iter().chain(self.bins.values().flatten())
+    }
+
+    /// Returns the kept tokens, whose rows may get new numbers.
+    pub(super) fn kept_mut(&mut self) -> impl Iterator<Item = &mut Moment> {
+        self.low.iter_mut().chain(self.bins.values_mut().flatten())
     }
 }
 
@@ -102,17 +132,47 @@ pub(super) fn draw<'a>(
 
 fn keep(bin: &mut Vec<Moment>, moment: Moment) {
     let at = bin.partition_point(|kept| kept.priority <= moment.priority);
+    if at == PER_INTERVAL {
+        return;
+    }
+    if bin.len() == PER_INTERVAL {
+        bin.pop();
+    }
+    bin.reserve_exact(1);
     bin.insert(at, moment);
-    bin.truncate(PER_INTERVAL);
 }
 
-fn level(size: f32) -> i32 {
-    (f64::from(size).log2() * PER_OCTAVE).floor() as i32
+/// Lower ends of the levels of an octave: 2^(i / 8).
+const ENDS: [f32; PER_OCTAVE] = [
+    1.0,
+    1.090_507_7,
+    1.189_207_1,
+    1.296_839_6,
+    std::f32::consts::SQRT_2,
+    1.542_210_8,
+    1.681_792_8,
+    1.834_008_1,
+];
+
+/// Returns the level of a size: an eighth of an octave, numbered from 1.0.
+pub(super) fn level(size: f32) -> i32 {
+    let bits = size.to_bits();
+    if size < f32::MIN_POSITIVE {
+        return (f64::from(size).log2() * PER_OCTAVE as f64).floor() as i32;
+    }
+    let exponent = (bits >> 23) as i32 - 127;
+    let mantissa = f32::from_bits(bits & 0x007f_ffff | 0x3f80_0000);
+    let eighth = ENDS[1..].iter().filter(|end| mantissa >= **end).count();
+    exponent * PER_OCTAVE as i32 + eighth as i32
+}
+
+/// Returns the lower end of a level.
+pub(super) fn lower_end(level: i32) -> f64 {
+    (f64::from(level) / PER_OCTAVE as f64).exp2()
 }
 
 fn is_low(level: i32, end: f64) -> bool {
-    let upper = (f64::from(level + 1) / PER_OCTAVE).exp2();
-    upper <= end
+    lower_end(level + 1) <= end
 }
 
 #[cfg(test)]
@@ -135,9 +195,29 @@ mod tests {
     fn filled(moments: &[Moment]) -> Reservoir {
         let mut reservoir = Reservoir::new(false);
         for m in moments {
-            reservoir.offer(m.act, m.priority, || m.clone());
+            reservoir.offer(m.act, level(m.act), m.priority, || m.clone());
         }
         reservoir
+    }
+
+    #[test]
+    fn a_level_is_an_eighth_of_an_octave() {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let random = (0..20_000).map(|_| 2f32.powf(rng.random_range(-140.0..120.0)));
+        let round = (-126..127).map(|exponent| 2f32.powi(exponent));
+        for size in random
+            .chain(round)
+            .chain([f32::MAX, 1e-40, f32::MIN_POSITIVE])
+        {
+            let at = level(size);
+            // The ends are rounded to 24 bits.
+            let (from, to) = (lower_end(at), lower_end(at + 1));
+            let size = f64::from(size);
+            assert!(
+                size >= from * (1.0 - 1e-7) && size < to * (1.0 + 1e-7),
+                "{size} {at}"
+            );
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! A part is `A_h[t, s] · (v_h[s] · w_h)` ([`Mixing::split`]); over all heads and sources the parts sum to pre-activation + w · b_dec − b_enc.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::tally::Tally;
@@ -10,10 +13,10 @@ use crate::attention::Mixing;
 use crate::capture;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
+use crate::formats;
 use crate::ids::{FeatureId, Layer, TokenId};
 use crate::models::Model;
-use crate::progress::{Ended, Flow};
-use crate::sae::Autoencoder;
+use crate::sae::ByToken;
 
 /// Number of source tokens kept from before an example's window.
 pub const BEFORE_WINDOW: usize = 3;
@@ -77,6 +80,8 @@ pub(super) struct Parts {
     /// Position in the row, and part.
     pub(super) before: Vec<(u32, f32)>,
     pub(super) sum: f32,
+    /// `[h]`: sum over the sources of each head; empty in an index of a version before 3.
+    pub(super) heads: Vec<f32>,
 }
 
 /// Parts at the strongest examples of one feature.
@@ -88,22 +93,29 @@ pub(super) struct OfFeature {
     pub(super) heads: Vec<f32>,
 }
 
-/// Returns the layer whose heads the dictionary tells apart: that of its `hook_z`, if it reads all heads of the model.
-pub(super) fn layer_of(model: &Model, sae: Autoencoder<'_>) -> Option<Layer> {
+/// Returns the layer whose heads the dictionary reads: that of its `hook_z`, of all heads or of one.
+pub(super) fn layer_of(model: &Model, sae: ByToken<'_>) -> Option<Layer> {
     let hook = sae.hook().ok().filter(|hook| hook.is_z())?;
-    let fits = model.width(hook).is_ok_and(|width| width == sae.width());
-    hook.layer()
-        .filter(|_| fits && sae.provenance.head.is_none())
+    let width = formats::width_for(&sae, model, hook);
+    let fits = width.is_ok_and(|width| width == sae.width());
+    hook.layer().filter(|_| fits && sae.error_of.is_none())
 }
 
-/// Computes the parts at position `at` of a row of which `mixing` is known, and the sum over sources of each head, `[h]`.
-fn parts(
-    mixing: &Mixing,
-    sae: Autoencoder<'_>,
-    (feature, at): (FeatureId, usize),
-) -> Result<(Parts, Vec<f64>)> {
+/// Returns the direction of z `[h·e]` whose product with z is the pre-activation without biases: the encoder's row, in the slice of its head where it reads one.
+fn along(sae: ByToken<'_>, feature: FeatureId, z: &[f32]) -> Vec<f32> {
     let weights = sae.w_enc.row(feature.index());
-    let along = sae.input_norm.direction(mixing.z(at), weights);
+    let Some(head) = sae.provenance.head else {
+        return sae.input_norm.direction(z, weights).into_owned();
+    };
+    let own = head.index() * weights.len()..(head.index() + 1) * weights.len();
+    let mut all = vec![0.0; z.len()];
+    all[own.clone()].copy_from_slice(&sae.input_norm.direction(&z[own], weights));
+    all
+}
+
+/// Computes the parts at position `at` of a row of which `mixing` is known.
+fn parts(mixing: &Mixing, sae: ByToken<'_>, (feature, at): (FeatureId, usize)) -> Result<Parts> {
+    let along = along(sae, feature, mixing.z(at));
     let split = mixing.split(&along, at)?;
     let mut by_source = vec![0.0_f64; at + 1];
     let mut by_head = Vec::with_capacity(split.rows());
@@ -112,7 +124,7 @@ fn parts(
         for (sum, part) in by_source.iter_mut().zip(row) {
             *sum += f64::from(*part);
         }
-        by_head.push(row.iter().map(|part| f64::from(*part)).sum());
+        by_head.push(row.iter().map(|part| f64::from(*part)).sum::<f64>() as f32);
     }
     let from = at.saturating_sub(CONTEXT);
     let mut before: Vec<(u32, f32)> = (0..)
@@ -126,75 +138,132 @@ fn parts(
         window: by_source[from..].iter().map(|part| *part as f32).collect(),
         before,
         sum: by_source.iter().sum::<f64>() as f32,
+        heads: by_head,
     };
-    Ok((parts, by_head))
+    Ok(parts)
 }
 
 /// Place of a strongest example: its row, feature, number among the feature's examples, position.
 type Wanted = (u32, FeatureId, usize, usize);
 
-/// Computes the parts at the strongest examples of all features, `[f]`, in one more pass over the rows that contain them; nothing for a dictionary that does not
-/// tell heads apart. `step` gets the rows done and their number.
-pub(super) fn of_examples(
-    (model, sae): (&Model, Autoencoder<'_>),
-    rows: &Rows,
-    tallies: &[Tally],
-    step: &mut dyn FnMut(usize, usize) -> Flow,
-) -> Result<Ended<Vec<OfFeature>>> {
-    let Some(layer) = layer_of(model, sae) else {
-        return Ok(Ended::Done(Vec::new()));
-    };
-    let model = &*capture::reader(model, rows)?;
-    sae.w_enc.check()?;
-    let heads = model.config().heads;
-    let mut wanted: Vec<Wanted> = Vec::new();
-    let mut found: Vec<OfFeature> = Vec::with_capacity(tallies.len());
-    for (f, tally) in tallies.iter().enumerate() {
-        let places = tally.top.iter().enumerate();
-        wanted.extend(places.map(|(number, moment)| {
-            let position = moment.position as usize;
-            (moment.row, FeatureId::from(f), number, position)
-        }));
-        found.push(OfFeature {
-            examples: vec![Parts::default(); tally.top.len()],
-            heads: Vec::new(),
-        });
-    }
-    wanted.sort_unstable();
-    let of_rows: Vec<&[Wanted]> = wanted.chunk_by(|a, b| a.0 == b.0).collect();
-    // `[f, h]`, summed in the order of rows.
-    let mut sizes = vec![0.0_f64; tallies.len() * heads];
-    for (done, some) in of_rows.chunks(AT_ONCE).enumerate() {
-        if step(done * AT_ONCE, of_rows.len()).is_break() {
-            return Ok(Ended::STOPPED);
+/// Parts as far as they are computed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Found {
+    /// Number of rows whose examples are done.
+    pub(super) done: usize,
+    /// `[f]`; without shares of heads until all rows are done.
+    pub(super) features: Vec<OfFeature>,
+}
+
+/// Computation of the parts at the strongest examples of all features, by one more pass over the rows that contain them.
+#[derive(Debug)]
+pub(super) struct Attribution<'a> {
+    model: Cow<'a, Model>,
+    layer: Layer,
+    sae: ByToken<'a>,
+    rows: &'a Rows,
+    /// All examples, row by row.
+    wanted: Vec<Wanted>,
+    /// Ranges of `wanted` by row.
+    of_rows: Vec<Range<usize>>,
+    /// Number of examples, `[f]`.
+    lengths: Vec<usize>,
+}
+
+impl<'a> Attribution<'a> {
+    /// Prepares the computation for the strongest examples of `tallies`; none for a dictionary that does not tell heads apart.
+    pub(super) fn new(
+        (model, sae): (&'a Model, ByToken<'a>),
+        rows: &'a Rows,
+        tallies: &[Tally],
+    ) -> Result<Option<Self>> {
+        let Some(layer) = layer_of(model, sae) else {
+            return Ok(None);
+        };
+        sae.w_enc.check()?;
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for (f, tally) in tallies.iter().enumerate() {
+            let places = tally.top.iter().enumerate();
+            wanted.extend(places.map(|(number, moment)| {
+                let position = moment.position as usize;
+                (moment.row, FeatureId::from(f), number, position)
+            }));
         }
-        let all: Vec<Vec<(Parts, Vec<f64>)>> = some
+        wanted.sort_unstable();
+        let mut start = 0;
+        let of_rows = wanted.chunk_by(|a, b| a.0 == b.0).map(|of_row| {
+            start += of_row.len();
+            start - of_row.len()..start
+        });
+        Ok(Some(Self {
+            model: capture::reader(model, rows)?,
+            layer,
+            sae,
+            rows,
+            of_rows: of_rows.collect(),
+            wanted,
+            lengths: tallies.iter().map(|tally| tally.top.len()).collect(),
+        }))
+    }
+
+    /// Number of rows with examples.
+    pub(super) fn len(&self) -> usize {
+        self.of_rows.len()
+    }
+
+    /// Computes the parts in the next rows; whether there were any left. After the last ones, features get the shares of their heads.
+    pub(super) fn advance(&self, found: &mut Found) -> Result<bool> {
+        if found.features.len() != self.lengths.len() {
+            let each = self.lengths.iter().map(|length| OfFeature {
+                examples: vec![Parts::default(); *length],
+                heads: Vec::new(),
+            });
+            *found = Found {
+                done: 0,
+                features: each.collect(),
+            };
+        }
+        let end = (found.done + AT_ONCE).min(self.len());
+        let some = &self.of_rows[found.done.min(end)..end];
+        let (model, of) = (&*self.model, (self.rows, self.layer));
+        let all: Vec<Vec<Parts>> = some
             .par_iter()
-            .map(|wanted| of_row(model, sae, (rows, layer), wanted))
+            .map(|range| of_row(model, self.sae, of, &self.wanted[range.clone()]))
             .collect::<Result<_>>()?;
-        for (wanted, parts) in some.iter().zip(all) {
-            for ((_, feature, number, _), (parts, by_head)) in wanted.iter().zip(parts) {
-                let f = feature.index();
-                found[f].examples[*number] = parts;
-                let sums = sizes[f * heads..].iter_mut();
-                sums.zip(by_head).for_each(|(sum, part)| *sum += part.abs());
+        for (range, parts) in some.iter().zip(all) {
+            let wanted = &self.wanted[range.clone()];
+            for ((_, feature, number, _), parts) in wanted.iter().zip(parts) {
+                found.features[feature.index()].examples[*number] = parts;
             }
         }
-    }
-    for (of, sizes) in found.iter_mut().zip(sizes.chunks_exact(heads.max(1))) {
-        if !of.examples.is_empty() {
-            of.heads = shares(sizes);
+        found.done = end;
+        if some.is_empty() {
+            found.features.iter_mut().for_each(OfFeature::share);
         }
+        Ok(!some.is_empty())
     }
-    Ok(Ended::Done(found))
+}
+
+impl OfFeature {
+    /// Computes the shares of heads from the examples.
+    pub(super) fn share(&mut self) {
+        let heads = self.examples.iter().map(|parts| parts.heads.len()).max();
+        let mut sizes = vec![0.0_f64; heads.unwrap_or(0)];
+        for parts in &self.examples {
+            for (size, part) in sizes.iter_mut().zip(&parts.heads) {
+                *size += f64::from(part.abs());
+            }
+        }
+        self.heads = shares(&sizes);
+    }
 }
 
 fn of_row(
     model: &Model,
-    sae: Autoencoder<'_>,
+    sae: ByToken<'_>,
     (rows, layer): (&Rows, Layer),
     wanted: &[Wanted],
-) -> Result<Vec<(Parts, Vec<f64>)>> {
+) -> Result<Vec<Parts>> {
     let Some((row, ..)) = wanted.first() else {
         return Ok(Vec::new());
     };
@@ -223,13 +292,13 @@ fn shares(sizes: &[f64]) -> Vec<f32> {
 /// apart and for a row that the model cannot read.
 pub fn sources(
     model: &Model,
-    sae: Autoencoder<'_>,
+    sae: ByToken<'_>,
     feature: FeatureId,
     passages: &[Passage],
 ) -> Result<Vec<Sources>> {
     let layer = layer_of(model, sae).ok_or_else(|| Error::Unsupported {
         what: format!("attribution by source token with dictionary {}", sae.name),
-        remedy: "choose a dictionary of attn.hook_z that reads all heads of this model".to_owned(),
+        remedy: "choose a dictionary of attn.hook_z of this model".to_owned(),
     })?;
     if feature.index() >= sae.features() {
         let what = format!("{feature} is not in dictionary {}", sae.name);
@@ -241,7 +310,7 @@ pub fn sources(
         let tokens = passage.ids.get(..=passage.position).unwrap_or(&passage.ids);
         let at = tokens.len().saturating_sub(1);
         let mixing = Mixing::new(model, tokens, layer)?;
-        let (parts, _) = parts(&mixing, sae, (feature, at))?;
+        let parts = parts(&mixing, sae, (feature, at))?;
         let named = |position: usize| {
             let text = passage.texts.get(position).cloned();
             Some((*passage.ids.get(position)?, text?))

@@ -98,6 +98,24 @@ impl Survey {
         }
     }
 
+    /// Ranks the features of `reading` by their share of its reconstruction, largest in size first: all of them are listed, and none has a surprise.
+    pub fn by_share(reading: &Reading) -> Self {
+        let parts = reading.parts().into_iter();
+        let listed = parts.map(|part| Firing {
+            feature: part.feature,
+            at: part.at,
+            act: part.act,
+            surprise: None,
+        });
+        Self {
+            features: Ranked {
+                listed: listed.collect(),
+                ..Ranked::default()
+            },
+            ..Self::by_size(reading)
+        }
+    }
+
     /// Returns up to `most` listed features for marks of their own: those first that are strongest on a token where no better one is, then the others.
     pub fn marked(&self, most: usize) -> Vec<FeatureId> {
         let (mut first, mut rest) = (Vec::<&Firing>::new(), Vec::new());
@@ -168,8 +186,14 @@ impl Rarity {
 
     /// Returns the [`surprise`] of an activation of `feature`; none for a feature that the index does not have.
     pub fn surprise(&self, feature: FeatureId, act: f32) -> Option<f64> {
-        let bits = self.bits.get(feature.index())? * f64::from(act).abs();
+        let bits = self.bits(feature)? * f64::from(act).abs();
         bits.is_finite().then_some(bits)
+    }
+
+    /// Returns the bits per unit of activation of `feature`; none where they are not defined.
+    pub(super) fn bits(&self, feature: FeatureId) -> Option<f64> {
+        let bits = self.bits.get(feature.index()).copied();
+        bits.filter(|bits| bits.is_finite())
     }
 
     /// Whether `feature` is active on more than [`DENSE`] of the index's tokens.
@@ -255,8 +279,7 @@ mod tests {
             counts: (0..rows.len()).map(|t| t > 0).collect(),
             latents,
             next: vec![vec![]; rows.len()],
-            cut: 0,
-            bos: None,
+            ..Reading::default()
         }
     }
 

@@ -82,7 +82,8 @@ pub(super) fn source(seed: u64) -> Source {
         corpus: "three pieces".to_owned(),
         fingerprint: "ab".to_owned(),
         seed,
-        no_attribution: false,
+        attribution: true,
+        ..Source::default()
     }
 }
 
@@ -90,10 +91,10 @@ pub(super) fn built(folder: &Path, hook: &str, seed: u64) -> Index {
     built_of(&sae(hook), folder, seed)
 }
 
-fn built_of(sae: &Sae, folder: &Path, seed: u64) -> Index {
+pub(super) fn built_of(sae: &Sae, folder: &Path, seed: u64) -> Index {
     let path = folder.join(format!("{seed}.index"));
     let mut on = |_| Flow::Continue(());
-    let sae = sae.autoencoder().unwrap();
+    let sae = sae.by_token().unwrap();
     let done = build(model(), sae, &rows(), &source(seed), &path, &mut on);
     assert!(!done.unwrap().is_stopped());
     Index::open(&path).unwrap()
@@ -118,6 +119,11 @@ pub(super) fn brute_force(sae: &Sae) -> Vec<Vec<(usize, usize, f32)>> {
         }
     }
     all
+}
+
+#[track_caller]
+pub(super) fn near_relative(got: f64, want: f64, by: f64) {
+    assert!((got - want).abs() <= by * want.abs(), "{got} {want}");
 }
 
 #[track_caller]
@@ -249,6 +255,7 @@ fn previews_of_many_features_are_parts_of_their_details() {
             assert_eq!(preview.peak, detail.top.first().map(Peak::from_example));
             assert_eq!(preview.examples, detail.top.len());
             let want = Preview {
+                fact: None,
                 summary: detail.summary,
                 top: detail.top.into_iter().next(),
                 promoted: detail.promoted,
@@ -393,7 +400,7 @@ fn the_strongest_examples_have_their_sources_and_the_heads_their_shares() {
                 near((*got).into(), want / sum);
             }
             // Computed anew from whole rows they are the same.
-            let of = sae.autoencoder().unwrap();
+            let of = sae.by_token().unwrap();
             let again = sources(model(), of, FeatureId::from(f), &passages).unwrap();
             for (kept, again) in detail.sources.iter().zip(&again) {
                 assert_eq!(kept.window.len(), again.window.len());
@@ -419,11 +426,11 @@ fn attribution_is_left_out_on_request_and_where_heads_are_not_told_apart() {
     let path = folder.path().join("without");
     let of_heads = sae(Z);
     let source = Source {
-        no_attribution: true,
+        attribution: false,
         ..source(0)
     };
     let mut on = |_| Flow::Continue(());
-    let of = of_heads.autoencoder().unwrap();
+    let of = of_heads.by_token().unwrap();
     let done = build(model(), of, &rows(), &source, &path, &mut on);
     assert!(!done.unwrap().is_stopped());
     let without = Index::open(&path).unwrap();
@@ -445,7 +452,7 @@ fn attribution_is_left_out_on_request_and_where_heads_are_not_told_apart() {
     };
     assert_eq!(bare(&with), bare(&without));
     let residual = sae("blocks.1.hook_resid_post");
-    let of = residual.autoencoder().unwrap();
+    let of = residual.by_token().unwrap();
     let refused = sources(model(), of, FeatureId(0), &[])
         .unwrap_err()
         .to_string();
@@ -469,7 +476,7 @@ fn an_example_opens_as_its_row_with_the_same_activation() {
                 assert_eq!(passage.texts[passage.position], example.tokens[example.at]);
                 let reading = crate::prompt::read_input(
                     model(),
-                    sae.autoencoder().unwrap(),
+                    sae.by_token().unwrap(),
                     &passage.input(),
                     0,
                 )
@@ -505,7 +512,7 @@ fn an_example_of_documents_kept_apart_is_read_as_such() {
         signed(Z),
         rows().with_separate_documents(true),
     );
-    let of = sae.autoencoder().unwrap();
+    let of = sae.by_token().unwrap();
     let mut on = |_| Flow::Continue(());
     let built = build(model(), of, &rows, &source(0), &path, &mut on);
     assert!(!built.unwrap().is_stopped());
@@ -581,7 +588,7 @@ fn an_index_of_version_1_opens_and_says_what_it_lacks() {
     let new = built(folder.path(), Z, 0);
     assert_eq!(
         (new.about().form, new.about().unembed),
-        (2, Unembed::Centred)
+        (3, Unembed::Centred)
     );
 }
 
@@ -667,7 +674,7 @@ fn effects_go_through_w_o_for_z_and_shares_sum_to_one() {
 }
 
 #[test]
-fn a_stopped_build_leaves_no_file() {
+fn a_stopped_build_leaves_a_checkpoint_and_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.index");
     for stop_after in [0, 1, 2] {
@@ -682,7 +689,7 @@ fn a_stopped_build_leaves_no_file() {
         };
         let done = build(
             model(),
-            sae(Z).autoencoder().unwrap(),
+            sae(Z).by_token().unwrap(),
             &rows(),
             &source(0),
             &path,
@@ -690,7 +697,9 @@ fn a_stopped_build_leaves_no_file() {
         )
         .unwrap();
         assert!(done.is_stopped());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let names = std::fs::read_dir(folder.path()).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["x.index.checkpoint"]);
     }
 }
 

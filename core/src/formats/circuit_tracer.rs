@@ -80,6 +80,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let layer = place::number_behind(path.get(..1).unwrap_or_default(), &["layer_"]);
     let [reads, writes] = hooks(&cfg, layer, HOOKS, &mut notes);
     let parts = Parts {
+        stored: None,
         w_enc: tensors.matrix("W_enc", [f, d])?,
         b_enc: tensors.vector("b_enc", f)?,
         w_dec: tensors.matrix("W_dec", [f, o])?,

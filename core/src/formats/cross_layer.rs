@@ -125,6 +125,7 @@ pub(super) fn read_circuit_tracer(found: &Found) -> Result<(Sae, Notes)> {
     };
     let hooks = circuit_tracer::hooks(&cfg, Some(layer), circuit_tracer::ACROSS, &mut notes);
     let parts = Parts {
+        stored: None,
         w_enc: tensors.matrix(&of("W_enc"), [f, d])?,
         b_enc: tensors.vector(&of("b_enc"), f)?,
         b_dec: tensors.vector(&of("b_dec"), w_dec.out)?,
@@ -172,6 +173,7 @@ pub(super) fn read_gemma_scope_2(found: &Found, tensors: &Tensors<'_>) -> Result
         None
     };
     let parts = Parts {
+        stored: None,
         w_enc: tensors.transposed("w_enc", [d, f])?,
         b_enc: tensors.vector("b_enc", f)?,
         b_dec: tensors.vector("b_dec", w_dec.out)?,

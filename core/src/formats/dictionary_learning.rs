@@ -192,6 +192,7 @@ fn by_modules(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<
         _ => Selection::Relu(Relu),
     };
     Ok(Parts {
+        stored: None,
         w_enc: tensors.matrix("encoder.weight", [f, d])?,
         b_enc: tensors.vector(if gated { "gate_bias" } else { "encoder.bias" }, f)?,
         w_dec: tensors.transposed("decoder.weight", [d, f])?,
@@ -213,6 +214,7 @@ fn by_feature(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<
         }),
     };
     Ok(Parts {
+        stored: None,
         w_enc: tensors.transposed("W_enc", [d, f])?,
         b_enc: tensors.vector("b_enc", f)?,
         w_dec: tensors.matrix("W_dec", [f, d])?,

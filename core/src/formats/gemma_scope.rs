@@ -59,6 +59,7 @@ pub(super) fn weights(tensors: &Tensors<'_>) -> Result<Parts> {
     let [d, f] = tensors.sizes(w_enc)?;
     let o = tensors.sizes(w_dec)?[1];
     Ok(Parts {
+        stored: None,
         w_enc: tensors.transposed(w_enc, [d, f])?,
         b_enc: tensors.vector("b_enc", f)?,
         w_dec: tensors.matrix(w_dec, [f, o])?,

@@ -35,6 +35,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     place::agrees(&cfg, "act_size", d, &path)?;
     place::agrees(&cfg, "dict_size", f, &path)?;
     let parts = Parts {
+        stored: None,
         w_enc: tensors.transposed("W_enc", [d, f])?,
         b_enc: tensors.vector("b_enc", f)?,
         w_dec: tensors.matrix("W_dec", [f, d])?,

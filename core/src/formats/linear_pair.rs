@@ -32,6 +32,7 @@ fn read(found: &Found, format: Format, (encoder, decoder): (&str, &str)) -> Resu
     let (weight, out) = (format!("{encoder}.weight"), format!("{decoder}.weight"));
     let [f, d] = tensors.sizes(&weight)?;
     let parts = Parts {
+        stored: None,
         w_enc: tensors.matrix(&weight, [f, d])?,
         b_enc: tensors.vector(&format!("{encoder}.bias"), f)?,
         w_dec: tensors.transposed(&out, [d, f])?,

@@ -126,6 +126,7 @@ fn weights(
     let [f, d] = tensors.sizes("encoder.weight")?;
     let o = tensors.sizes("decoder.weight")?[0];
     Ok(Parts {
+        stored: None,
         w_enc: tensors.matrix("encoder.weight", [f, d])?,
         b_enc: tensors.vector("encoder.bias", f)?,
         w_dec: tensors.transposed("decoder.weight", [o, f])?,

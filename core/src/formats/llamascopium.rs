@@ -40,6 +40,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     place::agrees(&cfg, "d_model", d, &path)?;
     let bias = cfg.get("use_decoder_bias") != Some(&Value::Bool(false));
     let mut parts = Parts {
+        stored: None,
         w_enc: tensors.transposed("W_E", [d, f])?,
         b_enc: tensors.vector("b_E", f)?,
         w_dec: tensors.matrix("W_D", [f, o])?,

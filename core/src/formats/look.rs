@@ -82,6 +82,15 @@ fn numbers(shape: &[usize]) -> u64 {
     shape.iter().map(|n| *n as u64).product()
 }
 
+/// Returns the places of the dictionaries at `path` that [`super::open`] opens one by one: the layers of a cross-layer transcoder where it is a folder of one, else `path`
+/// itself.
+pub fn dictionaries_at(path: &Path) -> Result<Vec<PathBuf>> {
+    Ok(match cross_layer::files(path)? {
+        Some(layers) => layers.into_iter().map(|(_, path)| path).collect(),
+        None => vec![path.to_path_buf()],
+    })
+}
+
 /// Describes the dictionary at `path`, a folder or a file of any [`Format`].
 pub fn look(path: &Path) -> Result<Look> {
     there(path)?;

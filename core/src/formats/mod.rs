@@ -42,7 +42,7 @@ use crate::tensor_file::Float;
 pub(crate) use self::detect::{files_in, may_be_settings, may_be_weights};
 
 pub use self::claims::{Claim, Claimed, WhileTrained, claims};
-pub use self::look::{Look, Tensor, look};
+pub use self::look::{Look, Tensor, dictionaries_at, look};
 pub use self::on_hub::fetch;
 pub use self::parent::{Parent, parent};
 pub(crate) use self::reading::is_of_positions;

@@ -34,6 +34,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         _ => InputNorm::None,
     };
     let parts = Parts {
+        stored: None,
         w_enc: tensors.matrix("encoder.weight", [f, d])?,
         b_enc: tensors.vector("latent_bias", f)?,
         w_dec: tensors.transposed("decoder.weight", [d, f])?,

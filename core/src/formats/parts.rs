@@ -6,11 +6,13 @@ use super::Format;
 use crate::dims::Matrix;
 use crate::error::{Key, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
+use crate::sae::{InputNorm, Provenance, Role, Sae, Selection, StoredLengths};
 
 /// Parts of a dictionary.
 #[derive(Debug)]
 pub(super) struct Parts {
+    /// Lengths of the decoder's rows in the file, once reading has rescaled them.
+    pub(super) stored: Option<Vec<f32>>,
     /// `[f, d]`.
     pub(super) w_enc: Matrix,
     /// `[f]`.
@@ -34,11 +36,19 @@ impl Parts {
 
     /// Rewrites a dictionary that takes and reconstructs `scale · x` so that it takes and reconstructs `x`; codes do not change.
     pub(super) fn scale_input(&mut self, scale: f32) {
+        self.keep_lengths();
         for value in self.w_enc.values_mut() {
             *value *= scale;
         }
         for value in self.w_dec.values_mut().iter_mut().chain(&mut self.b_dec) {
             *value /= scale;
+        }
+    }
+
+    /// Keeps the lengths that rows have in the file, before they are rescaled for the first time.
+    fn keep_lengths(&mut self) {
+        if self.stored.is_none() {
+            self.stored = Some(self.norms());
         }
     }
 
@@ -57,6 +67,7 @@ impl Parts {
 
     /// Scales decoder rows to length 1 and codes up accordingly. Thresholds do not change, so they must already apply to the larger codes.
     pub(super) fn fold_decoder_norms(&mut self) {
+        self.keep_lengths();
         let norms = self.norms();
         for (i, norm) in norms.iter().enumerate() {
             for w in self.w_enc.row_mut(i) {
@@ -89,6 +100,7 @@ impl Parts {
         .with_provenance(provenance)
         .with_input_norm(self.input_norm)
         .with_role(self.role);
+        sae.stored_lengths = StoredLengths::from(self.stored);
         sae.apply_b_dec_to_input = self.subtracts && !sae.role.transcodes();
         if !sae.role.transcodes() {
             // The shapes agree, or this is an error.

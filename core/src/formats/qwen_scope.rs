@@ -32,6 +32,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         return Err(Error::input(what, &found.weights));
     }
     let parts = Parts {
+        stored: None,
         w_enc: tensors.matrix("W_enc", [f, d])?,
         b_enc: tensors.vector("b_enc", f)?,
         w_dec: tensors.transposed("W_dec", [d, f])?,

@@ -60,6 +60,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         None
     };
     let mut parts = Parts {
+        stored: None,
         w_enc: tensors.matrix("encoder.weight", [f, d])?,
         b_enc: tensors.vector("encoder.bias", f)?,
         w_dec: tensors.matrix("W_dec", [f, o])?,

@@ -50,12 +50,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Returns the part that belongs to layers below `layer`, for a pass that begins at that layer with the residual stream of the same positions.
-    pub(super) fn below(&self, layer: Layer) -> Self {
-        Self {
-            cache: self.cache.below(layer.index()),
-            positions: 0,
-        }
+    /// Returns the memory for a pass that begins at `layer` behind the first `positions` positions: layers below keep all of theirs.
+    pub(super) fn until(&self, positions: usize, layer: Layer) -> Result<Self> {
+        Ok(Self {
+            cache: self.cache.until(positions, layer.index())?,
+            positions,
+        })
     }
 }
 

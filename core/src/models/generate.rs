@@ -5,7 +5,7 @@ use candle_transformers::generation::{LogitsProcessor, Sampling as Choice};
 use candle_transformers::utils::apply_repeat_penalty;
 
 use super::decoder::{Logits, Memory};
-use super::{Hooks, Model, Sampling, Start, token_tensor};
+use super::{Hooks, Model, NoHooks, Sampling, Start, token_tensor};
 use crate::error::{Error, Key, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::progress::{Ended, Flow};
@@ -27,6 +27,11 @@ pub enum Finish {
 /// Continuation that advances one token at a time, so that several can take turns.
 pub struct Generator<'m> {
     model: &'m Model,
+    own: Paused,
+}
+
+/// Everything of a continuation but its model, so that it can be kept and resumed.
+pub(crate) struct Paused {
     sampling: Sampling,
     chooser: LogitsProcessor,
     memory: Memory,
@@ -47,13 +52,80 @@ pub struct Generator<'m> {
     finish: Option<Finish>,
 }
 
+impl std::fmt::Debug for Paused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Paused")
+            .field("unread", &self.unread)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Generator<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Generator")
             .field("model", &self.model.name())
-            .field("unread", &self.unread)
-            .field("left", &self.left)
-            .finish_non_exhaustive()
+            .field("own", &self.own)
+            .finish()
+    }
+}
+
+/// Place in the computation of a prompt from which another continuation of it computes anew.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Branch<'a> {
+    /// The embedding: everything is computed anew.
+    Beginning,
+    /// A block, from a position on: its residual stream there, `[1, t − position, d]`.
+    Block(Layer, usize, &'a Tensor),
+    /// The logits at the prompt's end: nothing is computed anew.
+    End,
+}
+
+impl Branch<'_> {
+    /// Returns the block before which nothing depends on the value at `first`, and the hook with the residual stream that enters it; none where the embedding
+    /// depends on it.
+    pub(crate) fn before(first: HookPoint, model: &Model) -> Option<(Layer, HookPoint)> {
+        let blocks = Layer::from(model.config.layers);
+        match first {
+            HookPoint::Block(layer, _) => Some((layer, HookPoint::Block(layer, Site::ResidPre))),
+            HookPoint::FinalScale | HookPoint::FinalNormalized => {
+                let last = Layer(blocks.0 - 1);
+                Some((blocks, HookPoint::Block(last, Site::ResidPost)))
+            }
+            HookPoint::Embed | HookPoint::PosEmbed => None,
+        }
+    }
+}
+
+impl Paused {
+    /// Goes on with `model`, which must be its own.
+    pub(crate) fn resume(self, model: &Model) -> Generator<'_> {
+        Generator { model, own: self }
+    }
+
+    /// Starts another continuation of the prompt, which this one has read and not continued, computed anew from `branch` on. Where that is the beginning or a
+    /// block's first position, it gives bit by bit what it would give alone.
+    pub(crate) fn fork<'m>(
+        &self,
+        model: &'m Model,
+        branch: Branch<'_>,
+        sampling: &Sampling,
+        hooks: &mut dyn Hooks,
+    ) -> Result<Generator<'m>> {
+        let mut other = Generator::new(model, &self.held, sampling)?;
+        match branch {
+            Branch::Beginning => drop(other.logits(hooks)?),
+            Branch::Block(layer, position, value) => {
+                other.own.memory = self.memory.until(position, layer)?;
+                other.pass(Start::Residual(layer, value, None), Logits::Last, hooks)?;
+            }
+            Branch::End => {
+                other.own.memory = self.memory.clone();
+                other.own.next.clone_from(&self.next);
+                other.own.held.append(&mut other.own.unread);
+            }
+        }
+        Ok(other)
     }
 }
 
@@ -64,8 +136,7 @@ impl<'m> Generator<'m> {
             return Err(Error::setting(Key::SeparateDocuments, what));
         }
         let room = (model.config.context + 1).saturating_sub(prompt.len());
-        Ok(Self {
-            model,
+        let own = Paused {
             chooser: LogitsProcessor::from_sampling(sampling.seed, choice(sampling)?),
             sampling: sampling.clone(),
             memory: Memory::default(),
@@ -82,134 +153,120 @@ impl<'m> Generator<'m> {
             text: TextStream::new(&model.codec, prompt, &sampling.stop),
             piece: String::new(),
             finish: None,
-        })
+        };
+        Ok(Self { model, own })
     }
 
     /// Computes logits `[v]` of the next token; runs the unread tokens, which `hooks` see.
     pub fn logits(&mut self, hooks: &mut dyn Hooks) -> Result<Tensor> {
-        if let Some(next) = &self.next {
+        if let Some(next) = &self.own.next {
             return Ok(next.clone());
         }
-        let positions = self.held.len()..self.held.len() + self.unread.len();
-        if self.model.decoder.turns_anew(positions) {
-            // The memory was rotated by other angles: read all tokens again.
-            self.memory = Memory::default();
-            self.unread.splice(0..0, self.held.drain(..));
-        }
-        let tokens = token_tensor(&[&self.unread])?;
-        self.pass(Start::Tokens(&tokens), hooks)
+        self.turn_anew();
+        let tokens = token_tensor(&[&self.own.unread])?;
+        self.pass(Start::Tokens(&tokens), Logits::Last, hooks)?;
+        Ok(self.own.next.clone().expect("the pass left it"))
     }
 
-    /// Runs `unread` from `start` on.
-    fn pass(&mut self, start: Start<'_>, hooks: &mut dyn Hooks) -> Result<Tensor> {
-        let memory = Some(&mut self.memory);
+    /// Reads `tokens` after those read so far, in one pass. Returns the logits `[tokens.len(), v]` behind each of them.
+    pub(crate) fn read_all(&mut self, tokens: &[TokenId]) -> Result<Tensor> {
+        self.own.next = None;
+        self.own.unread.extend_from_slice(tokens);
+        self.turn_anew();
+        let ids = token_tensor(&[&self.own.unread])?;
+        let logits = self.pass(Start::Tokens(&ids), Logits::All, &mut NoHooks)?;
+        let read = logits.dim(0)?;
+        Ok(logits.narrow(0, read - tokens.len(), tokens.len())?)
+    }
+
+    /// Marks all tokens as unread where the memory was rotated by other angles than the next pass uses.
+    fn turn_anew(&mut self) {
+        let own = &mut self.own;
+        let positions = own.held.len()..own.held.len() + own.unread.len();
+        if self.model.decoder.turns_anew(positions) {
+            own.memory = Memory::default();
+            own.unread.splice(0..0, own.held.drain(..));
+        }
+    }
+
+    /// Runs `unread` from `start` on; returns the logits, `[rows, v]`.
+    fn pass(&mut self, start: Start<'_>, wanted: Logits, hooks: &mut dyn Hooks) -> Result<Tensor> {
+        let memory = Some(&mut self.own.memory);
         let (config, decoder) = (&self.model.config, &self.model.decoder);
-        let logits = decoder.forward(config, (start, None), Logits::Last, hooks, memory)?;
+        let logits = decoder.forward(config, (start, None), wanted, hooks, memory)?;
         let logits = logits
             .ok_or_else(|| {
                 Error::setting("hooks", "generation cannot end at a hook, it needs logits")
             })?
-            .flatten_all()?; // [v]
-        self.held.append(&mut self.unread);
-        self.next = Some(logits.clone());
+            .squeeze(0)?; // [t, v]
+        self.own.held.append(&mut self.own.unread);
+        self.own.next = Some(logits.get(logits.dim(0)? - 1)?);
         Ok(logits)
     }
 
-    /// Runs the prompt and keeps the residual stream that enters the block of `first`, so that [`Generator::fork`] need not recompute earlier blocks.
-    /// `hooks` look and replace nothing.
-    pub fn enter(&mut self, first: HookPoint, hooks: &mut dyn Hooks) -> Result<Option<Entering>> {
-        let blocks = Layer::from(self.model.config.layers);
-        let (layer, at) = match first {
-            HookPoint::Block(layer, _) => (layer, HookPoint::Block(layer, Site::ResidPre)),
-            HookPoint::FinalScale | HookPoint::FinalNormalized => {
-                let last = Layer(blocks.0 - 1);
-                (blocks, HookPoint::Block(last, Site::ResidPost))
-            }
-            HookPoint::Embed | HookPoint::PosEmbed => {
-                self.logits(hooks)?;
-                return Ok(None);
-            }
-        };
-        let mut entry = Entry {
-            at,
-            value: None,
-            inner: hooks,
-        };
-        self.logits(&mut entry)?;
-        Ok(entry.value.map(|value| Entering { layer, value }))
+    /// Sets the continuation aside.
+    pub(crate) fn pause(self) -> Paused {
+        self.own
     }
 
-    /// Starts a second continuation of the prompt from the same seed, whose hooks reach nothing before the block of `at` (nothing of the prompt at all
-    /// where it is none). It gives bit by bit what it would give alone. Call it before this one generates its first token.
-    pub fn fork(&self, at: Option<&Entering>, hooks: &mut dyn Hooks) -> Result<Self> {
-        let mut other = Self::new(self.model, &self.held, &self.sampling)?;
-        if let Some(Entering { layer, value }) = at {
-            other.memory = self.memory.below(*layer);
-            other.pass(Start::Residual(*layer, value, None), hooks)?;
-        } else {
-            other.memory = self.memory.clone();
-            other.next.clone_from(&self.next);
-            other.held.append(&mut other.unread);
-        }
-        Ok(other)
-    }
-
-    /// Starts a second continuation of the prompt from the same seed that reads the prompt itself. Call it before this one generates its first token.
-    pub fn again(&self, hooks: &mut dyn Hooks) -> Result<Self> {
-        let mut other = Self::new(self.model, &self.held, &self.sampling)?;
-        other.logits(hooks)?;
-        Ok(other)
+    /// Whether the model can read the tokens that it has not read yet.
+    pub(crate) fn has_room(&self) -> bool {
+        self.own.held.len() + self.own.unread.len() <= self.model.config.context
     }
 
     /// Appends `token` as the next one, whoever chose it.
     pub(crate) fn read(&mut self, token: TokenId) {
-        self.next = None;
-        self.unread = vec![token];
+        self.own.next = None;
+        self.own.unread = vec![token];
     }
 
     /// Whether no token is left to generate.
     pub fn is_over(&self) -> bool {
-        self.left == 0 || self.finish.is_some()
+        self.own.left == 0 || self.own.finish.is_some()
     }
 
     /// Reason of the end, once a step has reached it.
     pub fn finish(&self) -> Option<&Finish> {
-        self.finish.as_ref()
+        self.own.finish.as_ref()
     }
 
     /// Generates the next token; `None` once the requested number is reached, the context is full, a stop string is complete, or the model ended the text.
     pub fn step(&mut self, hooks: &mut dyn Hooks) -> Result<Option<TokenId>> {
-        if self.finish.is_none() && self.left == 0 {
-            self.finish = Some(self.end.clone());
+        if self.own.finish.is_none() && self.own.left == 0 {
+            self.own.finish = Some(self.own.end.clone());
         }
-        if self.finish.is_some() {
-            self.piece.clear();
+        if self.own.finish.is_some() {
+            self.own.piece.clear();
             return Ok(None);
         }
         let logits = self.logits(hooks)?;
         let token = self.choose(&logits)?;
-        self.left -= 1;
+        self.own.left -= 1;
         self.read(token);
-        self.finish = self.write(token);
+        self.own.finish = self.write(token);
         Ok(Some(token))
     }
 
     /// Adds `token` to the text; returns the reason if the text ends with it.
     fn write(&mut self, token: TokenId) -> Option<Finish> {
-        let ends = !self.sampling.ignore_eos && self.model.ends.ids.contains(&token);
-        self.piece = if ends {
+        let ends = !self.own.sampling.ignore_eos && self.model.ends.ids.contains(&token);
+        self.own.piece = if ends {
             String::new()
         } else {
-            self.text.push(token)
+            self.own.text.push(token)
         };
-        let stop = self.text.stop().map(|stop| Finish::Stop(stop.to_owned()));
-        let finish = match (ends, self.left) {
+        let stop = self
+            .own
+            .text
+            .stop()
+            .map(|stop| Finish::Stop(stop.to_owned()));
+        let finish = match (ends, self.own.left) {
             (true, _) => Some(Finish::Eos(token)),
-            (false, 0) => stop.or_else(|| Some(self.end.clone())),
+            (false, 0) => stop.or_else(|| Some(self.own.end.clone())),
             _ => stop,
         };
         if finish.is_some() {
-            self.piece.push_str(&self.text.end());
+            self.own.piece.push_str(&self.own.text.end());
         }
         finish
     }
@@ -217,21 +274,28 @@ impl<'m> Generator<'m> {
     /// Text that the last token added: nothing while it is a part of a character or may begin a stop string. The text of a token that ends it
     /// (EOS) is not included. The pieces, joined, are the text.
     pub fn piece(&self) -> &str {
-        &self.piece
+        &self.own.piece
     }
 
     /// Finishes and returns the text of all generated tokens, as it follows the prompt.
     pub fn text(&mut self) -> &str {
-        self.text.end();
-        self.text.text()
+        self.own.text.end();
+        self.own.text.text()
+    }
+
+    /// Returns the text of the tokens so far as it would stand if it ended here; more tokens may follow.
+    pub(crate) fn text_so_far(&self) -> String {
+        let mut text = self.own.text.clone();
+        text.end();
+        text.text().to_owned()
     }
 
     fn choose(&mut self, logits: &Tensor) -> Result<TokenId> {
-        let penalty = self.sampling.repetition_penalty;
+        let penalty = self.own.sampling.repetition_penalty;
         let logits = if penalty == 1.0 {
             logits.clone()
         } else {
-            let held: Vec<u32> = self.held.iter().map(|token| token.0).collect();
+            let held: Vec<u32> = self.own.held.iter().map(|token| token.0).collect();
             apply_repeat_penalty(logits, penalty, &held)?
         };
         let largest = logits.max(0)?.to_scalar::<f32>()?;
@@ -240,43 +304,11 @@ impl<'m> Generator<'m> {
             return Err(Error::Numeric {
                 what: format!(
                     "the logits after token {} are no numbers: are the weights whole, or does an edit reach too far?",
-                    self.held.len()
+                    self.own.held.len()
                 ),
             });
         }
-        Ok(TokenId(self.chooser.sample(&logits)?))
-    }
-}
-
-/// Residual stream of a prompt as it enters a block.
-#[derive(Debug, Clone)]
-pub struct Entering {
-    layer: Layer,
-    /// Stream, `[1, t, d]`.
-    value: Tensor,
-}
-
-/// Hooks that keep the value at one hook, and pass the others on.
-struct Entry<'a> {
-    at: HookPoint,
-    value: Option<Tensor>,
-    inner: &'a mut dyn Hooks,
-}
-
-impl Hooks for Entry<'_> {
-    fn wants(&self, hook: HookPoint) -> bool {
-        hook == self.at || self.inner.wants(hook)
-    }
-
-    fn visit(&mut self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
-        if hook == self.at {
-            self.value = Some(value.clone());
-        }
-        if self.inner.wants(hook) {
-            self.inner.visit(hook, first, value)
-        } else {
-            Ok(None)
-        }
+        Ok(TokenId(self.own.chooser.sample(&logits)?))
     }
 }
 

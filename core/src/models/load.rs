@@ -292,6 +292,15 @@ pub(super) fn name_of(path: &Path) -> String {
     )
 }
 
+/// Reads the metadata of a safetensors file; empty where there are none.
+pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>> {
+    let file = crate::tensor_file::map(path, "safetensors")?;
+    let (_, header) = safetensors::SafeTensors::read_metadata(&file)
+        .map_err(|e| Error::input(format!("is not a readable safetensors file ({e})"), path))?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    Ok(metadata.into_iter().collect())
+}
+
 /// Reads the tensors of a safetensors file by name: captured values, reference values (`tokens` `[b, t]` and tensors under the names of quantities).
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|e| {

@@ -1,6 +1,7 @@
 //! Hooked decoder-only transformers on candle: loading, one forward pass with named hooks, generation.
 
 mod blocks;
+mod branches;
 mod circuits;
 mod decoder;
 mod effects;
@@ -19,6 +20,7 @@ mod opening;
 mod path;
 mod processing;
 mod quantity;
+mod resume;
 mod rope;
 mod settings;
 #[cfg(test)]
@@ -33,21 +35,25 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use self::blocks::Documents;
+pub use self::branches::{Branches, Trunk};
 pub use self::circuits::HeadReads;
 use self::decoder::{Decoder, Logits};
 pub use self::effects::Unembed;
 pub use self::ends::Ends;
 pub use self::footprint::{Footprint, Form};
-pub use self::generate::{Entering, Finish, Generator};
+pub(crate) use self::generate::{Branch, Paused};
+pub use self::generate::{Finish, Generator};
 pub(crate) use self::gradient::next_token_loss;
 pub use self::gradient::{Gradients, Scalar};
 pub use self::hook_fn::HookFn;
 pub(crate) use self::load::is_in;
-pub use self::load::read_tensors;
+pub use self::load::{read_metadata, read_tensors};
 pub use self::opening::{BosWish, Opening};
-pub use self::path::{AttentionPath, FixedNorm};
+pub use self::path::{AttentionPath, FixedNorm, LogitPath};
 pub use self::processing::{Processing, STEPS, Step};
 pub use self::quantity::Quantity;
+pub(crate) use self::resume::Resume;
+pub use self::resume::{CleanRun, Place};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::progress::{Ended, Flow};
@@ -284,6 +290,14 @@ impl Model {
     /// Tokens that end generation.
     pub fn ends(&self) -> &Ends {
         &self.ends
+    }
+
+    /// Adds a token that ends generation, and why it does; the weights stay.
+    #[must_use]
+    pub fn with_end(mut self, end: TokenId, why: &str) -> Self {
+        let ids = self.ends.ids.iter().copied().chain([end]).collect();
+        self.ends = Ends::new(ids, format!("{}, and {why}", self.ends.why));
+        self
     }
 
     /// Replaces the tokenizer's rule, as [`TextCodec::as_trained`] gives it; the weights stay.

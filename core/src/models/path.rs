@@ -5,8 +5,8 @@ use candle_core::Tensor;
 use super::Model;
 use super::blocks::Norm;
 use crate::dims::Matrix;
-use crate::error::Result;
-use crate::ids::{HookPoint, Layer, Site};
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, Layer, Site, TokenId};
 
 /// Norm whose scale σ is held fixed: `y = (x − mean(x)) / σ ∘ weight + bias` (LayerNorm), or without mean and bias (RMSNorm). It is then affine in `x`.
 #[derive(Debug, Clone)]
@@ -94,7 +94,46 @@ pub struct AttentionPath {
     pub post: Option<FixedNorm>,
 }
 
+/// Weights between what the final norm reads and the logits of some tokens: `logit_i = norm(x) · columns_i + biases_i`, before a soft cap.
+#[derive(Debug, Clone)]
+pub struct LogitPath {
+    /// Final norm.
+    pub norm: FixedNorm,
+    /// Columns of W_U as rows, `[n, d]`.
+    pub columns: Matrix,
+    /// Biases of the unembedding, `[n]`, if it has any.
+    pub biases: Option<Vec<f32>>,
+    /// Soft cap on the logits: the model's logit is cap · tanh(logit / cap).
+    pub cap: Option<f64>,
+}
+
 impl Model {
+    /// Returns the weights of the path from the last residual stream to the logits of `tokens`.
+    pub fn logit_path(&self, tokens: &[TokenId]) -> Result<LogitPath> {
+        let (d, vocab) = (self.config.d_model, self.config.vocab);
+        if let Some(token) = tokens.iter().find(|token| token.index() >= vocab) {
+            let what = format!("token {token} is beyond the model's vocabulary of {vocab}");
+            return Err(Error::setting("tokens", what));
+        }
+        let unembed = &self.decoder.unembed;
+        let weight = unembed.weight()?; // [d, v]
+        let mut columns = Matrix::zeros(tokens.len(), d);
+        for (i, token) in tokens.iter().enumerate() {
+            let column = weight.narrow(1, token.index(), 1)?.flatten_all()?;
+            columns
+                .row_mut(i)
+                .copy_from_slice(&column.to_vec1::<f32>()?);
+        }
+        let biases = unembed.bias();
+        let biases = biases.map(|all| tokens.iter().map(|token| all[token.index()]).collect());
+        Ok(LogitPath {
+            norm: FixedNorm::new(&self.decoder.final_norm)?,
+            columns,
+            biases,
+            cap: self.decoder.logit_cap,
+        })
+    }
+
     /// Returns the weights of the path from the residual stream that enters `layer` to what its attention writes. Weights kept as their file stores them are
     /// dequantised anew.
     pub fn attention_path(&self, layer: Layer) -> Result<AttentionPath> {

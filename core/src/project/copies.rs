@@ -32,6 +32,8 @@ impl Project {
             let fresh = Self {
                 folder: user_folder,
                 prompts: self.prompts.clone(),
+                chats: self.chats.clone(),
+                filters: self.filters.clone(),
                 recursive: self.recursive,
                 text_column: self.text_column.clone(),
                 ..Self::default()
@@ -84,7 +86,7 @@ impl Project {
     pub fn restore(&self, user_folder: &Path) -> Result<Overlaid> {
         let user_folder = absolute(user_folder)?;
         let mut notes = Notes::default();
-        for name in [file::NAME, "kept", super::WINDOW] {
+        for name in [file::NAME, "kept", super::WINDOW, super::EDITS] {
             if let Some(aside) = set_aside(&user_folder.join(name))? {
                 notes.add(format!("The former {name} is kept as {}", aside.display()));
             }
@@ -127,6 +129,8 @@ impl Project {
         project.recursive = self.recursive;
         project.text_column.clone_from(&self.text_column);
         project.prompts.clone_from(&self.prompts);
+        project.chats.clone_from(&self.chats);
+        project.filters.clone_from(&self.filters);
         project.save()?;
         Ok(project)
     }
@@ -192,6 +196,8 @@ impl Project {
             recursive: self.recursive,
             text_column: self.text_column.clone(),
             prompts: self.prompts.clone(),
+            chats: self.chats.clone(),
+            filters: self.filters.clone(),
             missing: Missing {
                 model: self.missing.model.as_ref().map(place),
                 entries: entries(&self.missing.entries),

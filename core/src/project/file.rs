@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Project};
 use crate::error::{Error, Result};
 use crate::models::{BosWish, Form, Opening, Processing};
+use crate::text::chat::Message;
 use crate::whole_file;
 
 /// Name of the file.
@@ -54,8 +55,18 @@ struct Stored {
     text_column: Option<String>,
     #[serde(default)]
     prompts: Vec<String>,
+    #[serde(default, rename = "chat", skip_serializing_if = "Vec::is_empty")]
+    chats: Vec<StoredChat>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    filters: Vec<String>,
     #[serde(default, rename = "dictionary")]
     dictionaries: Vec<StoredEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredChat {
+    messages: Vec<Message>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -143,6 +154,8 @@ pub(super) fn read(folder: &Path, origin: Option<&Path>) -> Result<Project> {
         recursive: stored.recursive,
         text_column: stored.text_column,
         prompts: stored.prompts,
+        chats: stored.chats.into_iter().map(|chat| chat.messages).collect(),
+        filters: stored.filters,
         missing: super::Missing::default(),
         origin: origin.clone(),
     })
@@ -183,6 +196,8 @@ pub(super) fn write(project: &Project) -> Result<()> {
         });
     }
     let model = project.model.as_ref().or(missing.model.as_ref());
+    let chats = project.chats.iter().cloned();
+    let chats = chats.map(|messages| StoredChat { messages });
     let stored = Stored {
         version: VERSION,
         name: project.name.clone(),
@@ -199,6 +214,8 @@ pub(super) fn write(project: &Project) -> Result<()> {
         recursive: project.recursive,
         text_column: project.text_column.clone(),
         prompts: project.prompts.clone(),
+        chats: chats.collect(),
+        filters: project.filters.clone(),
         dictionaries,
     };
     let text = toml::to_string_pretty(&stored).map_err(|refused| {

@@ -114,6 +114,21 @@ impl Project {
         self.found(|folder| probe_path(folder, sae))
     }
 
+    /// Stores the map of decoder directions of dictionary `sae`, in JSON, and overwrites an older one.
+    pub fn keep_directions(&self, sae: &str, json: &[u8]) -> Result<()> {
+        whole_file::write_bytes(&directions_path(&self.folder, sae), json)
+    }
+
+    /// Returns the stored map of decoder directions of dictionary `sae` in JSON, if any, with its path.
+    pub fn directions(&self, sae: &str) -> Result<Option<(Vec<u8>, PathBuf)>> {
+        let Some(path) = self.found(|folder| directions_path(folder, sae)) else {
+            return Ok(None);
+        };
+        let bytes = std::fs::read(&path)
+            .map_err(|source| Error::io("cannot read the kept map of directions", &path, source))?;
+        Ok(Some((bytes, path)))
+    }
+
     /// Stores the survey of the model's heads, in JSON, and overwrites an older one.
     pub fn keep_survey(&self, json: &[u8]) -> Result<()> {
         whole_file::write_bytes(&survey_path(&self.folder), json)
@@ -147,6 +162,11 @@ impl Project {
 
 fn figures_path(folder: &Path, sae: &str) -> PathBuf {
     let name = format!("{}.figures.json", file_name(sae));
+    folder.join("kept").join(name)
+}
+
+fn directions_path(folder: &Path, sae: &str) -> PathBuf {
+    let name = format!("{}.directions.json", file_name(sae));
     folder.join("kept").join(name)
 }
 

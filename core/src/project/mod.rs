@@ -4,7 +4,11 @@
 mod copies;
 mod file;
 mod kept;
+mod label_files;
+#[cfg(test)]
+mod label_tests;
 mod labels;
+mod origin;
 mod studies;
 #[cfg(test)]
 mod tests;
@@ -15,15 +19,23 @@ use std::path::{Path, PathBuf};
 use crate::corpus::CorpusSpec;
 use crate::error::{Error, Notes, Result};
 use crate::models::Opening;
+use crate::text::chat::Message;
 
 pub use copies::Overlaid;
 pub use kept::KeptFigures;
+pub use label_files::{
+    LabelFile, NeuronpediaPlace, Read as ReadLabels, read as read_labels, write as write_labels,
+};
 pub use labels::{Label, Labels};
-pub use studies::{Ingredient, KeptAbout, KeptStudy, MadeWith};
+pub use origin::{Detection, Given, Maker, Origin};
+pub use studies::{Ingredient, KeptAbout, KeptStudy, MadeWith, study_at, write_study};
 pub use verdicts::{HeadVerdict, Verdict};
 
 /// Name of the file in which the window keeps what is on its screens. The core neither reads nor writes it.
 pub const WINDOW: &str = "window.json";
+
+/// Name of the file of Steering's edits. The project neither reads nor writes it.
+pub const EDITS: &str = "edits.toml";
 
 /// Name of the file of labels.
 const LABELS: &str = "labels.sqlite";
@@ -77,6 +89,10 @@ pub struct Project {
     pub text_column: Option<String>,
     /// Saved prompts.
     pub prompts: Vec<String>,
+    /// Saved chats.
+    pub chats: Vec<Vec<Message>>,
+    /// Saved filters of features.
+    pub filters: Vec<String>,
     /// Entries whose files are missing.
     pub missing: Missing,
 }
@@ -126,12 +142,14 @@ impl Project {
 
     /// Returns the folders of the dictionaries of the nearest project whose folder holds `path`; empty outside any project.
     pub fn dictionaries_around(path: &Path) -> Vec<PathBuf> {
-        let Ok(path) = absolute(path) else {
-            return Vec::new();
-        };
-        let folder = path.ancestors().find(|folder| Self::is_in(folder));
-        let project = folder.and_then(|folder| Self::open(folder).ok());
-        project.map_or_else(Vec::new, |(project, _)| project.dictionaries())
+        Self::around(path).map_or_else(Vec::new, |project| project.dictionaries())
+    }
+
+    /// Opens the nearest project whose folder holds `path`; none outside any project, or where it cannot be read.
+    pub fn around(path: &Path) -> Option<Self> {
+        let path = absolute(path).ok()?;
+        let folder = path.ancestors().find(|folder| Self::is_in(folder))?;
+        Self::open(folder).ok().map(|(project, _)| project)
     }
 
     /// Writes `umbra.toml`, whole or not at all.

@@ -177,19 +177,7 @@ impl Project {
         made: &MadeWith,
         result: &impl Serialize,
     ) -> Result<()> {
-        let path = path(&self.folder, study, of);
-        let kept = KeptStudy {
-            version: VERSION,
-            study: study.to_owned(),
-            of: of.to_owned(),
-            umbra: crate::VERSION.to_owned(),
-            made: made.clone(),
-            result,
-        };
-        let json = serde_json::to_vec(&kept).map_err(|refused| {
-            Error::input(format!("the study cannot be written ({refused})"), &path)
-        })?;
-        whole_file::write_bytes(&path, &json)
+        write_study(&path(&self.folder, study, of), (study, of), made, result)
     }
 
     /// Returns the stored study of `of`, if any; [`KeptStudy::checked`] or [`Fit::of_study`] says whether it may be used.
@@ -204,8 +192,52 @@ impl Project {
         }
     }
 
+    /// Returns the stored study called `name`: the name of its file without `.json`, or what it is of where no other study is of the same. An error lists
+    /// those that there are.
+    pub fn study_named(&self, name: &str) -> Result<KeptStudy<Value>> {
+        let files = self.study_files();
+        let stem = |file: &str| file.strip_suffix(".json").map(str::to_owned);
+        let all: Vec<String> = files.iter().filter_map(|file| stem(file)).collect();
+        let written = file_name(name);
+        let of = |stem: &&String| {
+            let is_of = stem.rsplit_once('.').is_some_and(|(of, _)| of == written);
+            **stem == name || **stem == written || is_of
+        };
+        let found: Vec<&String> = all.iter().filter(of).collect();
+        let [one] = found[..] else {
+            let which = if found.is_empty() {
+                "no"
+            } else {
+                "more than one"
+            };
+            let what = match all.as_slice() {
+                [] => "keeps no study: run one first".to_owned(),
+                all => format!(
+                    "has {which} kept study called {name}: name one of {}",
+                    all.join(", ")
+                ),
+            };
+            return Err(Error::input(what, &self.folder));
+        };
+        let file = format!("{one}.json");
+        let found = self.found(|folder| folder.join("kept").join(&file));
+        found.map_or_else(
+            || Err(Error::input("was removed", self.folder.join(&file))),
+            |path| read(&path),
+        )
+    }
+
     /// Lists the stored studies by name and kind, each read or with the reason that it cannot be; an overlay's own stand in for its origin's.
     pub fn studies(&self) -> Vec<Result<KeptAbout>> {
+        self.study_files()
+            .iter()
+            .filter_map(|name| self.found(|folder| folder.join("kept").join(name)))
+            .map(|path| read(&path))
+            .collect()
+    }
+
+    /// Names of the files of stored studies, those of an origin included, in order.
+    fn study_files(&self) -> Vec<String> {
         let folders = [Some(&self.folder), self.origin.as_ref()];
         let mut names: Vec<String> = folders
             .into_iter()
@@ -218,11 +250,33 @@ impl Project {
         names.sort_unstable();
         names.dedup();
         names
-            .iter()
-            .filter_map(|name| self.found(|folder| folder.join("kept").join(name)))
-            .map(|path| read(&path))
-            .collect()
     }
+}
+
+/// Writes the result of a study, `study` of `of` as [`Project::keep_study`] has them, into the file `path`.
+pub fn write_study(
+    path: &Path,
+    (study, of): (&str, &str),
+    made: &MadeWith,
+    result: &impl Serialize,
+) -> Result<()> {
+    let kept = KeptStudy {
+        version: VERSION,
+        study: study.to_owned(),
+        of: of.to_owned(),
+        umbra: crate::VERSION.to_owned(),
+        made: made.clone(),
+        result,
+    };
+    let json = serde_json::to_vec(&kept).map_err(|refused| {
+        Error::input(format!("the study cannot be written ({refused})"), path)
+    })?;
+    whole_file::write_bytes(path, &json)
+}
+
+/// Reads the stored study in the file `path`, whatever its kind.
+pub fn study_at(path: &Path) -> Result<KeptStudy<Value>> {
+    read(path)
 }
 
 /// Reads the stored study at `path`.

@@ -30,6 +30,7 @@ fn demo(folder: &Path) -> Project {
     demo.opening.form = Form::Stored;
     demo.opening.processing = "fold-ln,center-unembed".parse().unwrap();
     demo.prompts = vec!["“Oz”,\nsaid Dorothy".to_owned()];
+    demo.filters = vec!["density<1e-3 and fires:\"king\"".to_owned()];
     demo.save().unwrap();
     demo
 }
@@ -118,6 +119,7 @@ fn an_overlay_changes_nothing_of_its_origin_and_follows_it() {
         .set("z", FeatureId(1), "mine")
         .unwrap();
     over.prompts.push("mine".to_owned());
+    over.chats.push(vec![Message::new("user", "“Hi”,\nsaid I")]);
     over.entries.push(Entry {
         sae: user.path().join("own/sae"),
         index: None,
@@ -142,6 +144,8 @@ fn an_overlay_changes_nothing_of_its_origin_and_follows_it() {
     assert_eq!(again.model, Some(moved.path().join("model")));
     assert_eq!(again.entries.len(), 3);
     assert_eq!(again.prompts, over.prompts);
+    assert_eq!(again.filters, ["density<1e-3 and fires:\"king\""]);
+    assert_eq!(again.chats, over.chats);
     assert_eq!(again.labels().unwrap().all("z").unwrap()[0].text, "mine");
     assert_eq!(
         std::fs::read(bundled.path().join("umbra.toml")).unwrap(),

@@ -1,201 +1,220 @@
-//! Collects chosen features as plain data and writes them as one self-contained HTML page or JSON. Shows only what the index holds.
+//! Writes chosen features of an index and sections of results for people who have no Umbra: one HTML page, Markdown, JSON, CSV, figures as SVG, or a gallery, a
+//! static site of a dictionary. Shows only what the index and the results hold; nothing is computed anew.
 
+mod choice;
+mod definitions;
+mod feature;
 mod figures;
-mod html;
+mod form;
+mod gallery;
 mod json;
+mod markdown;
+mod page;
+mod pieces;
+mod plots;
+mod sections;
+mod svg;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::str::FromStr;
+use std::collections::BTreeMap;
 
-use crate::error::{Error, Key, Result};
-use crate::features::{About, Detail, Index, Name, Peak, Summary};
+use crate::error::Result;
+use crate::features::correlations::{Correlations, OfFeature};
+use crate::features::facts::{Fact, Facts};
+use crate::features::families::{Families, Measured};
+use crate::features::scores::{Score, Scores};
+use crate::features::{About, Detail, Index, Name, Peak};
 use crate::ids::FeatureId;
-use crate::whole_file;
+use crate::progress::Progress;
+use crate::section::Section;
 
-/// Choice of features.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Choice {
-    /// The features listed.
-    Listed(Vec<FeatureId>),
-    /// The N whose strongest activation is largest in size.
-    Top(usize),
-}
+use self::form::{Broken, Observe, Put};
 
-impl FromStr for Choice {
-    type Err = Error;
+pub use self::choice::Choice;
+pub use self::definitions::DEFINITIONS;
+pub use self::form::Form;
+pub use self::gallery::{Gallery, gallery};
+pub use self::svg::figures;
 
-    /// Reads `1,2,3` or `top:N`.
-    fn from_str(text: &str) -> Result<Self> {
-        let wrong = |_| {
-            let what = format!("`{text}` is not a list of features, write 1,2,3 or top:10");
-            Error::setting(Key::Features, what)
-        };
-        if let Some(most) = text.strip_prefix("top:") {
-            return most.trim().parse().map(Self::Top).map_err(wrong);
-        }
-        let features = text
-            .split(',')
-            .map(|feature| feature.trim().parse().map(FeatureId));
-        let features = features.collect::<Result<_, _>>().map_err(wrong)?;
-        Ok(Self::Listed(features))
-    }
-}
+/// Features read between two calls of an observer.
+const AT_ONCE: usize = 16;
 
-/// Report as plain data.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+/// Features of an index in the order of a report. They are read one at a time while they are written, so that a report of a whole dictionary needs little memory.
+#[derive(Debug)]
+pub struct Report<'i> {
     /// Model, dictionary, corpus, seeds, versions.
     pub about: About,
-    /// Version of the program that wrote the report.
+    /// Version of the program that writes the report.
     pub version: String,
-    /// Features in the order asked for.
-    pub features: Vec<Reported>,
+    /// Text that the facts were measured on; none where the index has no facts.
+    pub facts_text: Option<String>,
+    held: Held<'i>,
+}
+
+/// Place where the features are.
+#[derive(Debug)]
+enum Held<'i> {
+    /// In an index.
+    Index(Box<Chosen<'i>>),
+    /// In memory.
+    #[cfg(test)]
+    Memory(Vec<Reported>),
+}
+
+/// Chosen features of an index, and what it knows of them beside their details.
+#[derive(Debug)]
+struct Chosen<'i> {
+    index: &'i Index,
+    features: Vec<FeatureId>,
+    labels: BTreeMap<FeatureId, String>,
+    facts: Option<Facts>,
+    families: Option<Families>,
+    scores: Option<Scores>,
+    correlations: Option<Correlations>,
 }
 
 /// Feature of a report.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reported {
     /// Label that a person gave it, or empty.
     pub label: String,
     /// Entry in the index.
     pub detail: Detail,
+    /// Facts about it, best first; empty where the index has none.
+    pub facts: Vec<Fact>,
+    /// Its family; none where the index has none.
+    pub family: Option<Measured>,
+    /// Its steering score; none where the index has none.
+    pub steering: Option<Score>,
+    /// Its correlations with other features and with neurons; none where the index has none.
+    pub correlated: Option<OfFeature>,
 }
 
 impl Reported {
-    /// Returns its label, or else the token at which it peaks, in context.
+    /// Returns its label, or else the fact that names it, or else the token at which it peaks, in context.
     pub fn name(&self) -> String {
         let peak = self.detail.top.first().map(Peak::from_example);
-        Name::new(Some(&self.label), peak.as_ref()).to_string()
+        name(&self.label, &self.facts, peak.as_ref())
     }
 }
 
-/// Definitions of the report's figures, in the order of the page.
-pub const DEFINITIONS: &[(&str, &str)] = &[
-    (
-        "tokens",
-        "The positions of all rows that count. Rule text: all but row starts and special tokens; first: all but the first of each row; sae-lens: all but special tokens; all: every position.",
-    ),
-    (
-        "density",
-        "Share of these tokens on which the feature is active (activation other than 0).",
-    ),
-    (
-        "mean",
-        "Mean activation over the tokens on which it is active.",
-    ),
-    (
-        "min",
-        "Least activation on the text, where one is negative.",
-    ),
-    ("max", "Largest activation on the text."),
-    (
-        "decoder norm",
-        "Euclidean norm of the feature's decoder row.",
-    ),
-    (
-        "histogram",
-        "Active tokens by activation, in equal bins from 0, or the least, to the largest; zero is left out.",
-    ),
-    (
-        "strongest examples",
-        "The 20 activations of largest size, one per row of tokens at most, with 10 tokens on either side inside the row.",
-    ),
-    (
-        "near-duplicates",
-        "Of these, near-duplicates of an example that is shown are folded: they peak on the same token after the same three tokens, or share 60 % of the tokens of the smaller window.",
-    ),
-    (
-        "intervals",
-        "Five equal intervals of activation from 0, or the least, to the largest; up to 5 active tokens of each, drawn at random by the index's seed. The share is \
-         that of the feature's active tokens.",
-    ),
-    (
-        "promoted and suppressed",
-        "Direct effect of one unit of activation on the logits: (γ ∘ centre(direction)) · W_U, where the direction is the decoder row, for hook_z \
-         taken through W_O; not centred where the model's norm is RMSNorm. Less the mean over the vocabulary, unless the facts above say that the effects \
-         are raw: in models with a soft cap on their logits, and in indexes of an older form. The final norm's run-time factor 1/σ is left out.",
-    ),
-    (
-        "head shares",
-        "For hook_z: norm of each head's slice of the decoder row over the sum of these norms.",
-    ),
-];
+/// Returns the label, or else the fact that names a feature, or else its peak.
+fn name(label: &str, facts: &[Fact], peak: Option<&Peak>) -> String {
+    let fact = facts.iter().find(|fact| fact.is_name()).map(Fact::said);
+    let name = Name::new(Some(label), peak);
+    name.with_fact(fact.as_deref()).to_string()
+}
 
-impl Report {
-    /// Reads the features of `choice` from `index` and adds their `labels`.
-    pub fn read(index: &Index, choice: &Choice, labels: &[(FeatureId, String)]) -> Result<Self> {
-        let chosen = match choice {
-            Choice::Listed(features) => {
-                let mut seen = BTreeSet::new();
-                let once = features.iter().filter(|feature| seen.insert(**feature));
-                once.copied().collect()
-            }
-            Choice::Top(most) => strongest(index, *most)?,
+impl<'i> Report<'i> {
+    /// Begins a report of the features of `choice` in `index`, with their `labels`. An error where none is chosen or one does not exist.
+    pub fn new(index: &'i Index, choice: &Choice, labels: &[(FeatureId, String)]) -> Result<Self> {
+        let facts = index.facts()?;
+        let chosen = Chosen {
+            index,
+            features: choice.features(index)?,
+            labels: labels.iter().cloned().collect(),
+            families: index.families()?,
+            scores: index.scores()?,
+            correlations: index.correlations()?,
+            facts,
         };
-        if chosen.is_empty() {
-            let what = "no feature was chosen, or none is ever active; write 1,2,3 or top:10";
-            return Err(Error::setting(Key::Features, what));
-        }
-        let label = |feature: FeatureId| {
-            let label = labels.iter().find(|(labelled, _)| *labelled == feature);
-            label.map(|(_, text)| text.clone()).unwrap_or_default()
-        };
-        let features = chosen.into_iter().map(|feature| {
-            Ok(Reported {
-                label: label(feature),
-                detail: index.detail(feature)?,
-            })
-        });
         Ok(Self {
             about: index.about().clone(),
             version: crate::VERSION.to_owned(),
-            features: features.collect::<Result<_>>()?,
+            facts_text: chosen.facts.as_ref().map(|facts| facts.text.clone()),
+            held: Held::Index(Box::new(chosen)),
         })
     }
 
-    /// Returns one self-contained page.
-    pub fn html(&self) -> String {
-        html::page(self)
-    }
-
-    /// Returns one object.
-    pub fn json(&self) -> serde_json::Value {
-        json::object(self)
-    }
-}
-
-/// Returns the active features whose strongest activation is largest in size, ties by number.
-fn strongest(index: &Index, most: usize) -> Result<Vec<FeatureId>> {
-    let mut summaries = index.summaries()?;
-    summaries.retain(|summary| summary.density > 0.0);
-    let size = |summary: &Summary| summary.strongest().abs();
-    summaries.sort_by(|a, b| size(b).total_cmp(&size(a)).then(a.feature.cmp(&b.feature)));
-    summaries.truncate(most);
-    Ok(summaries.iter().map(|summary| summary.feature).collect())
-}
-
-/// Writes the report of `choice` to `out` (`.html` or `.json`), with `labels` (feature, text) shown beside their features.
-pub fn write(
-    index: &Index,
-    choice: &Choice,
-    labels: &[(FeatureId, String)],
-    out: &Path,
-) -> Result<()> {
-    let extension = out.extension().and_then(|extension| extension.to_str());
-    let extension = extension.unwrap_or_default().to_ascii_lowercase();
-    let form: fn(&Report) -> String = match extension.as_str() {
-        "html" | "htm" => Report::html,
-        "json" => |report| format!("{:#}\n", report.json()),
-        _ => {
-            return Err(Error::input(
-                "a report is an .html or .json file; give the file one of these endings",
-                out,
-            ));
+    /// Returns its features, in order.
+    pub fn features(&self) -> Vec<FeatureId> {
+        match &self.held {
+            Held::Index(chosen) => chosen.features.clone(),
+            #[cfg(test)]
+            Held::Memory(features) => features.iter().map(|f| f.detail.summary.feature).collect(),
         }
-    };
-    let report = Report::read(index, choice, labels)?;
-    whole_file::write_bytes(out, form(&report).as_bytes())
+    }
+
+    /// Returns the names of its features, in order.
+    pub fn names(&self) -> Result<Vec<String>> {
+        match &self.held {
+            Held::Index(chosen) => chosen.names(),
+            #[cfg(test)]
+            Held::Memory(features) => Ok(features.iter().map(Reported::name).collect()),
+        }
+    }
+
+    /// Calls `visit` with each feature, in order; `observe` hears the features done.
+    fn put_each(&self, visit: &mut dyn FnMut(&Reported) -> Put, observe: Observe<'_>) -> Put {
+        let features = self.features();
+        for (at, feature) in features.iter().enumerate() {
+            let progress = Progress::new(at, features.len(), "features");
+            if at.is_multiple_of(AT_ONCE) && observe(progress).is_break() {
+                return Err(Broken::Stopped);
+            }
+            match &self.held {
+                Held::Index(chosen) => visit(&chosen.read(*feature)?)?,
+                #[cfg(test)]
+                Held::Memory(all) => visit(&all[at])?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Chosen<'_> {
+    fn label(&self, feature: FeatureId) -> &str {
+        self.labels.get(&feature).map_or("", String::as_str)
+    }
+
+    fn facts(&self, feature: FeatureId) -> &[Fact] {
+        let facts = self.facts.as_ref();
+        facts.map_or(&[], |facts| facts.of(feature))
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let previews = self.index.previews(&self.features)?;
+        let named = self.features.iter().zip(previews);
+        let named = named.map(|(feature, preview)| {
+            let facts = self.facts(*feature);
+            name(self.label(*feature), facts, preview.peak.as_ref())
+        });
+        Ok(named.collect())
+    }
+
+    fn read(&self, feature: FeatureId) -> Result<Reported> {
+        let families = self.families.as_ref();
+        let scores = self.scores.as_ref();
+        let correlations = self.correlations.as_ref();
+        Ok(Reported {
+            label: self.label(feature).to_owned(),
+            detail: self.index.detail(feature)?,
+            facts: self.facts(feature).to_vec(),
+            family: families.and_then(|all| all.features.get(feature.index()).cloned()),
+            steering: scores.and_then(|all| all.of(feature).copied()),
+            correlated: correlations.and_then(|all| all.of(feature).cloned()),
+        })
+    }
+}
+
+/// Contents of a report: features of an index, sections of results, or both.
+#[derive(Debug, Default)]
+pub struct Contents<'i> {
+    /// Features of an index.
+    pub features: Option<Report<'i>>,
+    /// Results, in order, before the features.
+    pub results: Vec<Section>,
+}
+
+impl Contents<'_> {
+    /// Returns the title: what the report is of.
+    fn title(&self) -> String {
+        match (&self.features, self.results.as_slice()) {
+            (Some(report), _) => format!("Features of {}", report.about.sae),
+            (None, [one]) => one.title.clone(),
+            (None, _) => "Results".to_owned(),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Compares reports of synthetic features with stored files.
 
-use super::html::{count, significant};
+use super::pieces::{count, significant};
 use super::*;
 use crate::features::{self, Example, Histogram, Interval, Summary, TokenEffect};
 use crate::ids::TokenId;
@@ -40,6 +40,7 @@ fn detail() -> Detail {
             min: 0.0,
             max: 6.25,
             decoder_norm: 1.0,
+            ..Summary::default()
         },
         histogram: Histogram {
             edges: vec![0.0, 2.5, 5.0, 6.25],
@@ -60,7 +61,7 @@ fn detail() -> Detail {
     }
 }
 
-fn report() -> Report {
+fn features() -> Vec<Reported> {
     let dead = Detail {
         summary: Summary {
             feature: FeatureId(3),
@@ -68,11 +69,26 @@ fn report() -> Report {
         },
         ..Detail::default()
     };
-    Report {
+    vec![
+        Reported {
+            label: "kings & queens".to_owned(),
+            detail: detail(),
+            ..Reported::default()
+        },
+        Reported {
+            detail: dead,
+            ..Reported::default()
+        },
+    ]
+}
+
+fn contents(features: Vec<Reported>) -> Contents<'static> {
+    let report = Report {
         about: About {
             sae: "demo z".to_owned(),
             model: "demo-model".to_owned(),
             hook: "blocks.1.attn.hook_z".to_owned(),
+            writes: Vec::new(),
             corpus: "alice.txt".to_owned(),
             corpus_fingerprint: "ab".repeat(32),
             tokens: 25_500,
@@ -89,25 +105,30 @@ fn report() -> Report {
             sae_fingerprint: "cd".repeat(32),
             model_fingerprint: "ef".repeat(32),
             facts: vec![("seed".to_owned(), "1".to_owned())],
+            ..About::default()
         },
         version: "0.1.0".to_owned(),
-        features: vec![
-            Reported {
-                label: "kings & queens".to_owned(),
-                detail: detail(),
-            },
-            Reported {
-                label: String::new(),
-                detail: dead,
-            },
-        ],
+        facts_text: None,
+        held: Held::Memory(features),
+    };
+    Contents {
+        features: Some(report),
+        results: Vec::new(),
     }
+}
+
+fn page_of(features: Vec<Reported>) -> String {
+    contents(features).text(Form::Html).unwrap()
+}
+
+fn json_of(features: Vec<Reported>) -> serde_json::Value {
+    serde_json::from_str(&contents(features).text(Form::Json).unwrap()).unwrap()
 }
 
 /// Compares the page with the stored one. To renew it after an intended change: delete it, run this test twice, and inspect the page.
 #[test]
 fn the_page_equals_the_stored_one() {
-    let page = report().html();
+    let page = page_of(features());
     let Ok(stored) = std::fs::read_to_string(GOLDEN) else {
         std::fs::write(GOLDEN, page).unwrap();
         panic!("there was no stored page, it is written now: look at it");
@@ -120,15 +141,15 @@ fn the_page_equals_the_stored_one() {
 
 #[test]
 fn the_page_fetches_nothing_and_escapes_everything() {
-    let page = report().html();
+    let page = page_of(features());
     for absent in [
-        "http",
+        "http:",
+        "https:",
         "src=",
         "@import",
         "url(",
-        "<script",
         "<king>",
-        "</script>",
+        "</script>\"",
         "\u{1}",
     ] {
         assert!(!page.contains(absent), "{absent}");
@@ -157,13 +178,13 @@ fn the_page_fetches_nothing_and_escapes_everything() {
 
 #[test]
 fn near_duplicates_are_folded_and_stay_on_the_page() {
-    let mut report = report();
-    let top = &mut report.features[0].detail.top;
+    let mut features = features();
+    let top = &mut features[0].detail.top;
     let near = example(["A", " <king>", "\n", "!"], [0.0, 6.0, 0.0, 0.0], 1);
     let mut other = example(["far", " more", " of", " it"], [0.0, 5.0, 0.0, 0.0], 1);
     other.ids = (10..14).map(TokenId).collect();
     top.extend([other, near]);
-    let page = report.html();
+    let page = page_of(features);
     let (_, list) = page.split_once("<h3>Strongest examples</h3>").unwrap();
     let (list, _) = list.split_once("<h3>5.00 to 6.25").unwrap();
     let shown: Vec<&str> = list.split("<span class=\"value\">").skip(1).collect();
@@ -179,12 +200,12 @@ fn near_duplicates_are_folded_and_stay_on_the_page() {
 
 #[test]
 fn negative_activations_are_drawn_by_size_and_keep_their_sign() {
-    let mut report = report();
-    let signed = &mut report.features[0].detail;
+    let mut features = features();
+    let signed = &mut features[0].detail;
     signed.summary.min = -12.5;
     signed.histogram.edges[0] = -12.5;
     signed.top[0].acts = vec![0.0, -12.5, 6.25, 0.0];
-    let page = report.html();
+    let page = page_of(features.clone());
     for present in [
         "<dt>min</dt><dd>-12.5</dd>",
         "<b class=\"below\" style=\"--a:1.000\" title=\"-12.5\">",
@@ -194,15 +215,12 @@ fn negative_activations_are_drawn_by_size_and_keep_their_sign() {
     ] {
         assert!(page.contains(present), "{present}");
     }
-    assert_eq!(report.json()["features"][0]["min"], -12.5);
+    assert_eq!(json_of(features)["features"][0]["min"], -12.5);
 }
 
 #[test]
 fn json_names_the_same_things() {
-    let json = report().json();
-    let text = json.to_string();
-    let again: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(again, json);
+    let json = json_of(features());
     assert_eq!(json["features"][0]["name"], "kings & queens");
     assert_eq!(json["features"][0]["label"], "kings & queens");
     assert_eq!(json["features"][0]["feature"], 12);
@@ -221,12 +239,215 @@ fn json_names_the_same_things() {
     }
 }
 
+/// A feature with everything that an index may know.
+fn known() -> Reported {
+    use crate::features::facts::{Fact, FactToken, Kind};
+    use crate::features::{Coactive, Moments, Neighbour, Neuron, Relations, TokenUse, Uses};
+    let mut detail = detail();
+    detail.summary.moments = Some(Moments {
+        variance: 2.5,
+        skewness: -0.25,
+        kurtosis: f64::NAN,
+    });
+    detail.summary.encoder_decoder_cosine = Some(0.75);
+    let token = TokenUse {
+        id: TokenId(7),
+        text: " qu|een\n".to_owned(),
+        count: 1_234,
+        mean: 2.25,
+    };
+    detail.uses = Some(Uses {
+        by_mean: vec![token.clone()],
+        by_count: vec![token.clone()],
+        preceding: vec![token],
+        by_position: vec![0.25, 0.5],
+        part: 128,
+        first_token: 0.125,
+        ..Uses::default()
+    });
+    detail.relations = Some(Relations {
+        neighbours: [3, 99]
+            .map(|feature| Neighbour {
+                feature: FeatureId(feature),
+                cosine: 0.875,
+            })
+            .into(),
+        coactive: vec![Coactive {
+            feature: FeatureId(3),
+            jaccard: 0.0625,
+            both: 17,
+        }],
+        neurons: vec![Neuron {
+            neuron: 42,
+            cosine: -0.5,
+        }],
+        ..Relations::default()
+    });
+    detail.loss_effects = vec![0.125];
+    let said = Fact {
+        kind: Kind::ALL[0],
+        tokens: vec![FactToken {
+            id: TokenId(7),
+            text: "<queen>".to_owned(),
+        }],
+        reach: 0,
+        active: 4_321,
+        holding: 10,
+        both: 9,
+        precision: 0.9,
+        recall: Some(0.625),
+        share: 0.5,
+        score: 0.75,
+    };
+    Reported {
+        detail,
+        facts: vec![said],
+        ..Reported::default()
+    }
+}
+
+#[test]
+fn everything_that_is_known_is_on_the_page() {
+    let mut features = features();
+    features[0] = known();
+    let page = page_of(features);
+    for present in [
+        "<dt>variance</dt><dd>2.50</dd>",
+        "<dt>skewness</dt><dd>−0.250</dd>",
+        "<dt>kurtosis</dt><dd>–</dd>",
+        "<dt>encoder–decoder cosine</dt><dd>0.750</dd>",
+        "<td>90.0</td><td>62.5</td><td>0.750</td><td>4\u{202f}321</td>",
+        "Tokens by mean",
+        " qu|een<i>⏎</i>",
+        "<td>1\u{202f}234</td><td>2.25</td>",
+        "positions 128 to 255: 50.0 %",
+        // A feature of the page is linked, another is not.
+        "<td><a href=\"#f3\">#3</a></td><td>0.875</td>",
+        "<td>#99</td><td>0.875</td>",
+        "<td>17</td><td>0.0625</td>",
+        "<td>42</td><td>-0.500</td>",
+        "<small>loss +0.125</small>",
+        "&lt;queen&gt;",
+    ] {
+        assert!(page.contains(present), "{present}");
+    }
+    assert!(!page.contains("<queen>"));
+}
+
+#[test]
+fn markdown_says_the_same_in_tables_and_lists() {
+    let mut features = features();
+    let labelled = features[0].clone();
+    features[0] = known();
+    features.push(labelled);
+    let text = contents(features).text(Form::Markdown).unwrap();
+    for present in [
+        "# Features of demo z\n",
+        "| Model | demo-model",
+        "## \\#12 kings &amp; queens",
+        "Never active on this text.",
+        "| fact | precision, % | recall, % | score | active tokens |",
+        "- Tokens by mean: ‹ qu\\|een⏎› (1\u{202f}234, mean 2.25)",
+        "- Nearest decoder rows, by cosine: \\#3 (0.875), \\#99 (0.875)",
+        "- 6.25, loss +0.125: The<b> &lt;king&gt;</b>⏎&amp;⟨01⟩",
+        "‹&lt;/script&gt;›",
+        "`█ ▂`",
+        "- **density**: ",
+    ] {
+        assert!(text.contains(present), "{present}\n{text}");
+    }
+    // Every line of a table has as many cells as its heads.
+    for table in text.split("\n\n").filter(|piece| piece.starts_with('|')) {
+        let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+        let heads = table.lines().next().map(cells);
+        assert!(
+            table.lines().all(|line| Some(cells(line)) == heads),
+            "{table}"
+        );
+    }
+}
+
+#[test]
+fn a_table_has_one_row_a_feature_and_lists_that_are_read_again() {
+    let mut features = features();
+    features[0] = known();
+    features[0].label = "a, \"b\"\nc".to_owned();
+    let text = contents(features).text(Form::Csv).unwrap();
+    let mut table = csv::Reader::from_reader(text.as_bytes());
+    let heads = table.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    let cell = |row: usize, name: &str| {
+        let at = heads.iter().position(|head| head == name).unwrap();
+        rows[row][at].to_owned()
+    };
+    assert_eq!(rows.len(), 2);
+    assert_eq!(
+        (cell(0, "feature"), cell(1, "feature")),
+        ("12".into(), "3".into())
+    );
+    assert_eq!(cell(0, "label"), "a, \"b\"\nc");
+    assert_eq!(cell(0, "density").parse(), Ok(0.000_123_4));
+    assert_eq!(cell(0, "variance"), "2.5");
+    assert_eq!(
+        (cell(0, "kurtosis"), cell(1, "variance")),
+        (String::new(), String::new())
+    );
+    assert_eq!(cell(0, "precision"), "0.9");
+    let list = |name| serde_json::from_str::<serde_json::Value>(&cell(0, name)).unwrap();
+    assert_eq!(list("promoted"), serde_json::json!([" queen"]));
+    assert_eq!(list("neighbours"), serde_json::json!([3, 99]));
+    assert_eq!(list("head_shares"), serde_json::json!([0.75, 0.25]));
+    assert_eq!(cell(0, "example"), "The[ <king>]\n&\u{1}");
+    let none = Contents::default().text(Form::Csv).unwrap_err().to_string();
+    assert!(none.contains(".csv report lists features"), "{none}");
+}
+
+#[test]
+fn json_of_a_known_feature_has_its_facts() {
+    let json = json_of(vec![known()]);
+    let feature = &json["features"][0];
+    assert_eq!(feature["facts"][0]["precision"], 0.9);
+    assert_eq!(feature["name"], feature["facts"][0]["fact"]);
+    assert_eq!(
+        (&feature["label"], &feature["family"]),
+        (&"".into(), &serde_json::Value::Null)
+    );
+}
+
+#[test]
+fn figures_and_forms_are_named_by_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let contents = contents(vec![known()]);
+    let mut on = |_| crate::Flow::Continue(());
+    let many = figures(&contents, folder.path(), &mut on).unwrap().done();
+    assert_eq!(many, Some(3));
+    for name in ["histogram", "by-position", "head-shares"] {
+        let path = folder.path().join(format!("feature-12-{name}.svg"));
+        let svg = std::fs::read_to_string(path).unwrap();
+        assert!(svg.starts_with("<svg viewBox") && svg.trim_end().ends_with("</svg>"));
+        assert!(!svg.contains("var(") && svg.contains("#945800"), "{svg}");
+    }
+    let mut stop = |_| crate::Flow::Break(());
+    let out = folder.path().join("stopped.md");
+    assert!(contents.write(&out, &mut stop).unwrap().is_stopped() && !out.exists());
+    for (name, form) in [
+        ("a.HTML", Form::Html),
+        ("a.md", Form::Markdown),
+        ("a.csv", Form::Csv),
+    ] {
+        assert_eq!(Form::from_path(name.as_ref()).unwrap(), form);
+    }
+    let said = Form::from_path("a.pdf".as_ref()).unwrap_err().to_string();
+    assert!(said.contains("a.pdf") && said.contains(".csv"), "{said}");
+}
+
 #[test]
 fn a_choice_is_parsed_or_refused() {
     let parse = |text: &str| text.parse::<Choice>();
     let listed = Choice::Listed(vec![FeatureId(1), FeatureId(20)]);
     assert_eq!(parse("1, 20").unwrap(), listed);
     assert_eq!(parse("top:3").unwrap(), Choice::Top(3));
+    assert_eq!(parse("all").unwrap(), Choice::All);
     for wrong in ["", "top", "top:x", "1;2", "-1", "1,"] {
         let refused = parse(wrong).unwrap_err().to_string();
         assert!(refused.contains("top:10"), "{refused}");
@@ -255,7 +476,12 @@ fn numbers_have_three_digits_and_thin_spaces() {
 fn a_feature_without_a_label_is_named_by_its_peak() {
     let named = |label: &str| {
         let (label, detail) = (label.to_owned(), detail());
-        Reported { label, detail }.name()
+        let reported = Reported {
+            label,
+            detail,
+            ..Reported::default()
+        };
+        reported.name()
     };
     assert_eq!(named("kings & queens"), "kings & queens");
     let top = &detail().top[0];

@@ -238,7 +238,7 @@ fn describe(report: &mut Report, options: &ChoiceOptions) {
     report.set(
         "world A",
         format!(
-            "{} unit directions in {} dimensions, frequency ∝ (rank + {})^−{}, {} active on average",
+            "{} unit directions in {} dimensions, frequency proportional to (rank + {})^−{}, {} active on average",
             world::DIRECTIONS, world::WIDTH, world::OFFSET, world::ALPHA, world::ACTIVE
         ),
     );

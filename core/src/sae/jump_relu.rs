@@ -101,6 +101,11 @@ impl Selects for JumpRelu {
         Some(Limit::new(threshold, "the feature's threshold"))
     }
 
+    fn alone(&self, pre: f32, feature: usize) -> Option<f32> {
+        let bar = self.thresholds[feature].max(0.0);
+        Some(if pre > bar { pre } else { 0.0 })
+    }
+
     fn describe(&self) -> String {
         let thresholds = self.thresholds.iter().copied();
         let least = thresholds.clone().fold(f32::INFINITY, f32::min);

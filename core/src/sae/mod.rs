@@ -15,6 +15,7 @@ mod jump_relu;
 mod matryoshka;
 mod mutual_choice;
 mod nearest;
+mod output;
 mod parts;
 mod placed;
 mod predictor;
@@ -26,6 +27,7 @@ mod selection;
 mod signed_topk;
 mod slice;
 pub(crate) mod state;
+mod stored;
 mod topk;
 mod transcoder;
 mod untrained;
@@ -54,13 +56,15 @@ pub use gated::Gated;
 pub use gradient::GradientValues;
 pub use input_norm::InputNorm;
 pub use jump_relu::{JumpRelu, SparsityPenalty};
+pub use output::Output;
 pub use predictor::{CodeAttention, Linear, Predictor};
 pub use rank_density::{FittedLaw, RankDensity};
 pub use relu::Relu;
-pub use role::{Autoencoder, Role};
+pub use role::{Autoencoder, ByToken, Role};
 pub use rule::Uses;
 pub use selection::Selection;
 pub use signed_topk::AbsTopK;
+pub use stored::StoredLengths;
 pub use topk::TopK;
 pub use transcoder::Transcoder;
 pub use untrained::{GroupMax, Jump, Pursuit, RawTopK, WeightedTopK};
@@ -117,6 +121,8 @@ pub struct Sae {
     pub role: Role,
     /// Parent whose error it reads in place of the activation; none for all others.
     pub error_of: Option<Arc<ErrorOf>>,
+    /// Lengths of decoder rows in the file, where reading rescaled them.
+    pub stored_lengths: StoredLengths,
     /// Origin.
     pub provenance: Provenance,
 }
@@ -143,6 +149,7 @@ impl Sae {
             selection: selection.into(),
             role: Role::Autoencoder,
             error_of: None,
+            stored_lengths: StoredLengths::default(),
             provenance: Provenance::default(),
         }
     }
@@ -265,6 +272,34 @@ impl Sae {
         pre_activations(&self.centred(x)?, &self.w_enc, &self.b_enc, &features)
     }
 
+    /// Computes the activations of one feature at activations `x [n, d]`, as [`Sae::encode`] gives them up to rounding; only its own pre-activation where the
+    /// rule decides by that alone.
+    pub fn activations(&self, x: &Matrix, feature: FeatureId) -> Result<Vec<f32>> {
+        self.check_by_token()?;
+        if let Some(alone) = self.activations_alone(x, feature)? {
+            return Ok(alone);
+        }
+        let latents = self.encode(x)?;
+        Ok((0..latents.rows())
+            .map(|i| latents.get(i, feature))
+            .collect())
+    }
+
+    /// Computes the activations of one feature at `x [n, d]` from its own pre-activation; none where other features decide at some token.
+    pub(crate) fn activations_alone(
+        &self,
+        x: &Matrix,
+        feature: FeatureId,
+    ) -> Result<Option<Vec<f32>>> {
+        if !self.selection.has_encoder() || feature.index() >= self.features() {
+            return Ok(None);
+        }
+        self.selection.check(self.features())?;
+        let pre = self.pre_activations(x, &[feature])?;
+        let alone = |pre: &f32| self.selection.alone(*pre, feature.index());
+        Ok(pre.values().iter().map(alone).collect())
+    }
+
     /// Checks that all weights fit into memory and are finite; see [`Matrix::check`].
     pub fn check_weights(&self) -> Result<()> {
         self.w_enc.check()?;
@@ -278,6 +313,19 @@ impl Sae {
             self.w_dec.check()?;
         }
         Ok(row)
+    }
+
+    /// Returns the factor from the row of `feature` here to the row as its file stores it; 1 unless reading the file rescaled rows.
+    pub fn stored_factor(&self, feature: FeatureId) -> Result<f64> {
+        let Some(stored) = self.stored_lengths.of(feature) else {
+            return Ok(1.0);
+        };
+        let squares = self
+            .direction(feature)?
+            .iter()
+            .map(|x| f64::from(*x).powi(2));
+        let length = squares.sum::<f64>().sqrt();
+        Ok(if length > 0.0 { stored / length } else { 1.0 })
     }
 
     /// Returns `w_enc[feature] · b_dec` and `b_enc[feature]` in f64, the bias terms of the attribution identity.

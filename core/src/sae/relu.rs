@@ -42,6 +42,10 @@ impl Selects for Relu {
         Some(Limit::new(0.0, "every positive pre-activation fires"))
     }
 
+    fn alone(&self, pre: f32, _: usize) -> Option<f32> {
+        Some(pre.max(0.0))
+    }
+
     fn describe(&self) -> String {
         "ReLU".to_owned()
     }

@@ -7,7 +7,8 @@
 //! | layer of a cross-layer transcoder | part of the activations of another hook, in several layers | the token |
 //! | temporal dictionary | the activations it reads | the token and the text before it |
 //!
-//! Functions that need an autoencoder take an [`Autoencoder`], which [`Sae::autoencoder`] returns or else explains why it cannot.
+//! Functions that need an autoencoder take an [`Autoencoder`], which [`Sae::autoencoder`] returns or else explains why it cannot. Functions that ask only for a code of
+//! each token take a [`ByToken`], which is every dictionary but a temporal one; [`Sae::outputs`] says where its features write.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -78,9 +79,14 @@ impl Role {
     }
 }
 
-/// Dictionary that reconstructs its input and encodes each token independently; studies, edits and the feature index require one.
+/// Dictionary that reconstructs its input and encodes each token independently; studies of heads and of the error require one.
 #[derive(Debug, Clone, Copy)]
 pub struct Autoencoder<'a>(&'a Sae);
+
+/// Dictionary that encodes each token independently, whatever it writes: an autoencoder, a transcoder or a layer of a cross-layer transcoder. Readings, edits and the
+/// feature index require one.
+#[derive(Debug, Clone, Copy)]
+pub struct ByToken<'a>(&'a Sae);
 
 impl Deref for Autoencoder<'_> {
     type Target = Sae;
@@ -90,7 +96,36 @@ impl Deref for Autoencoder<'_> {
     }
 }
 
+impl Deref for ByToken<'_> {
+    type Target = Sae;
+
+    fn deref(&self) -> &Sae {
+        self.0
+    }
+}
+
+impl<'a> From<Autoencoder<'a>> for ByToken<'a> {
+    fn from(sae: Autoencoder<'a>) -> Self {
+        Self(sae.0)
+    }
+}
+
+impl<'a> ByToken<'a> {
+    /// Returns the dictionary for as long as it is borrowed.
+    pub fn sae(self) -> &'a Sae {
+        self.0
+    }
+}
+
 impl Sae {
+    /// Returns the dictionary as one that encodes each token independently, or an error for a temporal dictionary.
+    pub fn by_token(&self) -> Result<ByToken<'_>> {
+        match &self.role {
+            Role::Temporal(_) => Err(self.refused_by_token()),
+            Role::Autoencoder | Role::Transcoder(_) | Role::CrossLayer { .. } => Ok(ByToken(self)),
+        }
+    }
+
     /// Returns the dictionary as an [`Autoencoder`], or an error that names its role.
     pub fn autoencoder(&self) -> Result<Autoencoder<'_>> {
         match &self.role {
@@ -102,7 +137,7 @@ impl Sae {
                     named(self.provenance.hook),
                     named(transcoder.hook_out)
                 ),
-                remedy: "this command needs an autoencoder; `umbra eval` measures a transcoder"
+                remedy: "this needs an autoencoder; a transcoder can be indexed, read in Prompt, steered and measured"
                     .to_owned(),
             }),
             Role::CrossLayer { transcoder, later } => Err(self.refused_alone(transcoder, *later)),
@@ -133,22 +168,24 @@ impl Sae {
         match &self.role {
             Role::Autoencoder | Role::Temporal(_) => self.reads(),
             Role::CrossLayer { transcoder, later } => Err(self.refused_alone(transcoder, *later)),
-            Role::Transcoder(transcoder) => transcoder.hook_out.ok_or_else(|| {
-                let what = format!(
-                    "the transcoder {} does not name the hook it writes, add `hook_name_out` to the metadata of its cfg.json",
-                    self.name
-                );
-                Error::setting("hook", what)
-            }),
+            Role::Transcoder(transcoder) => {
+                transcoder.hook_out.ok_or_else(|| self.unnamed_output())
+            }
         }
+    }
+
+    /// Error for a transcoder whose file names no hook that it writes.
+    pub(super) fn unnamed_output(&self) -> Error {
+        let what = format!(
+            "the transcoder {} does not name the hook it writes, add `hook_name_out` to the metadata of its cfg.json",
+            self.name
+        );
+        Error::setting("hook", what)
     }
 
     /// Checks that it encodes each token independently, which a temporal dictionary does not.
     pub(crate) fn check_by_token(&self) -> Result<()> {
-        match &self.role {
-            Role::Temporal(_) => Err(self.refused_by_token()),
-            Role::Autoencoder | Role::Transcoder(_) | Role::CrossLayer { .. } => Ok(()),
-        }
+        self.by_token().map(drop)
     }
 
     /// Checks that it is no layer of a cross-layer transcoder, whose outputs are sums over layers.
@@ -184,7 +221,7 @@ impl Sae {
                     later => format!("and the same of {later} later layers"),
                 }
             ),
-            remedy: "`umbra sae encode` and `umbra sae compare` accept one layer, `umbra sae verify` the folder of all layers".to_owned(),
+            remedy: "one layer can be indexed, read in Prompt, steered, encoded and compared; `umbra sae verify` measures the folder of all layers".to_owned(),
         }
     }
 }

@@ -16,6 +16,11 @@ pub(super) trait Selects: Debug {
     /// Returns the least pre-activation with which `feature` fires at a token of pre-activations `pre [f]`; none where the rule has none.
     fn cut_off(&self, pre: &[f32], feature: usize) -> Option<Limit>;
 
+    /// Returns the activation that `feature` gets from its own pre-activation; none where that depends on other features.
+    fn alone(&self, _pre: f32, _feature: usize) -> Option<f32> {
+        None
+    }
+
     /// Computes the activation that `feature` gets from an open gate, where a gate and a magnitude are told apart.
     fn magnitude(&self, _gate: f64, _b_enc: f64, _feature: usize) -> Option<f64> {
         None
@@ -156,6 +161,11 @@ impl Selection {
     /// Returns the least pre-activation with which `feature` fires at a token of pre-activations `pre [f]`; none where the rule has none.
     pub(super) fn cut_off(&self, pre: &[f32], feature: usize) -> Option<Limit> {
         self.rule().cut_off(pre, feature)
+    }
+
+    /// Returns the activation that `feature` gets from its own pre-activation; none where that depends on other features.
+    pub(super) fn alone(&self, pre: f32, feature: usize) -> Option<f32> {
+        self.rule().alone(pre, feature)
     }
 
     /// Computes the activation that `feature` gets from an open gate, where a gate and a magnitude are told apart.

@@ -57,6 +57,11 @@ impl Selects for TopK {
         Some(Limit::of_positive(pre, self.k))
     }
 
+    fn alone(&self, pre: f32, _: usize) -> Option<f32> {
+        // Others decide which positive ones are kept.
+        (pre <= 0.0).then_some(0.0)
+    }
+
     fn describe(&self) -> String {
         format!("TopK, k = {}", self.k)
     }

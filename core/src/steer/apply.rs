@@ -3,6 +3,8 @@
 use candle_core::Tensor;
 
 use super::edit::{Action, Attend, Edit};
+use super::edits::Clean;
+use super::positions::Row;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
@@ -13,7 +15,7 @@ pub(super) struct Value {
     pub(super) numbers: Vec<f32>,
     rows: usize,
     positions: usize,
-    heads: usize,
+    pub(super) heads: usize,
     /// Width of one head, or of the whole value at hooks without heads.
     width: usize,
     /// Whether the layout is `[b, h, t, w]` instead of `[b, t, h, w]`.
@@ -23,8 +25,10 @@ pub(super) struct Value {
 /// Place of a token in a value: row of the batch and position in this value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Token {
-    row: usize,
-    at: usize,
+    /// Row of the batch.
+    pub(super) row: usize,
+    /// Position in the value.
+    pub(super) at: usize,
 }
 
 impl Value {
@@ -53,11 +57,13 @@ impl Value {
         })
     }
 
-    /// Returns the tokens that `edit` reaches, where the value's first position is `first` and the prompt has `prompt` tokens.
-    pub(super) fn reached(&self, edit: &Edit, first: usize, prompt: usize) -> Vec<Token> {
+    /// Returns the tokens that `edit` reaches, where the value's first position is `first` and its rows are of `rows`.
+    pub(super) fn reached(&self, edit: &Edit, first: usize, rows: &[Row]) -> Vec<Token> {
         let row_is_in = |row: &usize| edit.rows.as_ref().is_none_or(|rows| rows.contains(row));
         let tokens = (0..self.rows).filter(row_is_in).flat_map(|row| {
-            let reached = |at: &usize| edit.positions.contains(first + at, prompt);
+            let of = rows.get(row);
+            let reached =
+                move |at: &usize| of.is_some_and(|of| edit.positions.contains(first + at, of));
             let at = (0..self.positions).filter(reached);
             at.map(move |at| Token { row, at })
         });
@@ -108,20 +114,59 @@ impl Value {
     }
 }
 
-/// Applies `edit` to `tokens`. `clean` is the value of the run without edits, where the edit needs it.
-pub(super) fn apply(
-    edit: &Edit,
-    value: &mut Value,
-    tokens: &[Token],
-    (first, clean): (usize, Option<&Tensor>),
-) -> Result<()> {
-    match &edit.action {
-        Action::Dictionary(change) => {
-            return super::dictionary::apply(change, value, tokens, (edit.hook, clean));
-        }
-        Action::Patch(other) => return patch(edit, value, tokens, (first, other)),
-        _ => {}
+/// Where an edit meets a value, and other values that decide what it does there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Met<'a> {
+    /// Hook of the value.
+    pub(super) hook: HookPoint,
+    /// Position of the value's first row.
+    pub(super) first: usize,
+    /// Values of the run without edits, where edits need them.
+    pub(super) clean: &'a Clean,
+    /// Value of this pass at the hook that the edit's transcoder reads, at the same positions.
+    pub(super) read: Option<&'a Tensor>,
+}
+
+impl Met<'_> {
+    /// Returns the value at `hook` of the run without edits, for `tokens`.
+    pub(super) fn clean_at(&self, hook: HookPoint, tokens: &[Token]) -> Result<Matrix> {
+        let missing = || {
+            let what = "a frozen error needs the run without edits, which is missing";
+            Error::hook(hook, what)
+        };
+        let clean = self.clean.get(&hook).ok_or_else(missing)?;
+        Value::new(hook, clean)?.gathered(tokens)
     }
+
+    /// Returns what the transcoder of `edit` reads at `tokens`; none for an edit that changes the value it reads.
+    pub(super) fn read_at(&self, edit: &Edit, tokens: &[Token]) -> Result<Option<Matrix>> {
+        let Some(hook) = edit.reads() else {
+            return Ok(None);
+        };
+        let missing = || Error::hook(hook, "was not reached before the hooks that are written");
+        let read = Value::new(hook, self.read.ok_or_else(missing)?)?;
+        read.gathered(tokens).map(Some)
+    }
+}
+
+/// Applies `edit` to `tokens` of the value that it met.
+pub(super) fn apply(edit: &Edit, value: &mut Value, tokens: &[Token], met: &Met<'_>) -> Result<()> {
+    let across;
+    let edit = match &edit.action {
+        Action::Dictionary(change) => {
+            let read = met.read_at(edit, tokens)?;
+            return super::dictionary::apply(change, value, tokens, (met, read));
+        }
+        Action::Patch(other) => return patch(edit, value, tokens, (met.first, other)),
+        Action::AddAcross(parts) => {
+            let Some((hook, part)) = parts.iter().find(|(hook, _)| *hook == met.hook) else {
+                return Ok(());
+            };
+            across = Edit::new(*hook, Action::Add(part.clone()));
+            &across
+        }
+        _ => edit,
+    };
     let heads: Vec<usize> = match &edit.heads {
         Some(heads) => heads.iter().map(|head| head.index()).collect(),
         None => (0..value.heads).collect(),
@@ -132,7 +177,7 @@ pub(super) fn apply(
         for head in &heads {
             x.extend_from_slice(value.part(*token, *head));
         }
-        changed(edit, &mut x, first + token.at, (&heads, value.width));
+        changed(edit, &mut x, met.first + token.at, (&heads, value.width));
         for (head, x) in heads.iter().zip(x.chunks_exact(value.width)) {
             value.part_mut(*token, *head).copy_from_slice(x);
         }
@@ -159,6 +204,11 @@ fn changed(edit: &Edit, x: &mut [f32], position: usize, (heads, width): (&[usize
             let direction: Vec<f32> = chosen(direction, heads, width).collect();
             move_along(x, &direction, |_| 0.0);
         }
+        Action::Orthogonal { direction, factor } => {
+            let direction: Vec<f32> = chosen(direction, heads, width).collect();
+            let factor = f64::from(*factor);
+            move_along(x, &direction, |coordinate| coordinate * factor);
+        }
         Action::Clamp {
             direction,
             least,
@@ -173,12 +223,12 @@ fn changed(edit: &Edit, x: &mut [f32], position: usize, (heads, width): (&[usize
                 look(*attend, pattern, position);
             }
         }
-        Action::Dictionary(_) | Action::Patch(_) => {}
+        Action::Dictionary(_) | Action::Patch(_) | Action::AddAcross(_) => {}
     }
 }
 
 /// Returns the part of `vector` for the chosen heads; `vector` covers all heads or only the chosen ones.
-fn chosen<'v>(
+pub(super) fn chosen<'v>(
     vector: &'v [f32],
     heads: &'v [usize],
     width: usize,

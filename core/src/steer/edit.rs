@@ -11,7 +11,7 @@ use crate::fit::Fit;
 use crate::formats;
 use crate::ids::{FeatureId, Head, HookPoint, Site};
 use crate::models::Model;
-use crate::sae::{Autoencoder, Sae};
+use crate::sae::{ByToken, Output, Sae};
 
 /// Intervention at a hook. Values that it does not reach stay bit-identical.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Edit {
 pub enum Action {
     /// Adds: x + v.
     Add(Vec<f32>),
+    /// Adds to each of several hooks a vector of its own, as the decoder row of a cross-layer transcoder's feature does; the edit's hook is the first of them.
+    AddAcross(Vec<(HookPoint, Vec<f32>)>),
     /// Replaces the value by v; with the mean activation this is mean ablation.
     Replace(Vec<f32>),
     /// Multiplies: c · x (masked scores stay masked).
@@ -41,6 +43,13 @@ pub enum Action {
     Zero,
     /// Projects v out: x − (x·u) u, u being the unit vector along v.
     ProjectOut(Vec<f32>),
+    /// Scales the component along v: x + (factor − 1)(x·u) u, u being the unit vector along v; factor 0 projects v out.
+    Orthogonal {
+        /// Vector of any length except 0.
+        direction: Vec<f32>,
+        /// Factor of the component.
+        factor: f32,
+    },
     /// Clamps: moves x along the unit vector u of `direction` so that x·u lies within the bounds.
     Clamp {
         /// Vector of any length except 0.
@@ -84,8 +93,12 @@ impl Attend {
 /// Changes to the latents of a token, applied one after another and then decoded.
 #[derive(Debug, Clone)]
 pub struct DictionaryEdit {
-    /// Dictionary; always an [`Autoencoder`], see [`DictionaryEdit::new`].
+    /// Dictionary; always a [`ByToken`], see [`DictionaryEdit::new`].
     sae: Arc<Sae>,
+    /// Hook that it reads, where it writes others; none for an autoencoder, which reads the edit's hook.
+    reads: Option<HookPoint>,
+    /// Hooks that it writes, where it reads another; empty for an autoencoder, which writes the edit's hook.
+    outputs: Vec<Output>,
     /// Changes, in their order.
     pub changes: Vec<LatentChange>,
     /// Treatment of the dictionary's error.
@@ -93,11 +106,30 @@ pub struct DictionaryEdit {
 }
 
 impl DictionaryEdit {
-    /// Creates an edit by a dictionary that reconstructs its input token by token; other dictionaries are rejected by name. Its hook may differ from the edit's; its width must match.
+    /// Creates an edit by a dictionary that encodes each token by itself; a temporal one is rejected by name. The hook of an autoencoder may differ from the edit's; its
+    /// width must match. A transcoder reads its own hook and changes those that it writes: its error is y − D(z), y being the value there. One layer of a cross-layer
+    /// transcoder writes a part of each value, so that its error can be kept or frozen and not left out.
     pub fn new(sae: Arc<Sae>, changes: Vec<LatentChange>, error: ErrorTerm) -> Result<Self> {
-        sae.autoencoder()?;
+        sae.by_token()?;
+        let (reads, outputs) = if sae.role.transcodes() {
+            refuse_error(&sae, &error)?;
+            (Some(sae.reads()?), sae.outputs()?)
+        } else {
+            (None, Vec::new())
+        };
+        if let (Some(reads), Some(first)) = (reads, outputs.first())
+            && reads >= first.hook
+        {
+            let what = format!(
+                "is written by {}, which reads {reads} only after it in a pass, so that edits of its features cannot act: choose another dictionary",
+                sae.name
+            );
+            return Err(Error::hook(first.hook, what));
+        }
         Ok(Self {
             sae,
+            reads,
+            outputs,
             changes,
             error,
         })
@@ -109,9 +141,30 @@ impl DictionaryEdit {
     }
 
     /// Returns the dictionary.
-    pub fn sae(&self) -> Result<Autoencoder<'_>> {
-        self.sae.autoencoder()
+    pub fn sae(&self) -> Result<ByToken<'_>> {
+        self.sae.by_token()
     }
+
+    /// Returns the output of a transcoder at `hook`; none for an autoencoder.
+    pub(super) fn output(&self, hook: HookPoint) -> Option<&Output> {
+        self.outputs.iter().find(|output| output.hook == hook)
+    }
+}
+
+/// Refuses an error term that is not defined for a transcoder.
+fn refuse_error(sae: &Sae, error: &ErrorTerm) -> Result<()> {
+    let what = match error {
+        ErrorTerm::Linear(_) | ErrorTerm::Nonlinear(_) => format!(
+            "the linear part of an error is that of an autoencoder, and {} is a transcoder: keep, drop or freeze the error",
+            sae.name
+        ),
+        ErrorTerm::Dropped if sae.is_cross_layer() => format!(
+            "{} is one layer of a cross-layer transcoder and writes a part of each value, so that without the error the other layers' parts are missing: keep or freeze it",
+            sae.name
+        ),
+        _ => return Ok(()),
+    };
+    Err(Error::setting("error", what))
 }
 
 /// Change of one feature's activation.
@@ -167,12 +220,44 @@ impl Edit {
         }
     }
 
+    /// Whether it changes the value of `hook`.
+    pub fn changes(&self, hook: HookPoint) -> bool {
+        match &self.action {
+            Action::Dictionary(edit) if edit.reads.is_some() => edit.output(hook).is_some(),
+            Action::AddAcross(parts) => parts.iter().any(|(own, _)| *own == hook),
+            _ => self.hook == hook,
+        }
+    }
+
+    /// Returns the hooks that it changes, in the order of the pass: one, unless a layer of a cross-layer transcoder writes several.
+    pub fn hooks(&self) -> Vec<HookPoint> {
+        match &self.action {
+            Action::Dictionary(edit) if edit.reads.is_some() => {
+                edit.outputs.iter().map(|output| output.hook).collect()
+            }
+            Action::AddAcross(parts) => parts.iter().map(|(hook, _)| *hook).collect(),
+            _ => vec![self.hook],
+        }
+    }
+
+    /// Returns the hook whose value decides the change at another one.
+    pub(super) fn reads(&self) -> Option<HookPoint> {
+        match &self.action {
+            Action::Dictionary(edit) => edit.reads,
+            _ => None,
+        }
+    }
+
     /// Checks the edit against `model`: hook, width, heads, numbers.
     pub(super) fn check(&self, model: &Model) -> Result<()> {
         model.check_hook(self.hook)?;
         let heads = self.head_count(model)?;
         match &self.action {
             Action::Add(vector) | Action::Replace(vector) => self.check_vector(model, vector),
+            Action::AddAcross(parts) => parts.iter().try_for_each(|(hook, vector)| {
+                model.check_hook(*hook)?;
+                Self::new(*hook, Action::Zero).check_vector(model, vector)
+            }),
             Action::ProjectOut(direction) => self.check_direction(model, direction),
             Action::Clamp {
                 direction,
@@ -183,6 +268,10 @@ impl Edit {
                     let what = format!("the range {least} to {most} is empty, give least ≤ most");
                     return Err(Error::setting("clamp", what));
                 }
+                self.check_direction(model, direction)
+            }
+            Action::Orthogonal { direction, factor } => {
+                finite("by", *factor)?;
                 self.check_direction(model, direction)
             }
             Action::Scale(by) => finite("by", *by),
@@ -261,16 +350,20 @@ impl Edit {
             };
             return Err(Error::setting("heads", what));
         }
-        let width = formats::width_for(sae, model, self.hook)?;
-        if width != sae.width() {
-            return Err(Error::hook(
-                self.hook,
-                format!(
-                    "has width {width}, the dictionary {} has {}: open the model it was trained on or name its hook",
-                    sae.name,
-                    sae.width()
-                ),
-            ));
+        if edit.reads.is_some() {
+            self.check_outputs(model, edit)?;
+        } else {
+            let width = formats::width_for(sae, model, self.hook)?;
+            if width != sae.width() {
+                return Err(Error::hook(
+                    self.hook,
+                    format!(
+                        "has width {width}, the dictionary {} has {}: open the model it was trained on or name its hook",
+                        sae.name,
+                        sae.width()
+                    ),
+                ));
+            }
         }
         for change in &edit.changes {
             let (feature, x) = change.parts();
@@ -284,6 +377,27 @@ impl Edit {
                     .map(drop)
             }
             ErrorTerm::Kept | ErrorTerm::Dropped | ErrorTerm::Frozen => Ok(()),
+        }
+    }
+
+    /// Checks that the model has the hooks that a transcoder reads and writes, and that the edit is at the first that it writes.
+    fn check_outputs(&self, model: &Model, edit: &DictionaryEdit) -> Result<()> {
+        let sae = &edit.sae()?;
+        formats::check_ends(sae, model)?;
+        for output in &edit.outputs {
+            model.check_hook(output.hook)?;
+        }
+        match edit.outputs.first() {
+            Some(first) if first.hook != self.hook => {
+                let what = format!(
+                    "the dictionary {} reads {} and writes {}, where edits of its features act: leave `hook` out",
+                    sae.name,
+                    sae.reads()?,
+                    first.hook
+                );
+                Err(Error::hook(self.hook, what))
+            }
+            _ => Ok(()),
         }
     }
 

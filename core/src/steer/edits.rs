@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
-use super::apply::{Value, apply};
+use super::apply::{Met, Value, apply};
 use super::edit::{Action, Edit, ErrorTerm};
+use super::positions::Row;
+use super::proof::{Seen, Trace};
 use crate::error::{Error, Result};
-use crate::ids::HookPoint;
+use crate::ids::{HookPoint, TokenId};
 use crate::models::{Capture, Hooks, Model, NoHooks, Quantity, Start, next_token_loss};
 use crate::sae::Sae;
 
@@ -35,22 +37,28 @@ impl Edits {
         self.0.iter()
     }
 
-    /// Returns the dictionary that the edits run, if one changes codes.
-    pub fn dictionary(&self) -> Option<&Sae> {
-        self.0.iter().find_map(|edit| match &edit.action {
-            Action::Dictionary(edit) => Some(edit.dictionary()),
-            _ => None,
-        })
+    /// Returns the dictionaries that the edits run because they change codes, each once.
+    pub fn dictionaries(&self) -> Vec<&Sae> {
+        let mut all: Vec<&Sae> = Vec::new();
+        for edit in &self.0 {
+            if let Action::Dictionary(edit) = &edit.action
+                && !all.iter().any(|sae| std::ptr::eq(*sae, edit.dictionary()))
+            {
+                all.push(edit.dictionary());
+            }
+        }
+        all
     }
 
-    /// Returns the hook that a pass reaches first.
+    /// Returns the hook that a pass reaches first, of those that the edits read and change.
     pub(super) fn first_hook(&self) -> Option<HookPoint> {
-        self.0.iter().map(|edit| edit.hook).min()
+        let first = |edit: &Edit| edit.reads().map_or(edit.hook, |reads| reads.min(edit.hook));
+        self.0.iter().map(first).min()
     }
 
-    /// Whether an edit reaches a position of a prompt of this many tokens.
-    pub(super) fn reach_prompt(&self, prompt: usize) -> bool {
-        let reaches = |edit: &Edit| (0..prompt).any(|at| edit.positions.contains(at, prompt));
+    /// Whether an edit reaches this position of the row.
+    pub(super) fn reach(&self, position: usize, row: &Row) -> bool {
+        let reaches = |edit: &Edit| edit.positions.contains(position, row);
         self.0.iter().any(reaches)
     }
 
@@ -60,7 +68,11 @@ impl Edits {
             Action::Dictionary(edit) => matches!(edit.error, ErrorTerm::Frozen),
             _ => false,
         };
-        self.0.iter().filter(frozen).map(|edit| edit.hook).collect()
+        let hooks = |edit: &Edit| edit.reads().into_iter().chain(edit.hooks());
+        let mut all: Vec<HookPoint> = self.0.iter().filter(frozen).flat_map(hooks).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Runs a forward pass with the edits; `inner` sees the values after them and may replace them again. Returns logits `[b, t, v]`, or none where `inner`
@@ -71,16 +83,39 @@ impl Edits {
         tokens: &Tensor,
         inner: &mut dyn Hooks,
     ) -> Result<Option<Tensor>> {
+        let rows: Vec<Row> = (tokens.to_vec2::<u32>()?.into_iter())
+            .map(|row| {
+                let row: Vec<TokenId> = row.into_iter().map(TokenId).collect();
+                Row::new(&row, row.len())
+            })
+            .collect();
+        self.passed(model, (tokens, &rows), None, inner)
+    }
+
+    /// Runs a pass as [`Edits::run`] does over rows that may hold generated tokens; `trace` sees what each edit changes.
+    pub(super) fn traced(
+        &self,
+        model: &Model,
+        (tokens, rows): (&Tensor, &[Row]),
+        trace: &mut Trace,
+        inner: &mut dyn Hooks,
+    ) -> Result<Option<Tensor>> {
+        self.passed(model, (tokens, rows), Some(trace), inner)
+    }
+
+    fn passed(
+        &self,
+        model: &Model,
+        (tokens, rows): (&Tensor, &[Row]),
+        trace: Option<&mut Trace>,
+        inner: &mut dyn Hooks,
+    ) -> Result<Option<Tensor>> {
         let clean = match self.frozen() {
             hooks if hooks.is_empty() => Clean::new(),
             hooks => model.capture(tokens, &hooks)?,
         };
-        let mut edited = Edited {
-            edits: self,
-            prompt: tokens.dim(1)?,
-            clean: &clean,
-            inner,
-        };
+        let mut edited = Edited::new(self, (rows, &clean), inner);
+        edited.trace = trace;
         model.run(Start::Tokens(tokens), &mut edited)
     }
 
@@ -132,25 +167,52 @@ impl Edits {
 /// Edits as hooks of one pass.
 pub(super) struct Edited<'a> {
     pub(super) edits: &'a Edits,
-    /// Number of prompt tokens; all tokens where none are generated.
-    pub(super) prompt: usize,
+    /// Tokens of each row of the batch.
+    pub(super) rows: &'a [Row],
     /// Values without edits, at the same positions as the pass.
     pub(super) clean: &'a Clean,
+    /// Sees the change that each edit makes, if there is one.
+    pub(super) trace: Option<&'a mut Trace>,
     pub(super) inner: &'a mut dyn Hooks,
+    /// Values of this pass at hooks that transcoders read.
+    read: BTreeMap<HookPoint, Tensor>,
+}
+
+impl<'a> Edited<'a> {
+    /// Creates the hooks of one pass over `rows`, with the values of the run without edits, of which `inner` sees the values after the edits.
+    pub(super) fn new(
+        edits: &'a Edits,
+        (rows, clean): (&'a [Row], &'a Clean),
+        inner: &'a mut dyn Hooks,
+    ) -> Self {
+        Self {
+            edits,
+            rows,
+            clean,
+            trace: None,
+            inner,
+            read: BTreeMap::new(),
+        }
+    }
 }
 
 impl Hooks for Edited<'_> {
     fn wants(&self, hook: HookPoint) -> bool {
-        self.edits.0.iter().any(|edit| edit.hook == hook) || self.inner.wants(hook)
+        let wants = |edit: &Edit| edit.changes(hook) || edit.reads() == Some(hook);
+        self.edits.0.iter().any(wants) || self.inner.wants(hook)
     }
 
     fn visit(&mut self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
-        let edited = self.edited(hook, first, value)?;
-        if !self.inner.wants(hook) {
-            return Ok(edited);
+        let mut edited = self.edited(hook, first, value)?;
+        if self.inner.wants(hook) {
+            let seen = edited.as_ref().unwrap_or(value);
+            edited = self.inner.visit(hook, first, seen)?.or(edited);
         }
-        let seen = edited.as_ref().unwrap_or(value);
-        Ok(self.inner.visit(hook, first, seen)?.or(edited))
+        if self.edits.0.iter().any(|edit| edit.reads() == Some(hook)) {
+            let read = edited.as_ref().unwrap_or(value).clone();
+            self.read.insert(hook, read);
+        }
+        Ok(edited)
     }
 
     fn last(&self) -> Option<HookPoint> {
@@ -160,15 +222,36 @@ impl Hooks for Edited<'_> {
 
 impl Edited<'_> {
     /// Returns the value after the edits; none where no edit reaches it.
-    fn edited(&self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
+    fn edited(&mut self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
         let mut numbers: Option<Value> = None;
-        for edit in self.edits.0.iter().filter(|edit| edit.hook == hook) {
+        let edits = self.edits.0.iter().enumerate();
+        for (i, edit) in edits.filter(|(_, edit)| edit.changes(hook)) {
             let mut now = match numbers.take() {
                 Some(numbers) => numbers,
                 None => Value::new(hook, value)?,
             };
-            let tokens = now.reached(edit, first, self.prompt);
-            apply(edit, &mut now, &tokens, (first, self.clean.get(&hook)))?;
+            let tokens = now.reached(edit, first, self.rows);
+            let before = match &self.trace {
+                Some(_) => Some(now.gathered(&tokens)?),
+                None => None,
+            };
+            let met = Met {
+                hook,
+                first,
+                clean: self.clean,
+                read: edit.reads().and_then(|reads| self.read.get(&reads)),
+            };
+            apply(edit, &mut now, &tokens, &met)?;
+            if let (Some(trace), Some(before)) = (&mut self.trace, &before) {
+                let after = now.gathered(&tokens)?;
+                let values = Seen {
+                    before,
+                    after: &after,
+                    heads: now.heads,
+                    read: met.read_at(edit, &tokens)?,
+                };
+                trace.see((i, edit), (hook, first, &tokens), &values)?;
+            }
             numbers = Some(now);
         }
         numbers

@@ -10,11 +10,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::apply::Value;
 use super::edit::{Action, DictionaryEdit, Edit, ErrorTerm, LatentChange};
-use super::positions::Positions;
+use super::positions::{Positions, Row};
 use super::tests::random_probe;
 use crate::dims::Matrix;
 use crate::formats;
-use crate::ids::{FeatureId, HookPoint, Site};
+use crate::ids::{FeatureId, HookPoint, Site, TokenId};
 use crate::models::read_tensors;
 use crate::sae::{InputNorm, Sae, TopK};
 
@@ -52,9 +52,16 @@ fn applied(edit: DictionaryEdit, x: &Matrix, clean: &Matrix) -> Matrix {
         heads: None,
     };
     let mut value = Value::new(HOOK, &tensor(x)).unwrap();
-    let tokens = value.reached(&edit, 0, x.rows());
-    let clean = tensor(clean);
-    super::apply::apply(&edit, &mut value, &tokens, (0, Some(&clean))).unwrap();
+    let row = Row::new(&vec![TokenId(0); x.rows()], x.rows());
+    let tokens = value.reached(&edit, 0, &[row]);
+    let clean = super::edits::Clean::from([(HOOK, tensor(clean))]);
+    let met = super::apply::Met {
+        hook: HOOK,
+        first: 0,
+        clean: &clean,
+        read: None,
+    };
+    super::apply::apply(&edit, &mut value, &tokens, &met).unwrap();
     Matrix::new(x.rows(), x.columns(), value.numbers).unwrap()
 }
 

@@ -10,15 +10,17 @@ use super::{CHANGES, Change, Generated};
 
 /// Computes log p of every token, in f64, from logits `[v]`.
 pub(crate) fn log_probabilities(logits: &Tensor) -> Result<Vec<f64>> {
-    let logits: Vec<f64> = logits
-        .to_vec1::<f32>()?
-        .into_iter()
-        .map(f64::from)
-        .collect();
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+    Ok(log_of(&logits.to_vec1::<f32>()?))
+}
+
+/// Computes log p of every token, in f64.
+pub(super) fn log_of(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = f64::from(largest);
+    let logits = || logits.iter().map(|logit| f64::from(*logit));
+    let sum: f64 = logits().map(|logit| (logit - largest).exp()).sum();
     let log_sum = largest + sum.ln();
-    Ok(logits.into_iter().map(|logit| logit - log_sum).collect())
+    logits().map(|logit| logit - log_sum).collect()
 }
 
 /// Computes KL(after ‖ before) in nats from log-probabilities.
@@ -30,52 +32,82 @@ pub(crate) fn divergence(before: &[f64], after: &[f64]) -> f64 {
         .sum()
 }
 
+/// Distribution of the next token, in f64.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Distribution {
+    /// Log p of every token.
+    pub(super) logs: Vec<f64>,
+    /// Probability of every token.
+    p: Vec<f64>,
+}
+
+impl Distribution {
+    /// Computes it from logits `[v]`.
+    pub(super) fn new(logits: &Tensor) -> Result<Self> {
+        let logs = log_probabilities(logits)?;
+        let p = logs.iter().map(|log| log.exp()).collect();
+        Ok(Self { logs, p })
+    }
+
+    /// Computes KL(self ‖ before) in nats.
+    pub(super) fn divergence(&self, before: &Self) -> f64 {
+        let terms = self.p.iter().zip(&self.logs).zip(&before.logs);
+        terms
+            .filter(|((p, _), _)| **p > 0.0)
+            .map(|((p, after), before)| p * (after - before))
+            .sum()
+    }
+
+    /// Returns the tokens whose probabilities change most, largest change first.
+    pub(super) fn changes(&self, before: &Self, codec: &TextCodec) -> Vec<Change> {
+        largest(&before.p, &self.p, codec)
+    }
+}
+
 /// Sums over positions, from which means are taken.
 #[derive(Debug, Default)]
 pub(super) struct Means {
-    /// KL at each position.
-    kl: Vec<f64>,
+    /// Number of positions.
+    many: usize,
+    /// Sum of divergences.
+    kl: f64,
     /// Sums of probabilities, `[v]` each.
     before: Vec<f64>,
     after: Vec<f64>,
 }
 
 impl Means {
-    /// Adds one position, from log-probabilities.
-    pub(super) fn add(&mut self, before: &[f64], after: &[f64]) {
-        self.kl.push(divergence(before, after));
-        for (sums, logs) in [(&mut self.before, before), (&mut self.after, after)] {
-            sums.resize(logs.len(), 0.0);
-            sums.iter_mut()
-                .zip(logs)
-                .for_each(|(sum, log)| *sum += log.exp());
+    /// Adds one position and its divergence.
+    pub(super) fn add(&mut self, before: &Distribution, after: &Distribution, kl: f64) {
+        self.many += 1;
+        self.kl += kl;
+        for (sums, of) in [(&mut self.before, before), (&mut self.after, after)] {
+            sums.resize(of.p.len(), 0.0);
+            sums.iter_mut().zip(&of.p).for_each(|(sum, p)| *sum += p);
         }
     }
 
     /// Returns the means; none if no position was added.
     pub(super) fn shift(self, codec: &TextCodec) -> Option<Generated> {
-        let n = self.kl.len() as f64;
+        let n = self.many as f64;
         let mean = |sums: Vec<f64>| -> Vec<f64> { sums.into_iter().map(|sum| sum / n).collect() };
-        (!self.kl.is_empty()).then(|| Generated {
-            kl: self.kl.iter().sum::<f64>() / n,
+        (self.many > 0).then(|| Generated {
+            kl: self.kl / n,
             shift: largest(&mean(self.before), &mean(self.after), codec),
-            kl_by_token: self.kl,
         })
     }
-}
-
-/// Returns the tokens whose probabilities change most, from log-probabilities.
-pub(super) fn changes(before: &[f64], after: &[f64], codec: &TextCodec) -> Vec<Change> {
-    let probabilities = |logs: &[f64]| -> Vec<f64> { logs.iter().map(|log| log.exp()).collect() };
-    largest(&probabilities(before), &probabilities(after), codec)
 }
 
 /// Returns the tokens whose probabilities change most, largest change first, ties by token.
 fn largest(before: &[f64], after: &[f64], codec: &TextCodec) -> Vec<Change> {
     let change = |id: usize| (after[id] - before[id]).abs();
+    let order = |a: &usize, b: &usize| change(*b).total_cmp(&change(*a)).then(a.cmp(b));
     let mut ids: Vec<usize> = (0..before.len()).collect();
-    ids.sort_by(|a, b| change(*b).total_cmp(&change(*a)).then(a.cmp(b)));
-    ids.truncate(CHANGES);
+    if ids.len() > CHANGES {
+        ids.select_nth_unstable_by(CHANGES, order);
+        ids.truncate(CHANGES);
+    }
+    ids.sort_unstable_by(order);
     ids.into_iter()
         .map(|id| Change {
             id: TokenId::from(id),

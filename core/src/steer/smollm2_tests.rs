@@ -141,15 +141,15 @@ fn activations_of_a_prompt_are_those_of_torch() {
 struct Nothing;
 
 impl Materials for Nothing {
-    fn dictionary(&mut self) -> Result<Arc<crate::sae::Sae>> {
+    fn dictionary(&mut self, _: Option<&str>) -> Result<Arc<crate::sae::Sae>> {
         unreachable!()
     }
 
-    fn probe(&mut self) -> Result<Arc<crate::dark_matter::Probe>> {
+    fn probe(&mut self, _: Option<&str>) -> Result<Arc<crate::dark_matter::Probe>> {
         unreachable!()
     }
 
-    fn mean(&mut self, _: HookPoint) -> Result<Vec<f32>> {
+    fn mean(&mut self, _: HookPoint, _: Option<&str>) -> Result<Vec<f32>> {
         unreachable!()
     }
 }

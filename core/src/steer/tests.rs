@@ -15,7 +15,7 @@ use super::*;
 use crate::dark_matter::Probe;
 use crate::dims::Matrix;
 use crate::ids::{FeatureId, Head, HookPoint, Site};
-use crate::models::{Capture, Finish, Hooks, NoHooks, Start, token_tensor};
+use crate::models::{Branch, Capture, Finish, Hooks, NoHooks, Start, token_tensor};
 use crate::sae::{Role, Sae, TopK};
 
 const TEXT: &str = "The old rabbit looked at the clock and said";
@@ -171,6 +171,7 @@ fn defined(action: &Action, x: &mut [f64], v: &[f64]) {
     let at = x.iter().zip(v).map(|(x, v)| x * v).sum::<f64>() / length;
     let wanted = match action {
         Action::ProjectOut(_) => 0.0,
+        Action::Orthogonal { factor, .. } => at * f64::from(*factor),
         Action::Clamp { least, most, .. } => at.clamp(f64::from(*least), f64::from(*most)),
         _ => at,
     };
@@ -210,6 +211,10 @@ fn actions_do_what_they_say_where_they_say_it() {
         Action::Scale(-2.5),
         Action::Zero,
         Action::ProjectOut(vector.clone()),
+        Action::Orthogonal {
+            direction: vector.clone(),
+            factor: -1.75,
+        },
         clamp(f32::NEG_INFINITY, -0.01),
         clamp(0.02, 0.03),
     ] {
@@ -554,17 +559,14 @@ fn menagerie(model: &Model) -> Vec<(&'static str, Vec<Edit>)> {
 
 /// Computes logits of the last position of `tokens` without a cache; the first `prompt` tokens are the prompt.
 fn anew(model: &Model, edits: &Edits, tokens: &[TokenId], prompt: usize) -> Tensor {
+    let rows = [Row::new(tokens, prompt)];
     let tokens = token_tensor(&[tokens]).unwrap();
     let clean = match edits.frozen() {
         hooks if hooks.is_empty() => Clean::new(),
         hooks => model.capture(&tokens, &hooks).unwrap(),
     };
-    let mut edited = Edited {
-        edits,
-        prompt,
-        clean: &clean,
-        inner: &mut NoHooks,
-    };
+    let mut nothing = NoHooks;
+    let mut edited = Edited::new(edits, (&rows, &clean), &mut nothing);
     let logits = model
         .run(Start::Tokens(&tokens), &mut edited)
         .unwrap()
@@ -625,7 +627,7 @@ fn with_a_cache_and_without_one_edited_text_is_the_same_for_a_seed() {
 
 #[test]
 fn a_run_beside_another_computes_bit_by_bit_what_it_would_alone() {
-    for model in [demo(), tiny("qwen3"), tiny("gpt-neo")] {
+    for model in [demo(), tiny("qwen3"), tiny("gpt-neo")].map(Arc::new) {
         let prompt: Vec<TokenId> = [0, 40, 300, 7, 7].map(TokenId).into();
         let sampling = Sampling {
             tokens: 6,
@@ -634,10 +636,15 @@ fn a_run_beside_another_computes_bit_by_bit_what_it_would_alone() {
         };
         for (what, edits) in menagerie(&model) {
             let edits = Edits::new(&model, edits).unwrap();
-            let mut baseline = model.generator(&prompt, &sampling).unwrap();
-            let mut beside =
-                Continuation::beside(&mut baseline, prompt.len(), edits.clone()).unwrap();
+            let mut session = Session::new(&model, &prompt, &sampling);
+            let wanted = Wanted {
+                edits: edits.clone(),
+                dial: None,
+                samples: 1,
+            };
+            let mut beside = session.begin(&model, &wanted).unwrap().remove(0);
             let mut alone = Continuation::new(&model, &prompt, edits, &sampling).unwrap();
+            let mut baseline = session.baseline(&model, 0).unwrap().at.resume(&model);
             let mut plain = model.generator(&prompt, &sampling).unwrap();
             for _ in 0..6 {
                 let (a, b) = (beside.logits().unwrap(), alone.logits().unwrap());
@@ -677,18 +684,22 @@ fn what_no_edit_reaches_is_computed_once() {
     let prompt: Vec<TokenId> = [0, 40, 300].map(TokenId).into();
     let sampling = Sampling::default();
     for (layer, left) in [(0, 4), (2, 2), (3, 1)] {
-        let mut baseline = model.generator(&prompt, &sampling).unwrap();
         let hook = HookPoint::block(layer, Site::AttnOut);
-        let entering = baseline.enter(hook, &mut NoHooks).unwrap().unwrap();
+        let (enters, hook) = Branch::before(hook, &model).unwrap();
+        let mut keep = Capture::to_the_end([hook]);
+        let mut reader = model.generator(&prompt, &sampling).unwrap();
+        reader.logits(&mut keep).unwrap();
+        let branch = Branch::Block(enters, 0, &keep.values[&hook]);
         let mut counted = Counted(0);
-        baseline.fork(Some(&entering), &mut counted).unwrap();
+        let read = reader.pause();
+        read.fork(&model, branch, &sampling, &mut counted).unwrap();
         assert_eq!(counted.0, left);
     }
 }
 
 #[test]
 fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
-    let model = demo();
+    let model = Arc::new(demo());
     let hook = sites()[1];
     let row = random_sae(&model, hook).w_dec.row(9).to_vec();
     let sampling = Sampling {
@@ -701,8 +712,8 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
         let moved = row.iter().map(|x| strength * x).collect();
         let edits = Edits::new(&model, vec![edit(hook, Action::Add(moved))]).unwrap();
         let mut order = Vec::new();
-        let outcome = run(&model, edits, TEXT, &sampling, &mut |event| {
-            if let Event::Token(stream, _, _) = event {
+        let outcome = run(&model, edits, &TEXT.into(), &sampling, &mut |event| {
+            if let Event::Tokens { stream, .. } = event {
                 order.push(stream);
             }
             if order.len() < most {
@@ -715,10 +726,19 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
         (outcome, order)
     };
     let (same, order) = texts(0.0, 99);
-    let same = same.done().expect("not stopped");
-    assert_eq!(same.baseline, same.steered);
-    assert_eq!((same.baseline.tokens.len(), same.kl), (12, 0.0));
-    assert_eq!(same.baseline.finish, Some(Finish::Length));
+    let whole = |outcome: Ended<Outcome, Outcome>| {
+        let outcome = outcome.done().expect("not stopped");
+        let sample = outcome.samples[0].clone();
+        (outcome, sample)
+    };
+    let (outcome, same) = whole(same);
+    assert_eq!(same.baseline.written, same.steered.written);
+    let kls = |text: &Text| text.measures.iter().map(|m| m.kl).collect::<Vec<_>>();
+    assert_eq!(kls(&same.steered), [0.0; 12], "bit by bit the same model");
+    let logs = |text: &Text| text.measures.iter().map(|m| m.unedited).collect::<Vec<_>>();
+    assert_eq!(logs(&same.steered), logs(&same.baseline));
+    assert_eq!((logs(&same.baseline).len(), outcome.kl), (12, 0.0));
+    assert_eq!(same.baseline.written.finish, Some(Finish::Length));
     assert_eq!(same.generated.map(|generated| generated.kl), Some(0.0));
     assert!(
         order
@@ -726,14 +746,14 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
             .all(|pair| *pair == [Stream::Baseline, Stream::Steered])
     );
     let (steered, _) = texts(30.0, 99);
-    let steered = steered.done().expect("not stopped");
+    let (outcome, steered) = whole(steered);
     assert_eq!(steered.baseline, same.baseline);
     assert!(
-        steered.steered != steered.baseline && steered.kl > 0.01,
+        steered.steered.written != steered.baseline.written && outcome.kl > 0.01,
         "{steered:?}"
     );
-    assert_eq!(steered.shift.len(), CHANGES);
-    let changes: Vec<f32> = steered
+    assert_eq!(outcome.shift.len(), CHANGES);
+    let changes: Vec<f32> = outcome
         .shift
         .iter()
         .map(|c| (c.after - c.before).abs())
@@ -741,10 +761,10 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
     assert!(changes.is_sorted_by(|a, b| a >= b), "{changes:?}");
     let (stopped, order) = texts(30.0, 5);
     assert_eq!((stopped.is_stopped(), order.len()), (true, 5));
-    let stopped = stopped.into_value();
-    let written = (stopped.baseline.tokens.len(), stopped.steered.tokens.len());
-    assert_eq!(written, (3, 2));
-    assert_eq!(stopped.steered.finish, None);
+    let stopped = stopped.into_value().samples.remove(0);
+    let written = Stream::ALL.map(|stream| stopped.text(stream).written.tokens.len());
+    assert_eq!(written, [3, 2]);
+    assert_eq!(stopped.steered.written.finish, None);
 }
 
 /// Computes log p of every token at every position of `tokens` in one pass; the first `prompt` tokens are the prompt.
@@ -755,14 +775,11 @@ fn distributions(
     prompt: usize,
 ) -> Vec<Vec<f64>> {
     let edits = Edits::new(model, edits.to_vec()).unwrap();
+    let rows = [Row::new(tokens, prompt)];
     let tokens = token_tensor(&[tokens]).unwrap();
     let clean = model.capture(&tokens, &edits.frozen()).unwrap();
-    let mut edited = Edited {
-        edits: &edits,
-        prompt,
-        clean: &clean,
-        inner: &mut NoHooks,
-    };
+    let mut nothing = NoHooks;
+    let mut edited = Edited::new(&edits, (&rows, &clean), &mut nothing);
     let logits = model.run(Start::Tokens(&tokens), &mut edited);
     let logits = numbers(&logits.unwrap().unwrap());
     let softmax = |row: &[f32]| -> Vec<f64> {
@@ -774,7 +791,7 @@ fn distributions(
 
 #[test]
 fn divergences_along_the_text_equal_those_of_whole_passes_over_it() {
-    for model in [demo(), tiny("llama"), tiny("gpt2")] {
+    for model in [demo(), tiny("llama"), tiny("gpt2")].map(Arc::new) {
         let bos = model.codec().bos().id;
         let prompt: Vec<TokenId> = bos
             .into_iter()
@@ -789,11 +806,13 @@ fn divergences_along_the_text_equal_those_of_whole_passes_over_it() {
         for (what, edits) in menagerie(&model) {
             let of = Edits::new(&model, edits.clone()).unwrap();
             let mut on = |_| ControlFlow::Continue(());
-            let outcome = run(&model, of, "The king", &sampling, &mut on)
+            let outcome = run(&model, of, &"The king".into(), &sampling, &mut on)
                 .unwrap()
                 .into_value();
-            let generated = outcome.generated.unwrap();
-            let steered = &outcome.steered.tokens;
+            let sample = &outcome.samples[0];
+            let generated = sample.generated.clone().unwrap();
+            let measures = &sample.steered.measures;
+            let steered = &sample.steered.written.tokens;
             let text = [prompt.as_slice(), steered].concat();
             let first = prompt.len() - 1;
             let (before, after) = (
@@ -807,14 +826,25 @@ fn divergences_along_the_text_equal_those_of_whole_passes_over_it() {
                     .sum()
             };
             let want: Vec<f64> = (first..first + steered.len()).map(kl).collect();
-            assert_eq!(generated.kl_by_token.len(), 8);
-            for (got, want) in generated.kl_by_token.iter().zip(&want) {
-                let off = (got - want).abs();
-                assert!(off < 1e-5 + 1e-3 * want, "{what}: {got} {want}");
+            assert_eq!(measures.len(), 8);
+            for (i, (got, want)) in measures.iter().zip(&want).enumerate() {
+                let off = (got.kl - want).abs();
+                assert!(off < 1e-5 + 1e-3 * want, "{what}: {got:?} {want}");
+                let id = steered[i].index();
+                let logs = (
+                    got.unedited - before[first + i][id],
+                    got.written - after[first + i][id],
+                );
+                assert!(logs.0.abs().max(logs.1.abs()) < 1e-4, "{what}: {logs:?}");
             }
+            // By its definition, from whole passes: f32 logits computed in another order differ by some 1e-5.
+            let sum: f64 = (0..8).map(|i| -before[first + i][steered[i].index()]).sum();
+            let (got, by_definition) = (sample.steered.perplexity().unwrap(), (sum / 8.0).exp());
+            let off = (got / by_definition - 1.0).abs();
+            assert!(off < 1e-4, "{what}: {got} {by_definition}");
             let mean = want.iter().sum::<f64>() / 8.0;
             assert!((generated.kl - mean).abs() < 1e-5 + 1e-3 * mean, "{what}");
-            assert_eq!(generated.kl_by_token[0], outcome.kl, "{what}");
+            assert_eq!(measures[0].kl, outcome.kl, "{what}");
             for change in &generated.shift {
                 let mean = |all: &[Vec<f64>]| -> f64 {
                     let at = first..first + 8;
@@ -834,7 +864,7 @@ fn divergences_along_the_text_equal_those_of_whole_passes_over_it() {
 
 #[test]
 fn each_text_ends_with_its_own_eos() {
-    let model = demo();
+    let model = Arc::new(demo());
     let eos = model.ends().ids[0];
     // Towards the end of a text, as the unembedding has it.
     let all = model
@@ -859,26 +889,28 @@ fn each_text_ends_with_its_own_eos() {
     let outcome = run(
         &model,
         edits.unwrap(),
-        "The king",
+        &"The king".into(),
         &sampling,
         &mut |event| {
-            if let Event::Token(stream, _, piece) = event {
-                joined[stream as usize].push_str(&piece);
+            if let Event::Tokens { stream, tokens, .. } = event {
+                let pieces = tokens.iter().map(|token| token.piece.as_str());
+                joined[stream as usize].extend(pieces);
             }
             ControlFlow::Continue(())
         },
     )
     .unwrap()
     .into_value();
-    assert_eq!(outcome.steered.finish, Some(Finish::Eos(eos)));
-    assert_eq!(outcome.steered.tokens.last(), Some(&eos));
-    assert!(outcome.steered.tokens.len() < 10);
-    assert!(!outcome.steered.text.contains("endoftext"));
-    assert_eq!(outcome.baseline.finish, Some(Finish::Length));
-    assert_eq!(outcome.baseline.tokens.len(), 10);
-    assert_eq!(joined, [outcome.baseline.text, outcome.steered.text]);
-    let generated = outcome.generated.unwrap();
-    assert_eq!(generated.kl_by_token.len(), outcome.steered.tokens.len());
+    let sample = &outcome.samples[0];
+    let [baseline, steered] = Stream::ALL.map(|stream| sample.text(stream).written.clone());
+    assert_eq!(steered.finish, Some(Finish::Eos(eos)));
+    assert_eq!(steered.tokens.last(), Some(&eos));
+    assert!(steered.tokens.len() < 10);
+    assert!(!steered.text.contains("endoftext"));
+    assert_eq!(baseline.finish, Some(Finish::Length));
+    assert_eq!(baseline.tokens.len(), 10);
+    assert_eq!(joined, [baseline.text, steered.text]);
+    assert_eq!(sample.steered.measures.len(), steered.tokens.len());
 }
 
 fn one_hot(d: usize) -> Matrix {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
+use super::chat::Template;
 use super::special::{Bos, Specials};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
@@ -134,6 +135,14 @@ impl Folder {
     /// Returns a boolean of `tokenizer_config.json`; false if it is missing.
     pub(super) fn flag(&self, key: &str) -> bool {
         self.tokenizer[key].as_bool().unwrap_or(false)
+    }
+
+    /// Returns the chat template, which may write the special tokens `words`.
+    pub(super) fn chat_template(
+        &self,
+        words: Vec<(&'static str, String)>,
+    ) -> Result<Option<Template>> {
+        Template::in_folder(&self.path, &self.tokenizer, words)
     }
 
     /// Returns the texts of all tokens with a role, including those of the class, and of the tokens listed as special.

@@ -40,7 +40,7 @@ pub fn build_index<P: AsRef<Path> + ?Sized>(
         fingerprint: text.fingerprint.clone(),
         ..Source::default()
     };
-    let (sae, out) = (sae.autoencoder()?, out.as_ref());
+    let (sae, out) = (sae.by_token()?, out.as_ref());
     let built = features::build(model, sae, &text.rows, &source, out, &mut |_| go_on())?;
     built.done().ok_or_else(|| unfinished("index"))?;
     Index::open(out)

@@ -1,10 +1,15 @@
 //! Tasks of a user, written once for the window, the command line and programs.
 
+pub mod ask;
 pub mod circuit;
 pub mod dark_matter;
 pub mod devices;
 pub mod direct;
+pub mod edits_file;
 pub mod error_parts;
+pub mod facts;
+pub mod indexes;
+pub mod labels;
 pub mod ladder;
 pub mod link;
 pub mod materials;
@@ -12,10 +17,16 @@ pub mod needs;
 pub mod overview;
 pub mod pair;
 pub mod passes;
+pub mod patching;
 pub mod pursuit;
+pub mod results;
 pub mod roles;
+pub mod score;
+pub mod separate;
 pub mod steering;
+pub mod sweep;
 pub mod text;
+pub mod text_search;
 pub mod training;
 pub mod two_names;
 mod user_file;

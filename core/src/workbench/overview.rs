@@ -142,8 +142,8 @@ pub struct Row {
     pub name: String,
     /// Hook that it reads.
     pub hook: Option<HookPoint>,
-    /// Hook that it writes, if that is another.
-    pub writes: Option<HookPoint>,
+    /// Hooks that it writes, in the order of the pass; empty if that is the hook it reads.
+    pub writes: Vec<HookPoint>,
     /// Error that it reads in place of the activation, as a phrase: `the linear error of resid-2`.
     pub error_of: Option<String>,
     /// Features and width of the activations, once loaded.
@@ -165,11 +165,15 @@ impl Row {
     pub fn new(known: &Known<'_>) -> Self {
         let sae = known.sae;
         let hook = sae.and_then(|sae| sae.provenance.hook);
-        let writes = sae.and_then(|sae| sae.role.transcoder()?.hook_out);
+        let outputs = sae.and_then(|sae| sae.outputs().ok()).unwrap_or_default();
+        let writes: Vec<HookPoint> = outputs.iter().map(|output| output.hook).collect();
         Self {
             name: known.name.to_owned(),
             hook,
-            writes: writes.filter(|writes| Some(*writes) != hook),
+            writes: match writes.as_slice() {
+                [alone] if Some(*alone) == hook => Vec::new(),
+                _ => writes,
+            },
             error_of: sae.and_then(|sae| Some(sae.error_of.as_ref()?.said())),
             shape: sae.map(|sae| [sae.features(), sae.width()]),
             rule: sae.map_or_else(String::new, |sae| sae.selection.describe()),
@@ -180,13 +184,14 @@ impl Row {
         }
     }
 
-    /// Describes the hook that it reads, the one that it writes if that is another, and its parent if it reads an error; none until it is loaded.
+    /// Describes the hook that it reads, those that it writes if they are others (of several the first and the last), and its parent if it reads an error; none until it is loaded.
     pub fn hooks(&self) -> Option<String> {
         let hook = self.hook?;
-        Some(match (self.writes, &self.error_of) {
-            (Some(writes), _) => format!("{hook} → {writes}"),
-            (None, Some(of)) => format!("{hook}, {of}"),
-            (None, None) => hook.to_string(),
+        Some(match (self.writes.as_slice(), &self.error_of) {
+            ([first, .., last], _) => format!("{hook} → {first} to {last}"),
+            ([writes], _) => format!("{hook} → {writes}"),
+            ([], Some(of)) => format!("{hook}, {of}"),
+            ([], None) => hook.to_string(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::text::{Text, TextRequest};
 use crate::corpus::Rows;
-use crate::error::{Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::fit::Fit;
 use crate::formats;
 use crate::models::{Model, Opening, Processing};
@@ -118,6 +118,62 @@ impl Pair {
     }
 }
 
+/// Checks that pairs of one model can be used in one run. Returns the model as it reads for the first dictionary that says how, and what was decided; an error if a
+/// pair does not fit, or if two dictionaries were trained on models processed in different ways.
+pub fn together(pairs: &[Pair]) -> Result<(Arc<Model>, Notes)> {
+    let mut notes = Notes::default();
+    let wants = |pair: &&Pair| pair.sae.provenance.prepend_bos.is_some();
+    let first = pairs.iter().find(wants).or(pairs.first());
+    let first = first.ok_or_else(|| Error::setting(Key::Sae, "there is none, name one"))?;
+    for pair in pairs {
+        notes.extend(pair.check()?);
+    }
+    let saes: Vec<&Sae> = pairs.iter().map(|pair| &*pair.sae).collect();
+    one_processing(&saes, |named| first.model.allowed(named))?;
+    let here = first.model.codec().bos().id.is_some();
+    for other in &saes {
+        let with = other.provenance.prepend_bos;
+        if let Some(with) = with.filter(|with| Some(*with) != first.sae.provenance.prepend_bos) {
+            let [trained, read] = [with, here].map(|with| if with { "with" } else { "without" });
+            notes.add(format!(
+                "{} was trained {trained} BOS and is read {read} it, as {} is",
+                other.name, first.sae.name
+            ));
+        }
+    }
+    Ok((Arc::clone(&first.model), notes))
+}
+
+/// Decides how a model is processed that is opened for several dictionaries: as asked for, else as their files name; an error if two name different ways.
+pub fn processing_of_all(asked: Option<Processing>, saes: &[&Sae]) -> Result<Processing> {
+    let named = one_processing(saes, |named| named)?;
+    Ok(asked.or(named).unwrap_or_default())
+}
+
+/// Returns the one processing that the files of `saes` name, as far as it is `allowed`.
+fn one_processing(
+    saes: &[&Sae],
+    allowed: impl Fn(Processing) -> Processing,
+) -> Result<Option<Processing>> {
+    let named = saes
+        .iter()
+        .filter_map(|sae| Some((sae, allowed(formats::processing(sae)?))));
+    let named: Vec<(&&Sae, Processing)> = named.collect();
+    let Some((one, first)) = named.first() else {
+        return Ok(None);
+    };
+    match named.iter().find(|(_, processing)| processing != first) {
+        Some((other, second)) => {
+            let what = format!(
+                "{} was trained on a model processed by {first} and {} on one by {second}: a run has one model, use one of the two",
+                one.name, other.name
+            );
+            Err(Error::setting(Key::Sae, what))
+        }
+        None => Ok(Some(*first)),
+    }
+}
+
 /// Decides how a model is processed that is opened for `sae`: as asked for, else as the dictionary's file names, else not at all.
 pub fn processing(asked: Option<Processing>, sae: &Sae) -> Processing {
     asked.or(formats::processing(sae)).unwrap_or_default()
@@ -189,6 +245,45 @@ mod tests {
         let pair = pair(&model, &sae);
         assert_eq!(pair.fit.verdict, Verdict::Unfit);
         assert_eq!(pair.check().unwrap_err().to_string(), pair.fit.why);
+    }
+
+    #[test]
+    fn dictionaries_of_one_run_share_the_processing_and_say_whose_bos_counts() {
+        let (model, sae) = demo();
+        let (mut folded, mut without) = (sae.clone(), sae.clone());
+        formats::name_processing(&mut folded.provenance, Processing::transformer_lens());
+        folded.name = "folded".to_owned();
+        without.provenance.prepend_bos = Some(false);
+        without.name = "without".to_owned();
+        let pairs =
+            |saes: &[&Sae]| -> Vec<Pair> { saes.iter().map(|sae| pair(&model, sae)).collect() };
+        let (one, notes) = together(&pairs(&[&sae, &sae])).unwrap();
+        assert!(Arc::ptr_eq(&one, &model) && notes.is_empty(), "{notes:?}");
+        let (reads, notes) = together(&pairs(&[&without, &sae])).unwrap();
+        assert_eq!(reads.codec().bos().id, None);
+        let said: Vec<&str> = notes.iter().collect();
+        assert!(
+            said.iter()
+                .any(|note| note.contains("trained with BOS and is read without it")),
+            "{said:?}"
+        );
+        let mut plain = sae.clone();
+        formats::name_processing(&mut plain.provenance, Processing::default());
+        let refused = together(&pairs(&[&plain, &folded]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("folded") && refused.contains("use one of the two"),
+            "{refused}"
+        );
+        assert!(processing_of_all(None, &[&plain, &folded]).is_err());
+        assert_eq!(
+            processing_of_all(None, &[&folded]).unwrap(),
+            Processing::transformer_lens()
+        );
+        let mut foreign = sae.clone();
+        foreign.provenance.hook = "blocks.99.hook_resid_post".parse().ok();
+        assert!(together(&pairs(&[&sae, &foreign])).is_err());
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::process::Command as Program;
 use umbra_core::error::Error;
 use umbra_core::features::Index;
 use umbra_core::ids::FeatureId;
-use umbra_core::report::{self, Choice};
+use umbra_core::progress::Ended;
+use umbra_core::report::{self, Choice, Contents, Report};
 
-use super::Command;
+use super::{Command, Out, Site};
 use crate::commands::context::Context;
 use crate::state::catalogue::DictionaryId;
 use crate::state::log::{self, Notice};
@@ -38,30 +39,102 @@ fn place(state: &AppState, id: DictionaryId, features: &[FeatureId]) -> Option<P
     Some(folder.join(format!("{name}-{of}.html")))
 }
 
-/// Writes a report of `choice` to `path`.
-pub(super) fn write(context: &mut Context<'_>, id: DictionaryId, choice: Choice, path: PathBuf) {
-    let state = &context.state;
-    let Some(dictionary) = state.catalogue.get(id) else {
-        return;
-    };
+/// Inputs of a report: name of the dictionary, file of its index, labels.
+struct Material {
+    name: String,
+    index: PathBuf,
+    labels: Vec<(FeatureId, String)>,
+}
+
+/// Returns the inputs of a report, or the sentence that says what is missing.
+fn material(state: &AppState, id: DictionaryId) -> Result<Material, String> {
+    let dictionary = state.catalogue.get(id);
+    let dictionary = dictionary.ok_or("This dictionary is no longer part of the project")?;
     let Some(index) = state.index_of(id).map(|index| index.path.clone()) else {
         let why = state.foreign_index(id).map(str::to_owned);
-        return context
-            .fail(why.unwrap_or_else(|| "A report needs an index: build one first".to_owned()));
+        return Err(why.unwrap_or_else(|| "A report needs an index: build one first".to_owned()));
     };
     let labels = state.project.labels(&dictionary.name);
-    let labels: Vec<(FeatureId, String)> = labels
-        .map(|(feature, text)| (feature, text.to_owned()))
-        .collect();
-    let job = format!("Write a report of {}", dictionary.name);
+    Ok(Material {
+        name: dictionary.name.clone(),
+        index,
+        labels: labels
+            .map(|(feature, text)| (feature, text.to_owned()))
+            .collect(),
+    })
+}
+
+/// Writes a report of `choice` to `path`.
+pub(super) fn write(context: &mut Context<'_>, id: DictionaryId, choice: Choice, path: PathBuf) {
+    let material = match material(context.state, id) {
+        Ok(material) => material,
+        Err(sentence) => return context.fail(sentence),
+    };
+    let job = format!("Write a report of {}", material.name);
     context.jobs.start(job, move |worker| {
         if let Some(folder) = path.parent() {
             let failed = |source| Error::io("cannot create the folder", folder, source);
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        report::write(&Index::open(&index)?, &choice, &labels, &path)?;
+        let index = Index::open(&material.index)?;
+        let contents = Contents {
+            features: Some(Report::new(&index, &choice, &material.labels)?),
+            results: Vec::new(),
+        };
+        if (contents.write(&path, &mut |at| worker.progress(at))?).is_stopped() {
+            return Ok(());
+        }
         let done = Notice::success(format!("Report written to {}", path.display()))
             .with("Open it", Command::OpenReport(path));
+        worker.send(Event::Log(log::Event::Show(done)));
+        Ok(())
+    });
+}
+
+/// Writes a gallery or figures into a folder; asks before it replaces a gallery.
+pub(super) fn write_site(context: &mut Context<'_>, id: DictionaryId, site: Site, out: Out) {
+    let material = match material(context.state, id) {
+        Ok(material) => material,
+        Err(sentence) => return context.fail(sentence),
+    };
+    let job = match &site {
+        Site::Gallery => format!("Write a gallery of {}", material.name),
+        Site::Figures(_) => format!("Write figures of {}", material.name),
+    };
+    context.jobs.start(job, move |worker| {
+        let index = Index::open(&material.index)?;
+        let done = match site {
+            Site::Gallery => {
+                let again = |out| Command::Site(id, Site::Gallery, out);
+                let Some(claim) = out.claim(worker, again)? else {
+                    return Ok(());
+                };
+                let report = Report::new(&index, &Choice::All, &material.labels)?;
+                let pass = &mut |at| worker.progress(at);
+                if report::gallery(&report, &out.folder, pass)?.is_stopped() {
+                    return Ok(());
+                }
+                claim.release()?;
+                let page = out.folder.join("index.html");
+                Notice::success(format!("Gallery written to {}", out.folder.display()))
+                    .with("Open it", Command::OpenReport(page))
+            }
+            Site::Figures(features) => {
+                let choice = Choice::Listed(features);
+                let contents = Contents {
+                    features: Some(Report::new(&index, &choice, &material.labels)?),
+                    results: Vec::new(),
+                };
+                let pass = &mut |at| worker.progress(at);
+                let Ended::Done(many) = report::figures(&contents, &out.folder, pass)? else {
+                    return Ok(());
+                };
+                Notice::success(format!(
+                    "{many} figures written to {}",
+                    out.folder.display()
+                ))
+            }
+        };
         worker.send(Event::Log(log::Event::Show(done)));
         Ok(())
     });
@@ -120,6 +193,21 @@ mod tests {
         assert!(buttons.iter().any(|(words, command)| {
             words == "Open it" && *command == Command::OpenReport(path.clone()).into()
         }));
+        let site = folder.path().join("site");
+        let out = || Out::new(site.clone());
+        desk.run(Command::Site(id, Site::Gallery, out()));
+        let page = std::fs::read_to_string(site.join("index.html")).unwrap();
+        assert!(page.contains("gallery.js") && site.join("sections-0.js").is_file());
+        let figures = folder.path().join("figures");
+        let of = Site::Figures(vec![FeatureId(12)]);
+        desk.run(Command::Site(id, of, Out::new(figures.clone())));
+        let figure = std::fs::read_to_string(figures.join("feature-12-histogram.svg")).unwrap();
+        assert!(figure.starts_with("<svg") && figure.contains("xmlns"));
+        let csv = folder.path().join("two.csv");
+        let choice = Choice::Listed(vec![FeatureId(1), FeatureId(2)]);
+        desk.run(Command::Report(id, choice, csv.clone()));
+        let table = std::fs::read_to_string(csv).unwrap();
+        assert!(table.starts_with("feature,label,name") && table.contains("\n2,"));
         let many: Vec<_> = (0..6).map(FeatureId).collect();
         let place = place(&desk.state, id, &many).unwrap();
         assert!(place.ends_with(format!("reports/{name}-6-features.html")));

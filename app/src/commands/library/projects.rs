@@ -7,15 +7,18 @@ use umbra_core::error::{Error, Notes, Result};
 use umbra_core::hub;
 use umbra_core::models::Opening;
 use umbra_core::project::{Overlaid, Project};
+use umbra_core::workbench::edits_file;
 
 use crate::commands::context::Context;
 use crate::jobs::Worker;
 use crate::persist;
 use crate::state::catalogue::{self, Evaluation};
+use crate::state::kept::Edits;
 use crate::state::log::Notice;
 use crate::state::project::{Kind, Opened};
 use crate::state::requests::library::{Command, Pick};
 use crate::state::requests::shell;
+use crate::state::steering::Draft;
 use crate::state::{Event, log, project};
 
 /// Opens the demo over the person's copy; a copy that named another model is repaired and says so.
@@ -197,9 +200,23 @@ pub(super) fn save_as(context: &mut Context<'_>, folder: PathBuf) {
 
 /// Reads labels, kept figures and what was on the screens beside the project itself.
 fn opened(worker: &Worker, project: Project, mut notes: Notes, kind: Kind) -> Result<Opened> {
-    let (kept, said) = persist::project(&project.folder);
+    let (mut kept, said) = persist::project(&project.folder);
     if let Some(said) = said {
         worker.send(show(Notice::info(said)));
+    }
+    let mut edits = vec![];
+    let file = project.folder.join(edits_file::NAME);
+    let is_kept = kept.as_ref().is_some_and(|kept| !kept.edits.is_untouched());
+    if !is_kept && file.is_file() {
+        match edits_file::read(&file) {
+            Ok(read) => edits = read,
+            Err(why) => notes.add(why.to_string()),
+        }
+    }
+    if let Some(kept) = &mut kept
+        && !edits.is_empty()
+    {
+        kept.edits = Edits::new(&Draft::from_switched(&edits));
     }
     let store = project.labels_there()?;
     let mut labels = vec![];
@@ -230,6 +247,7 @@ fn opened(worker: &Worker, project: Project, mut notes: Notes, kind: Kind) -> Re
         kind,
         sentence: None,
         kept: kept.map(Box::new),
+        edits,
     })
 }
 

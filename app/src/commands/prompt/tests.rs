@@ -51,7 +51,7 @@ fn desk(folder: &Path) -> (Desk, Detail) {
     };
     let (rows, _) = corpus.rows(model.codec(), 48).unwrap();
     let path = folder.join("index");
-    let of = sae.autoencoder().unwrap();
+    let of = sae.by_token().unwrap();
     let mut on = |_| Flow::Continue(());
     let source = features::Source::default();
     let built = features::build(&model, of, &rows, &source, &path, &mut on);

@@ -1,7 +1,6 @@
 //! Models, dictionaries and indexes that come and go: what was read with another model or dictionary is dropped.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use umbra_core::fit::Fit;
 use umbra_core::project::Project;
@@ -24,13 +23,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             catalogue.model = Load::Absent;
             catalogue.verification = Load::Absent;
             catalogue.judge();
-            // what was read and measured is another model's
-            state.prompt.forget_reading();
-            state.prompt.tokens = None;
-            state.heads.forget();
-            state.dark_matter = dark_matter::DarkMatterState::default();
-            state.compare.forget_measured();
-            state.steering.stock = Arc::default();
+            forget_measured(state);
         }
         Event::Model(path, load) => {
             if catalogue.model_path.as_ref() == Some(&path) {
@@ -65,6 +58,12 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 dictionary.index_fit = Load::Absent;
             }
         }
+        Event::IndexesFailed(all, why) => {
+            for id in all {
+                let failed = Event::Index(id, Load::Failed(why.clone()));
+                apply(state, failed);
+            }
+        }
         Event::IndexFit(id, load) => {
             let refused = load.ready().is_some_and(Fit::is_refused);
             // what was asked before the model or the index was another is dropped
@@ -87,13 +86,25 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         Event::Removed(id) => {
             catalogue.leave(id);
             catalogue.dictionaries.retain(|d| d.id != id);
-            state.steering.stock = Arc::default();
+            state.steering.forget();
             if state.selection.dictionary == Some(id) {
                 let first = state.catalogue.dictionaries.first().map(|d| d.id);
                 state.selection.choose_dictionary(first);
             }
         }
     }
+}
+
+/// Forgets readings and measurements of the model before.
+fn forget_measured(state: &mut AppState) {
+    state.prompt.forget_reading();
+    state.search.forget();
+    state.prompt.tokens = None;
+    state.heads.forget();
+    state.dark_matter = dark_matter::DarkMatterState::default();
+    state.compare.forget_measured();
+    state.steering.forget();
+    state.steering.pace = None;
 }
 
 /// Another project: everything goes, and what it names is about to be loaded.

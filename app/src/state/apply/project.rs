@@ -3,16 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use umbra_core::ids::FeatureId;
 use umbra_core::project::Project;
 use umbra_core::workbench::link::Link;
 
 use super::{catalogue, resume};
 use crate::state::load::Load;
-use crate::state::project::{Event, Kind, Opened, ProjectState};
+use crate::state::project::{Event, Kind, LabelChange, Opened, ProjectState};
 use crate::state::resume::ResumeState;
+use crate::state::steering::Draft;
 use crate::state::{
     AppState, attention, dark_matter, features, heads, history, lens, prompt, settings, steering,
+    texts,
 };
 
 /// Carries out an event.
@@ -34,7 +35,11 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         }
         Event::Unwritable => project.unwritable = true,
         Event::Saved(saved) => save(state, saved),
-        Event::LabelSet(change) => set(project, &change.sae, change.feature, &change.after),
+        Event::LabelsSet(changes) => {
+            for change in changes {
+                set(project, change);
+            }
+        }
     }
 }
 
@@ -61,6 +66,7 @@ fn open(state: &mut AppState, opened: Opened) {
     };
     state.features = features::FeaturesState::default();
     state.prompt = prompt::PromptState::default();
+    state.texts = texts::TextsState::default();
     state.lens = lens::LensState::default();
     state.attention = attention::AttentionState::default();
     state.dark_matter = dark_matter::DarkMatterState::default();
@@ -73,6 +79,8 @@ fn open(state: &mut AppState, opened: Opened) {
     }
     if let Some(kept) = opened.kept {
         resume::begin(state, *kept);
+    } else if !opened.edits.is_empty() {
+        state.steering.draft = Draft::from_switched(&opened.edits);
     }
     if let Some(text) = opened.sentence {
         state.prompt.text = text;
@@ -88,8 +96,9 @@ fn open(state: &mut AppState, opened: Opened) {
         ..ProjectState::default()
     };
     for label in opened.labels {
+        let given = label.given();
         let of = project.labels.entry(label.sae).or_default();
-        of.insert(label.feature, label.text);
+        of.insert(label.feature, given);
     }
 }
 
@@ -109,12 +118,12 @@ fn save(state: &mut AppState, saved: Arc<Project>) {
     project.unwritable = false;
 }
 
-fn set(project: &mut ProjectState, sae: &str, feature: FeatureId, text: &str) {
+fn set(project: &mut ProjectState, change: LabelChange) {
     project.labels_revision += 1;
-    let of = project.labels.entry(sae.to_owned()).or_default();
-    if text.is_empty() {
-        of.remove(&feature);
+    let of = project.labels.entry(change.sae).or_default();
+    if change.after.text.is_empty() {
+        of.remove(&change.feature);
     } else {
-        of.insert(feature, text.to_owned());
+        of.insert(change.feature, change.after);
     }
 }

@@ -21,14 +21,20 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             }
             prompt.caret = typed.then_some(text.len());
             prompt.text = text;
-            prompt.tokens = None;
+            (prompt.tokens, prompt.chat) = (None, None);
+        }
+        Event::Chat { messages, typed } => {
+            prompt.typed = typed.then(Instant::now);
+            prompt.latencies.forget();
+            prompt.caret = None;
+            (prompt.tokens, prompt.chat) = (None, Some(messages));
         }
         Event::Caret(at) => prompt.caret = Some(at),
         Event::Tokens { tokens, text, at } => {
             let before = prompt.written();
             (prompt.typed, prompt.caret) = (None, None);
             prompt.text = text;
-            prompt.tokens = Some(tokens);
+            (prompt.tokens, prompt.chat) = (Some(tokens), None);
             let after = prompt.written();
             state.selection.token = Some(at);
             let did = history::Event::Did {
@@ -38,15 +44,10 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             };
             state.history.apply(did);
         }
-        Event::Put(written) => {
+        Event::Put(written) | Event::Restored(written) => {
             (prompt.typed, prompt.caret) = (None, None);
             prompt.text = written.text;
-            prompt.tokens = written.tokens;
-        }
-        Event::Restored(shown) => {
-            (prompt.typed, prompt.caret) = (None, None);
-            prompt.text = shown.text;
-            prompt.tokens = shown.tokens;
+            (prompt.tokens, prompt.chat) = (written.tokens, written.chat);
         }
         Event::Side(side) => prompt.side = side,
         Event::Reading(dictionary, input, load) => {

@@ -18,7 +18,10 @@ pub(super) fn begin(state: &mut AppState, kept: Kept) {
     let resumed = kept.resumed(&state.catalogue.dictionaries);
     state.prompt.text = resumed.written.text;
     state.prompt.tokens = resumed.written.tokens;
+    state.prompt.chat = resumed.written.chat;
     state.prompt.side = resumed.side;
+    state.texts.beside.text = resumed.second;
+    state.texts.sets.form.sets = resumed.sets;
     state.features.filter = resumed.filter;
     if resumed.dictionary.is_some() {
         state.selection.choose_dictionary(resumed.dictionary);
@@ -26,6 +29,7 @@ pub(super) fn begin(state: &mut AppState, kept: Kept) {
     state.selection.token = resumed.token;
     state.selection.shown = resumed.shown;
     state.selection.question = resumed.question;
+    state.selection.tab = resumed.tab;
     state.heads.map = resumed.map;
     if resumed.focus == Focus::Feature || (resumed.token.is_some() && resumed.focus == Focus::Token)
     {
@@ -146,6 +150,10 @@ pub(super) fn gives_way(waits: &mut ResumeState, chosen: &Selected) {
             waits.feature = None;
         }
         Selected::Head(..) => waits.head = None,
-        Selected::Token(_) | Selected::Edit(_) | Selected::Shown(_) | Selected::Question(_) => {}
+        Selected::Token(_)
+        | Selected::Edit(_)
+        | Selected::Shown(_)
+        | Selected::Question(_)
+        | Selected::Tab(_) => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use umbra_core::features::Hit;
+use umbra_core::features::filter::Answers;
 
 use crate::state::load::Load;
 
@@ -18,8 +18,8 @@ pub(crate) enum Seeker {
 /// Query that is looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Query {
-    /// The words.
-    pub(crate) words: String,
+    /// Texts, each a search of its own; none for nothing.
+    pub(crate) texts: Vec<String>,
     /// Counts changes of labels, which are searched too.
     pub(crate) labels: u64,
 }
@@ -29,34 +29,34 @@ pub(crate) struct Query {
 pub(crate) struct Found {
     /// Query that was looked for.
     pub(crate) query: Query,
-    /// The features, best first.
-    pub(crate) hits: Load<Arc<Vec<Hit>>>,
+    /// The features found for each text.
+    pub(crate) answers: Load<Arc<Answers>>,
     /// Whether a job searches; a search waits while the words of the index are read.
     pub(super) at_work: bool,
     /// Features found last, shown until others are.
-    latest: Option<Arc<Vec<Hit>>>,
+    latest: Option<Arc<Answers>>,
 }
 
 impl Found {
-    /// The hits for the words, or those that were found last while a job searches.
-    pub(crate) fn latest(&self) -> Option<&Arc<Vec<Hit>>> {
+    /// The answers for the texts, or those that were found last while a job searches.
+    pub(crate) fn latest(&self) -> Option<&Arc<Answers>> {
         self.latest.as_ref()
     }
 
     /// Another query; what was found last stays.
     pub(super) fn ask(&mut self, query: Query) {
         self.query = query;
-        self.hits = Load::Loading;
+        self.answers = Load::Loading;
         self.at_work = false;
     }
 
     /// Carries in what a job found, or why not; for another query it is dropped.
-    pub(super) fn arrived(&mut self, query: &Query, hits: Load<Arc<Vec<Hit>>>) {
+    pub(super) fn arrived(&mut self, query: &Query, answers: Load<Arc<Answers>>) {
         if self.query != *query {
             return;
         }
-        self.latest = hits.ready().cloned();
-        self.hits = hits;
+        self.latest = answers.ready().cloned();
+        self.answers = answers;
         self.at_work = false;
     }
 
@@ -64,13 +64,13 @@ impl Found {
     pub(super) fn failed(&mut self, why: &str) {
         if self.waits() {
             self.latest = None;
-            self.hits = Load::Failed(why.to_owned());
+            self.answers = Load::Failed(why.to_owned());
         }
     }
 
     /// Whether a job has to be started.
     pub(crate) fn waits(&self) -> bool {
-        self.hits.is_loading() && !self.at_work
+        self.answers.is_loading() && !self.at_work
     }
 }
 
@@ -81,13 +81,13 @@ mod tests {
     #[test]
     fn what_was_found_stays_until_something_else_is() {
         let query = |words: &str| Query {
-            words: words.to_owned(),
+            texts: vec![words.to_owned()],
             labels: 1,
         };
         let mut found = Found::default();
         found.ask(query("k"));
         assert!(found.waits());
-        let hits = Arc::new(vec![Hit::default()]);
+        let hits = Arc::new(Answers::from_hits(vec![("k".to_owned(), Vec::new())]));
         found.arrived(&query("k"), Load::Ready(Arc::clone(&hits)));
         assert!(!found.waits());
         found.ask(query("ki"));
@@ -97,9 +97,9 @@ mod tests {
         found.arrived(&query("ki"), Load::Failed("no".to_owned()));
         assert_eq!(found.latest(), None);
         found.failed("too late");
-        assert_eq!(found.hits.failure(), Some("no"));
+        assert_eq!(found.answers.failure(), Some("no"));
         found.ask(query("kin"));
         found.failed("damaged");
-        assert_eq!(found.hits.failure(), Some("damaged"));
+        assert_eq!(found.answers.failure(), Some("damaged"));
     }
 }

@@ -1,11 +1,15 @@
 //! The form of Steering as it is written. Core's types stand in it by their written names; an edit of an action or a name that this version lacks is left out.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Sampling;
-use umbra_core::steer::{ACTIONS, Attend, ErrorName};
+use umbra_core::prompt::Input;
+use umbra_core::steer::{ACTIONS, Attend, ErrorName, SAMPLES};
+use umbra_core::text::chat::Message;
 
-use crate::state::steering::{Draft, EditDraft};
+use crate::state::steering::{Draft, EditDraft, FileVector};
 
 /// The form.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -20,9 +24,14 @@ struct Form {
     edits: Vec<Edit>,
     #[serde(default)]
     prompt: Option<String>,
+    #[serde(default)]
+    chat: Option<Vec<Message>>,
     sampling: Picks,
     #[serde(default)]
     stop: String,
+    /// None: one.
+    #[serde(default)]
+    samples: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +50,11 @@ struct Edit {
     #[serde(default)]
     most: Option<f32>,
     error: String,
+    /// Path and key of a vector.
+    #[serde(default)]
+    file: Option<(PathBuf, String)>,
+    #[serde(default)]
+    written: Option<String>,
     #[serde(default)]
     from: String,
     attend: String,
@@ -77,15 +91,28 @@ impl Edits {
             prompt,
             sampling,
             stop,
+            samples,
         } = draft;
+        let (text, chat) = match prompt {
+            Some(Input::Text(text)) => (Some(text.clone()), None),
+            Some(Input::Chat(messages)) => (None, Some(messages.to_vec())),
+            Some(Input::Tokens { .. }) | None => (None, None),
+        };
         Self {
             form: Some(Form {
                 edits: edits.iter().map(Edit::new).collect(),
-                prompt: prompt.clone(),
+                prompt: text,
+                chat,
                 sampling: Picks::new(sampling),
                 stop: stop.clone(),
+                samples: Some(*samples),
             }),
         }
+    }
+
+    /// Whether the form is as at the first start.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.form.is_none()
     }
 
     /// Returns the form.
@@ -93,11 +120,13 @@ impl Edits {
         let Some(form) = self.form else {
             return Draft::default();
         };
+        let prompt = form.chat.map(|messages| Input::Chat(messages.into()));
         Draft {
             edits: form.edits.into_iter().filter_map(Edit::draft).collect(),
-            prompt: form.prompt,
+            prompt: prompt.or_else(|| form.prompt.map(Input::Text)),
             sampling: form.sampling.sampling(),
             stop: form.stop,
+            samples: form.samples.unwrap_or(1).clamp(1, SAMPLES),
         }
     }
 }
@@ -115,6 +144,8 @@ impl Edit {
             least,
             most,
             error,
+            file,
+            written,
             from,
             attend,
             hook,
@@ -133,6 +164,10 @@ impl Edit {
             least: least.filter(|bound| bound.is_finite()),
             most: most.filter(|bound| bound.is_finite()),
             error: error.map_or("", |(_, name, _)| name).to_owned(),
+            file: file
+                .as_ref()
+                .map(|file| (file.path.clone(), file.key.clone())),
+            written: written.clone(),
             from: from.clone(),
             attend: attend.map_or("", |(_, name)| name).to_owned(),
             hook: hook.map(|hook| hook.to_string()),
@@ -158,6 +193,8 @@ impl Edit {
             least: self.least,
             most: self.most,
             error: error.0,
+            file: self.file.map(|(path, key)| FileVector { path, key }),
+            written: self.written,
             from: self.from,
             attend: attend.0,
             hook,
@@ -215,6 +252,11 @@ mod tests {
             least: Some(-1.0),
             most: None,
             error: ErrorName::Nonlinear,
+            file: Some(FileVector {
+                path: "v.safetensors".into(),
+                key: "v".to_owned(),
+            }),
+            written: Some("zero".to_owned()),
             from: "One day".to_owned(),
             attend: Attend::Itself,
             hook: Some(HookPoint::block(2, Site::ResidPost)),
@@ -223,7 +265,7 @@ mod tests {
         });
         let draft = Draft {
             edits,
-            prompt: Some("Once".to_owned()),
+            prompt: Some("Once".into()),
             sampling: Sampling {
                 temperature: 0.25,
                 seed: u64::MAX,
@@ -231,6 +273,7 @@ mod tests {
                 ..Sampling::default()
             },
             stop: "\\n".to_owned(),
+            samples: 4,
         };
         let text = serde_json::to_string(&Edits::new(&draft)).unwrap();
         let read: Edits = serde_json::from_str(&text).unwrap();

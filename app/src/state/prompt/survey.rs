@@ -1,11 +1,14 @@
 //! A reading's features in their order, with what the order was made from.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use umbra_core::features::Survey;
+use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
 use crate::state::features::Table;
+use crate::state::settings::Ranking;
 
 /// A survey and what it was made from.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub(crate) struct Surveyed {
     pub(crate) table: Option<Arc<Table>>,
     /// Its features by surprise; by size without a table.
     pub(crate) survey: Survey,
-    /// Its features by size, if that order was chosen and differs.
-    pub(crate) by_size: Option<Survey>,
+    /// Its features in the order that was chosen, if that differs.
+    pub(crate) chosen: Option<(Ranking, Survey)>,
+    /// Share of each feature in the reconstruction of the text, if that is the order.
+    pub(crate) shares: HashMap<FeatureId, f64>,
 }

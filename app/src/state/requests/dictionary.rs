@@ -18,6 +18,15 @@ pub(crate) struct Out {
     pub(crate) overwrite: bool,
 }
 
+/// Files about features that fill a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// A static site of all features.
+    Gallery,
+    /// Figures of these features as SVG.
+    Figures(Vec<FeatureId>),
+}
+
 /// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -41,6 +50,10 @@ pub(crate) enum Command {
     OpenReport(PathBuf),
     /// Ask where to, then report.
     PickReport(DictionaryId, Choice),
-    /// Write chosen features as HTML or JSON.
+    /// Write chosen features as a page, Markdown, JSON or CSV, by the ending of the file.
     Report(DictionaryId, Choice, PathBuf),
+    /// Ask where to, then write a gallery of all features, or the figures of chosen ones.
+    PickSite(DictionaryId, Site),
+    /// Write it into a folder.
+    Site(DictionaryId, Site, Out),
 }

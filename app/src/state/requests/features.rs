@@ -1,5 +1,6 @@
 //! Requests for the feature table, the feature page and labels.
 
+use umbra_core::features::directions::Asked;
 use umbra_core::ids::FeatureId;
 
 use crate::state::catalogue::DictionaryId;
@@ -34,6 +35,12 @@ pub(crate) enum Command {
         /// The text.
         text: String,
     },
+    /// Save a filter with the project.
+    KeepFilter(String),
+    /// Remove a filter from those saved with the project.
+    DropFilter(String),
+    /// Map the decoder directions of a dictionary, and keep the map with the project.
+    MapDirections(DictionaryId, Asked),
     /// Find the features that these words are about.
     Search(Seeker, Query),
     /// Start the search that waits, now that the words of the index are read.

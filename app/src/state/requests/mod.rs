@@ -11,6 +11,7 @@ pub(crate) mod dictionary;
 pub(crate) mod families;
 pub(crate) mod features;
 pub(crate) mod heads;
+pub(crate) mod labels;
 pub(crate) mod lens;
 pub(crate) mod library;
 pub(crate) mod navigation;
@@ -18,8 +19,11 @@ pub(crate) mod opening;
 pub(crate) mod passes;
 pub(crate) mod path;
 pub(crate) mod prompt;
+pub(crate) mod results;
+pub(crate) mod search;
 pub(crate) mod shell;
 pub(crate) mod steering;
+pub(crate) mod texts;
 pub(crate) mod training;
 
 macro_rules! areas {
@@ -60,8 +64,14 @@ areas! {
     Features features,
     /// Families of features, and tests of predicates.
     Families families,
+    /// Measured facts, and labels from facts, files and a language model.
+    Labels labels,
     /// The sentence and its reading.
     Prompt prompt,
+    /// The sentence by every dictionary, beside a second text, and two sets of texts.
+    Texts texts,
+    /// Search by text over all dictionaries.
+    Search search,
     /// Its logit lens.
     Lens lens,
     /// Attention patterns on it.
@@ -76,6 +86,8 @@ areas! {
     Heads heads,
     /// Steering lab.
     Steering steering,
+    /// The project's report of results.
+    Results results,
 }
 
 /// This frame's commands, with where each was sent from.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use umbra_core::features::Example;
 use umbra_core::ids::TokenId;
+use umbra_core::text::chat::Message;
 
 use crate::state::prompt;
 use crate::state::settings::Ranking;
@@ -15,6 +16,10 @@ pub(crate) enum Command {
     Text(String),
     /// One more letter of a sentence.
     Typed(String),
+    /// Messages in the place of the sentence, the whole chat.
+    Chat(Vec<Message>),
+    /// The chat after one more letter in a message.
+    TypedChat(Vec<Message>),
     /// The byte before which the caret stands after typing, where that is not the end.
     Caret(usize),
     /// Another order of the features.

@@ -2,7 +2,7 @@
 
 use umbra_core::cli;
 use umbra_core::workbench::materials::Sources;
-use umbra_core::workbench::steering::Request as Whole;
+use umbra_core::workbench::steering::{Dictionary, Request as Whole};
 use umbra_core::workbench::text::TextRequest;
 
 use super::Request;
@@ -11,13 +11,14 @@ use crate::state::catalogue::{DictionaryId, absolute};
 use crate::words;
 
 impl AppState {
-    /// Returns the sources of edits: the project's probe of `dictionary`, and its held-out text.
-    pub(crate) fn materials(&self, dictionary: Option<DictionaryId>) -> Sources {
+    /// Returns the sources of edits: the project's probes of `dictionaries`, and its held-out text.
+    pub(crate) fn materials(&self, dictionaries: &[DictionaryId]) -> Sources {
         let project = self.project.open();
-        let named = dictionary.and_then(|id| self.catalogue.get(id));
-        let probe = project.zip(named);
+        let named = dictionaries.iter().filter_map(|id| self.catalogue.get(*id));
         Sources {
-            probe: probe.and_then(|(project, named)| project.kept_probe(&named.name)),
+            probes: named
+                .filter_map(|named| project?.kept_probe(&named.name))
+                .collect(),
             allow_mismatch: false,
             mean: project.and_then(|project| TextRequest::held_out_of(project).ok()),
         }
@@ -30,13 +31,20 @@ impl AppState {
         let (loaded, path) = model.ok_or("Open a model first")?;
         let opening = catalogue.model_opening;
         let processing = loaded.model.processing().to_string().parse();
-        let dictionary = request.dictionary.map(|id| {
+        let several = request.dictionaries.len() > 1;
+        let saes = request.dictionaries.iter().map(|id| {
             let gone = "This dictionary is no longer part of the project";
-            catalogue.get(id).map(|d| absolute(&d.folder)).ok_or(gone)
+            let dictionary = catalogue.get(*id).ok_or(gone)?;
+            Ok(Dictionary {
+                name: several.then(|| dictionary.name.clone()),
+                path: absolute(&dictionary.folder),
+            })
         });
-        let sources = self.materials(request.dictionary);
+        let saes: Result<Vec<Dictionary>, &str> = saes.collect();
+        let sources = self.materials(&request.dictionaries);
         let mut sources = sources.needed_by(&request.edits);
-        sources.probe = sources.probe.as_deref().map(absolute);
+        let probes = sources.probes.iter();
+        sources.probes = probes.map(|path| absolute(path)).collect();
         if let Some(mean) = &mut sources.mean {
             let paths = mean.corpus.paths.iter();
             mean.corpus.paths = paths.map(|path| absolute(path)).collect();
@@ -46,13 +54,14 @@ impl AppState {
             form: opening.form,
             processing: Some(processing.map_err(|error| words::error(&error))?),
             bos: opening.bos,
-            sae: dictionary.transpose()?,
+            saes: saes?,
             hook: None,
             edits: request.edits.clone(),
             sources,
             device: self.settings.device,
             prompt: request.prompt.clone(),
             sampling: request.sampling.clone(),
+            samples: request.samples,
         })
     }
 

@@ -1,8 +1,10 @@
-//! Edits of the form with what is open: each by its own dictionary. One run takes the features of one dictionary.
+//! Edits of the form with what is open: each by its own dictionary.
 
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Sampling;
-use umbra_core::steer::EditSpec;
+use umbra_core::prompt::Input;
+use umbra_core::steer::{EditSpec, Switched};
+use umbra_core::workbench::pair::{self, Pair};
 
 use super::{Draft, EditDraft, Field, Request};
 use crate::state::AppState;
@@ -12,7 +14,13 @@ use crate::words;
 impl EditDraft {
     /// Whether it edits by a dictionary: a feature, an activation, or the hook that it reads.
     pub(crate) fn uses_dictionary(&self) -> bool {
-        let named = |field: &Field| matches!(field, Field::Feature | Field::Error | Field::Part);
+        if self.written.is_some() {
+            return self.spec(None).is_ok_and(|spec| spec.needs_dictionary());
+        }
+        let named = |field: &Field| match field {
+            Field::Feature => self.file.is_none(),
+            field => matches!(field, Field::Error | Field::Part),
+        };
         self.hook.is_none() || self.fields().iter().any(named)
     }
 
@@ -65,6 +73,7 @@ impl EditDraft {
         let sae = dictionary.and_then(|id| state.sae_of(id));
         if let (Some(feature), Some(sae)) = (feature, sae)
             && self.fields().contains(&Field::Feature)
+            && self.file.is_none()
             && feature.index() >= sae.features()
         {
             return Err(format!(
@@ -81,13 +90,23 @@ impl EditDraft {
         if !self.uses_dictionary() {
             return;
         }
-        if self.fields().contains(&Field::Feature) {
+        if self.fields().contains(&Field::Feature) && self.file.is_none() {
             self.feature = self.feature_in(state);
             if self.feature.is_none() {
                 return; // it goes on following the selection
             }
         }
         self.dictionary = self.dictionary_in(state).map(|d| d.name.clone());
+    }
+}
+
+impl Request {
+    /// Returns the dictionary that `edit` edits by.
+    pub(crate) fn dictionary_of(&self, edit: &EditSpec, state: &AppState) -> Option<DictionaryId> {
+        match &edit.sae {
+            Some(name) => state.catalogue.named(name).map(|of| of.id),
+            None => self.dictionaries.first().copied(),
+        }
     }
 }
 
@@ -102,26 +121,34 @@ impl Draft {
         draft
     }
 
-    /// Switches off edits of dictionaries other than this one; returns what they are of.
-    pub(crate) fn keep_only(&mut self, id: DictionaryId, state: &AppState) -> Vec<String> {
-        let own = |edit: &EditDraft| edit.dictionary_in(state).map(|d| d.id) == Some(id);
-        let others = self.edits.iter_mut().enumerate();
-        let others = others.filter(|(_, edit)| edit.on && edit.uses_dictionary() && !own(edit));
-        let told = others.map(|(i, edit)| {
-            edit.on = false;
-            let of = edit.dictionary.as_deref().unwrap_or("no dictionary");
-            let feature = edit.feature.map(|feature| format!("#{feature} of "));
-            format!("edit {} ({}{of})", i + 1, feature.unwrap_or_default())
+    /// Returns the edits that can be written, each with the name of its dictionary, and whether it is in force.
+    pub(crate) fn switched(&self, state: &AppState) -> Vec<Switched> {
+        let pinned = self.pinned(state);
+        let edits = pinned.edits.iter().filter_map(|edit| {
+            let mut spec = edit.spec(edit.feature_in(state)).ok()?;
+            spec.sae = edit.dictionary.clone().filter(|_| edit.uses_dictionary());
+            Some((spec, edit.on))
         });
-        told.collect()
+        edits.collect()
+    }
+
+    /// Returns what is continued: the form's own text or messages, else those in Prompt.
+    pub(crate) fn prompt_in(&self, state: &AppState) -> Input {
+        self.prompt.clone().unwrap_or_else(|| state.prompt.asked())
     }
 
     /// Returns the request that the form describes; an error says what is missing.
     pub(crate) fn request(&self, state: &AppState) -> Result<Request, String> {
-        let (mut edits, mut used) = (Vec::new(), Vec::new());
-        for edit in self.edits.iter().filter(|edit| edit.on) {
-            edits.push(edit.spec_in(state)?);
-            used.extend(edit.dictionary_id(state)?);
+        let (mut edits, mut used, mut dial) = (Vec::new(), Vec::new(), None);
+        for (i, edit) in self.edits.iter().enumerate().filter(|(_, edit)| edit.on) {
+            let dictionary = edit.dictionary_id(state)?;
+            let spec = edit.spec_in(state)?;
+            let is_selected = state.selection.edit == Some(i);
+            if spec.feature().is_some() && (is_selected || dial.is_none()) {
+                dial = Some(edits.len());
+            }
+            edits.push((spec, dictionary));
+            used.extend(dictionary);
         }
         if self.edits.is_empty() {
             return Err("Add an edit".to_owned());
@@ -131,31 +158,33 @@ impl Draft {
         }
         used.sort_unstable();
         used.dedup();
-        if used.len() > 1 {
-            let names = used.iter().filter_map(|id| state.catalogue.get(*id));
-            let names: Vec<&str> = names.map(|d| d.name.as_str()).collect();
-            let (several, one) = match names.len() {
-                2 => ("two", "one of them"),
-                _ => ("several", "all but one of them"),
-            };
-            return Err(format!(
-                "Edits of {several} dictionaries are switched on ({}); a run takes features of one. Switch off the edits of {one}.",
-                words::list(&names)
-            ));
+        let several = used.len() > 1;
+        if several {
+            let pairs = used.iter().filter_map(|id| state.pair(*id));
+            let pairs: Vec<Pair> = pairs.cloned().collect();
+            pair::together(&pairs).map_err(|error| words::error(&error))?;
         }
-        let prompt = self.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
-        if prompt.trim().is_empty() {
+        let named = |(mut edit, dictionary): (EditSpec, Option<DictionaryId>)| {
+            let of = dictionary.and_then(|id| state.catalogue.get(id));
+            edit.sae = of.filter(|_| several).map(|of| of.name.clone());
+            edit
+        };
+        let edits = edits.into_iter().map(named).collect();
+        let prompt = self.prompt_in(state);
+        if prompt.is_blank() {
             return Err("Type a text to continue".to_owned());
         }
         let stop = self.stop.replace("\\n", "\n");
         Ok(Request {
-            dictionary: used.first().copied(),
+            dictionaries: used,
             edits,
             prompt,
             sampling: Sampling {
                 stop: if stop.is_empty() { vec![] } else { vec![stop] },
                 ..self.sampling.clone()
             },
+            samples: self.samples,
+            dial,
         })
     }
 }
@@ -195,7 +224,7 @@ mod tests {
         let pinned = follows.pinned(&state);
         let before = pinned.request(&state).unwrap();
         assert_eq!(before, follows.request(&state).unwrap());
-        assert_eq!(before.dictionary, Some(DictionaryId(0)));
+        assert_eq!(before.dictionaries, [DictionaryId(0)]);
         use_other(&mut state);
         assert_eq!(pinned.request(&state), Ok(before));
         let why = follows.request(&state).unwrap_err();
@@ -203,21 +232,30 @@ mod tests {
     }
 
     #[test]
-    fn edits_of_two_dictionaries_are_refused_by_their_names() {
+    fn edits_of_two_dictionaries_run_together_and_name_theirs() {
         let state = two();
         let of = |name: &str| EditDraft::of_feature(name, FeatureId(3));
         let mut draft = Draft {
-            edits: vec![of("z0"), of("z1")],
+            edits: vec![of("z0"), of("z1"), EditDraft::of_head(0.into(), 1.into())],
             ..Draft::default()
         };
-        let why = draft.request(&state).unwrap_err();
-        assert_eq!(
-            why,
-            "Edits of two dictionaries are switched on (z0 and z1); a run takes features of one. Switch off the edits of one of them."
-        );
+        let request = draft.request(&state).unwrap();
+        assert_eq!(request.dictionaries, [DictionaryId(0), DictionaryId(1)]);
+        let edits: Vec<String> = request.edits.iter().map(EditSpec::to_string).collect();
+        let want = [
+            "add feature=3 strength=8 sae=z0",
+            "add feature=3 strength=8 sae=z1",
+            "zero hook=blocks.0.attn.hook_z heads=1",
+        ];
+        assert_eq!(edits, want);
+        let of: Vec<_> = (request.edits.iter())
+            .map(|edit| request.dictionary_of(edit, &state).map(|id| id.0))
+            .collect();
+        assert_eq!(of[..2], [Some(0), Some(1)]);
         draft.edits[0].on = false;
         let request = draft.request(&state).unwrap();
-        assert_eq!(request.dictionary, Some(DictionaryId(1)));
+        assert_eq!(request.dictionaries, [DictionaryId(1)]);
+        assert_eq!(request.edits[0].sae, None, "the only one needs no name");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::state::jobs::JobId;
 use crate::state::requests::{Command, dark_matter, heads, library, navigation, prompt, shell};
 use crate::state::view::ViewId;
 use crate::state::{
-    AppState, Event, Load, catalogue, features, jobs, log, opening, passes, path, project,
+    AppState, Event, Load, catalogue, features, jobs, labels, log, opening, passes, path, project,
     settings, steering, training,
 };
 use crate::testing::pictures::typical as of_demo;
@@ -184,6 +184,89 @@ fn nothing_is_cut_or_overlaps_in_the_questions_of_dark_matter() {
 }
 
 #[test]
+fn nothing_is_cut_or_overlaps_in_the_tabs_of_steering() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = testing::demo(folder.path());
+    let cases =
+        [steering::tab::Tab::Sweep, steering::tab::Tab::Causes].map(|tab| (tab.title(), tab));
+    check_all(desk, &cases, |harness, tab| {
+        let desk = &mut harness.state_mut().desk;
+        desk.run(crate::state::requests::steering::Command::Show(*tab));
+        Window::settle(harness);
+    });
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_the_results_between_two_texts() {
+    use crate::state::steering::causes::patching::View;
+    use crate::state::steering::causes::question::Question;
+    use umbra_core::causes::patch::PatchSite;
+    let folder = tempfile::tempdir().unwrap();
+    let desk = testing::demo(folder.path());
+    let cases = [
+        (
+            "places",
+            (Question::Where, View::Places, PatchSite::ResidPre),
+        ),
+        ("heads", (Question::Where, View::Places, PatchSite::Z)),
+        ("paths", (Question::Where, View::Paths, PatchSite::ResidPre)),
+        (
+            "least edit",
+            (Question::Least, View::Places, PatchSite::ResidPre),
+        ),
+    ];
+    check_all(desk, &cases, |harness, case| {
+        testing::patched::show(&mut harness.state_mut().desk, *case);
+        Window::settle(harness);
+    });
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_the_causes_by_feature_and_part() {
+    use crate::state::steering::causes::question::Question;
+    let folder = tempfile::tempdir().unwrap();
+    let desk = testing::demo(folder.path());
+    let cases = [
+        ("causes by feature", Question::Features),
+        ("causes by part", Question::Parts),
+    ];
+    check_all(desk, &cases, |harness, case| {
+        testing::attributed::show(&mut harness.state_mut().desk, *case);
+        Window::settle(harness);
+    });
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_a_sweep_with_its_limit() {
+    use crate::state::requests::steering::sweep::Command;
+    use crate::state::steering::sweep::Form;
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(folder.path());
+    let id = desk.state.catalogue.named("resid-2").unwrap().id;
+    desk.run(navigation::Command::SelectDictionary(id));
+    let features = [1060, 1107].map(FeatureId);
+    desk.run(Command::Take(id, features.to_vec()));
+    let mut form = Form {
+        strengths: "-8, 0, 8, 100".to_owned(),
+        continuation: 4,
+        ..desk.state.steering.sweep.form.clone()
+    };
+    form.rule.continuation = 4;
+    form.rule.precision = 0.4;
+    desk.run(Command::Form(Box::new(form)));
+    desk.run(Command::Sweep(id));
+    desk.run(Command::Limit(id, features[0]));
+    assert!(desk.state.steering.sweep.result(id).is_some());
+    let cases = [("a sweep", false), ("a sweep with its rule", true)];
+    check_all(desk, &cases, |harness, open| {
+        let part = "rule of the largest strength";
+        let desk = &mut harness.state_mut().desk;
+        desk.run(shell::Command::Unfold(part, *open));
+        Window::settle(harness);
+    });
+}
+
+#[test]
 fn nothing_is_cut_or_overlaps_in_maps_of_many_heads() {
     for (layers, many) in [(12, 12), (32, 32)] {
         // In larger text, the screen around the map scrolls.
@@ -321,7 +404,7 @@ fn nothing_is_cut_or_overlaps_in_a_dialog() {
 /// Returns a desk for each dialog, on which it is open.
 pub(in crate::testing) fn dialogs() -> Vec<(&'static str, Desk)> {
     type Open = fn() -> Vec<Dialog>;
-    let cases: [(&str, Open); 8] = [
+    let cases: [(&str, Open); 9] = [
         ("settings", || {
             vec![Dialog::Asked(shell::Command::Settings(true).into())]
         }),
@@ -363,6 +446,11 @@ pub(in crate::testing) fn dialogs() -> Vec<(&'static str, Desk)> {
             let asked = of_heads::survey::Event::Asked(Some(asked));
             let asked = Event::Heads(of_heads::Event::Survey(asked));
             [Event::Project(changed), asked].map(Dialog::Told).into()
+        }),
+        ("question to a model", || {
+            let question = Box::new(testing::questions::question(Load::Absent));
+            let asked = labels::Event::Question(Some(question));
+            vec![Dialog::Told(Event::Labels(asked))]
         }),
     ];
     let open = |dialog: Open| {
@@ -436,10 +524,10 @@ fn huge() -> AppState {
         let change = project::LabelChange {
             sae: "z0".to_owned(),
             feature: FeatureId(feature),
-            before: String::new(),
-            after: "a label that tells in many words what the feature reads, where it is active and what it writes".to_owned(),
+            before: "".into(),
+            after: "a label that tells in many words what the feature reads, where it is active and what it writes".into(),
         };
-        state.apply(Event::Project(project::Event::LabelSet(change)));
+        state.apply(Event::Project(project::Event::LabelsSet(vec![change])));
     }
     testing::with_demo_model(state)
 }
@@ -453,10 +541,12 @@ fn failed_jobs() -> AppState {
     let broke = training::Event::Broke(WHY.to_owned(), vec![true]);
     state.apply(Event::Training(broke));
     let request = steering::Request {
-        dictionary: state.selection.dictionary,
+        dictionaries: state.selection.dictionary.into_iter().collect(),
         edits: vec![EditSpec::new(What::Add(Vector::Feature(FeatureId(0)), 8.0))],
-        prompt: SENTENCE.to_owned(),
+        prompt: SENTENCE.into(),
         sampling: Sampling::default(),
+        samples: 1,
+        dial: Some(0),
     };
     let job = JobId(1);
     for event in [

@@ -1,6 +1,7 @@
 //! Draws every screen of the bundled demo in the whole window. Nothing in a picture depends on the machine or the moment: the device's name is masked,
 //! jobs are removed, the log has fixed lines, and runs are simulated by events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use egui::{Rect, vec2};
@@ -9,7 +10,10 @@ use egui_kittest::{Harness, SnapshotResults};
 use umbra_core::device::Compute;
 use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
 use umbra_core::models::{Finish, Sampling};
-use umbra_core::steer::{Change, EditSpec, Generated, Stream, Vector, What};
+use umbra_core::steer::{
+    self, Change, EditSpec, Generated, Measure, Outcome, Sample, Stream, Text, Token, Vector, What,
+    Written,
+};
 use umbra_core::train::{Point, Spec};
 
 use super::{OF_SCREEN, THEMES, compare, renderer};
@@ -17,9 +21,9 @@ use crate::state::dark_matter::question::Question;
 use crate::state::heads::step::Step;
 use crate::state::jobs::JobId;
 use crate::state::log::{Line, LogState};
-use crate::state::requests::{compare as two, dark_matter, heads, navigation, prompt};
+use crate::state::requests::{compare as two, dark_matter, heads, navigation, prompt, search};
 use crate::state::settings::{self, ThemeChoice};
-use crate::state::steering::{Ended as Written, Event as Steering, Request};
+use crate::state::steering::{Ended, Event as Steering, Request};
 use crate::state::training::{Event as Training, Form, Member, Said};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event};
@@ -143,6 +147,12 @@ fn every_screen_looks_as_stored() {
 pub(in crate::testing) fn typical(desk: &mut Desk, view: ViewId) {
     match view {
         ViewId::Feature => desk.run(navigation::Command::SelectFeature(Some(FEATURE))),
+        ViewId::Search => {
+            let project = desk.state.project.open().unwrap();
+            let sentence = project.prompts[2].clone();
+            desk.run(prompt::Command::Text(sentence));
+            desk.run(search::Command::Read);
+        }
         ViewId::Prompt => {
             desk.run(navigation::Command::SelectFeature(None));
             let project = desk.state.project.open().unwrap();
@@ -198,10 +208,12 @@ fn steered(state: &mut AppState) {
     let prompt = state.prompt.text.clone();
     let edits = vec![EditSpec::new(What::Add(Vector::Feature(FEATURE), 8.0))];
     let request = Request {
-        dictionary: state.selection.dictionary,
+        dictionaries: state.selection.dictionary.into_iter().collect(),
         edits,
-        prompt,
+        prompt: prompt.into(),
         sampling: Sampling::default(),
+        samples: 1,
+        dial: Some(0),
     };
     let change = |id, text: &str, before, after| Change {
         id: TokenId(id),
@@ -218,26 +230,104 @@ fn steered(state: &mut AppState) {
         " She had a little red cap.",
         " She was very hungry and so was he.",
     );
-    let generated = Generated {
-        kl: 1.27,
-        kl_by_token: vec![0.4, 2.9, 0.5],
-        shift: shift.clone(),
-    };
-    let ended = Written::Done {
-        kl: 0.84,
-        generated: Some(generated),
-        texts: [baseline.to_owned(), other.to_owned()],
-        ends: [Some(Finish::Length), Some(Finish::Length)],
-        stopped: false,
-    };
-    for event in [
+    let texts = [words(baseline), words(other)];
+    let mut events = vec![
         Steering::Started(job, request),
-        Steering::Shift(job, shift),
-        Steering::Token(job, Stream::Baseline, baseline.to_owned()),
-        Steering::Token(job, Stream::Steered, other.to_owned()),
-        Steering::Ended(job, ended),
-    ] {
+        Steering::Told(job, steer::Event::Shift(shift.clone(), 0.84)),
+    ];
+    for (tokens, stream) in texts.iter().zip(Stream::ALL) {
+        let told = told(tokens, stream, &shift);
+        events.extend(told.map(|event| Steering::Told(job, event)));
+    }
+    let text = |text: &str, tokens: &[Token]| Text {
+        written: Written {
+            tokens: tokens.iter().map(|token| token.id).collect(),
+            text: text.to_owned(),
+            finish: Some(Finish::Length),
+        },
+        ..Text::default()
+    };
+    let sample = Sample {
+        seed: 0,
+        baseline: text(baseline, &texts[0]),
+        steered: text(other, &texts[1]),
+        generated: Some(Generated {
+            kl: 1.27,
+            shift: shift.clone(),
+        }),
+    };
+    let outcome = Arc::new(Outcome {
+        samples: vec![sample],
+        shift,
+        kl: 0.84,
+    });
+    events.push(Steering::Ended(
+        job,
+        Ended::Done {
+            outcome,
+            stopped: false,
+        },
+    ));
+    for event in events {
         state.apply(Event::Steering(event));
+    }
+}
+
+/// Tells a whole text with made up figures.
+fn told(tokens: &[Token], stream: Stream, shift: &[Change]) -> [steer::Event; 3] {
+    let measures = (0..tokens.len()).map(|i| measure(stream, i, shift));
+    let values = (0..tokens.len()).map(|i| [0.0, 0.0, 6.0, 0.0, 2.5][i % 5]);
+    let (sample, first) = (0, 0);
+    [
+        steer::Event::Tokens {
+            sample,
+            stream,
+            first,
+            tokens: tokens.to_vec(),
+        },
+        steer::Event::Measures {
+            sample,
+            stream,
+            first,
+            measures: measures.collect(),
+        },
+        steer::Event::Activations {
+            sample,
+            stream,
+            first,
+            values: values.collect(),
+        },
+    ]
+}
+
+/// Splits a text before its spaces.
+fn words(text: &str) -> Vec<Token> {
+    let pieces = text.split_inclusive(' ').map(str::trim_end);
+    let pieces = pieces.filter(|piece| !piece.is_empty());
+    pieces
+        .map(|piece| Token {
+            id: TokenId(5),
+            piece: format!(" {piece}"),
+        })
+        .collect()
+}
+
+/// Makes up the figures of a token.
+fn measure(stream: Stream, i: usize, shift: &[Change]) -> Measure {
+    let unedited = -0.4 - 0.9 * (i % 4) as f64;
+    match stream {
+        Stream::Baseline => Measure {
+            written: unedited,
+            unedited,
+            kl: 0.0,
+            shift: vec![],
+        },
+        Stream::Steered => Measure {
+            written: unedited + [1.6, -0.3, 0.0, 3.1, -1.2][i % 5],
+            unedited,
+            kl: [0.84, 0.3, 0.05, 2.9, 1.1][i % 5],
+            shift: shift.to_vec(),
+        },
     }
 }
 

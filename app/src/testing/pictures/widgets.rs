@@ -1,6 +1,7 @@
 //! Draws one sample of every custom-painted widget.
 
 mod forms;
+mod plots;
 mod tokens;
 
 use egui::{Frame, Ui, Vec2, vec2};
@@ -22,7 +23,6 @@ use crate::widgets::grid;
 use crate::widgets::heat_map::{Cell, HeatMap, Kind, Scale, Side};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::legend;
-use crate::widgets::level_plot::LevelPlot;
 use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
@@ -59,7 +59,8 @@ impl Sample {
 }
 
 /// All samples.
-pub(super) const SAMPLES: [Sample; 27] = [
+pub(super) const SAMPLES: [Sample; 28] = [
+    sample("band_plot", (360.0, 380.0), plots::band_plots).pointed(150.0, 90.0),
     sample("bars", (360.0, 320.0), bars),
     sample("cell_grid", (420.0, 260.0), cell_grid).pointed(190.0, 120.0),
     sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
@@ -78,7 +79,7 @@ pub(super) const SAMPLES: [Sample; 27] = [
     }),
     sample("histogram", (360.0, 380.0), histograms),
     sample("legend", (300.0, 190.0), legends),
-    sample("level_plot", (360.0, 340.0), level_plots).pointed(100.0, 110.0),
+    sample("level_plot", (360.0, 340.0), plots::level_plots).pointed(100.0, 110.0),
     sample("matrix_map", (420.0, 460.0), matrix_map).pointed(190.0, 190.0),
     sample("matrix_map_large", (420.0, 460.0), matrix_map_large),
     sample("rank_plot", (420.0, 260.0), rank_plot).pointed(200.0, 90.0),
@@ -356,36 +357,6 @@ fn histograms(ui: &mut Ui) {
     HistogramPlot::new("Nothing", &[], &[])
         .size(vec2(160.0, 50.0))
         .show(ui);
-}
-
-/// Counts that span decades, and their parts in the mean.
-fn level_plots(ui: &mut Ui) {
-    let edges: Vec<f64> = (0..=20).map(|i| f64::from(i) * 0.5).collect();
-    let counts: Vec<[f64; 2]> = (0..20)
-        .map(|i: i32| [f64::from(900 / (i + 1)), f64::from(4000 / (i + 1).pow(3))])
-        .collect();
-    let parts: Vec<[f64; 2]> = (counts.iter().zip(&edges))
-        .map(|([a, b], from)| [a * (from + 0.25) / 9000.0, b * (from + 0.25) / 9000.0])
-        .collect();
-    let plot = LevelPlot {
-        name: "Specificity",
-        definition: "",
-        edges: &edges,
-        heights: &counts,
-        kinds: ["predicate holds", "others"],
-        title: "active tokens",
-        counts: true,
-    };
-    let size = vec2(330.0, 150.0);
-    plot.show(ui, size);
-    let plot = LevelPlot {
-        name: "Expected value",
-        heights: &parts,
-        title: "part of the mean activation",
-        counts: false,
-        ..plot
-    };
-    plot.show(ui, size);
 }
 
 /// Three causes of an error over four widths, with their law.

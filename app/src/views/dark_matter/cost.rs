@@ -10,6 +10,7 @@ use crate::state::dark_matter::splice::job;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::splice::Command;
 use crate::theme::{Hue, Theme, caption, panel_title, space};
+use crate::views::report;
 use crate::widgets::number::{count, number, percent};
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 use crate::words;
@@ -35,6 +36,7 @@ pub(super) fn splice_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, command
     let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
     if let Some(costs) = state.dark_matter.splice.study.result(&id) {
         costs_ui(ui, costs, name);
+        report::add_ui(ui, commands, || costs.section());
     }
     let offer = Offer {
         what: "Replaces the activation by the reconstruction, alone and with each part of the error put back or taken from another token, and measures the cross-entropy of the model, for every dictionary of the project.",

@@ -10,6 +10,7 @@ use crate::state::dark_matter::depth::JOB;
 use crate::state::requests::dark_matter::depth::Command;
 use crate::state::requests::{Commands, navigation};
 use crate::theme::{Hue, Theme, caption, space};
+use crate::views::report;
 use crate::widgets::number::{count, number, percent};
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
 
@@ -39,6 +40,7 @@ pub(super) fn depth_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, commands
         ui.add(Label::new(answer).wrap().selectable(true));
         ui.add_space(space::CHIP);
         bars_ui(ui, state, (found, id), commands);
+        report::add_ui(ui, commands, || found.section());
     }
     let offer = Offer {
         what: "Measures the error of every loaded dictionary of this model on the same text.",

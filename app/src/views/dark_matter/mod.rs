@@ -7,7 +7,7 @@ mod fit;
 mod ladder;
 mod linear;
 mod missing;
-mod panel;
+pub(crate) mod panel;
 mod panels;
 mod places;
 mod questions;

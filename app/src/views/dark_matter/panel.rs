@@ -13,34 +13,34 @@ const BAR: f32 = 16.0;
 
 /// A computation that a panel offers.
 #[derive(Debug)]
-pub(super) struct Offer<'a> {
+pub(crate) struct Offer<'a> {
     /// Sentence on what it computes.
-    pub(super) what: &'a str,
+    pub(crate) what: &'a str,
     /// Sentence on what it reads and about how long it takes.
-    pub(super) cost: &'a str,
+    pub(crate) cost: &'a str,
     /// Words of the button.
-    pub(super) button: &'a str,
+    pub(crate) button: &'a str,
     /// Words of the button once there is a result.
-    pub(super) again: &'a str,
+    pub(crate) again: &'a str,
     /// Name of the job.
-    pub(super) job: &'a str,
+    pub(crate) job: &'a str,
 }
 
 /// Said while what is kept with the project is being read.
-pub(super) const LOOKING: &str = "Looking for kept results…";
+pub(crate) const LOOKING: &str = "Looking for kept results…";
 
 /// Whether the kept result of `study` is not known yet.
-pub(super) fn is_sought<T, K: PartialEq>(state: &AppState, study: &Study<T, K>) -> bool {
+pub(crate) fn is_sought<T, K: PartialEq>(state: &AppState, study: &Study<T, K>) -> bool {
     study.found.is_loading() || study.of.is_none() && can_keep(state)
 }
 
 /// Whether there is a project, open or on its way, that may hold results.
-pub(super) fn can_keep(state: &AppState) -> bool {
+pub(crate) fn can_keep(state: &AppState) -> bool {
     matches!(state.project.load, Load::Loading | Load::Ready(_))
 }
 
 /// Gives a table of so many rows, at most `most` of them without scrolling, its room in a place that scrolls: by itself it takes only what is left above the fold.
-pub(super) fn table_room<R>(
+pub(crate) fn table_room<R>(
     ui: &mut Ui,
     (rows, most): (usize, f32),
     table: impl FnOnce(&mut Ui) -> R,
@@ -52,7 +52,7 @@ pub(super) fn table_room<R>(
 }
 
 /// Draws the offer, or how far the computation is; nothing where `study` holds a result that needs no new one. True when it was asked for.
-pub(super) fn offer_ui<T, K: PartialEq>(
+pub(crate) fn offer_ui<T, K: PartialEq>(
     ui: &mut Ui,
     state: &AppState,
     study: &Study<T, K>,
@@ -105,7 +105,7 @@ fn again_ui(ui: &mut Ui, offer: &Offer<'_>) -> bool {
 }
 
 /// Draws how far the job of that name is.
-pub(super) fn standing_ui(ui: &mut Ui, state: &AppState, job: &str) {
+pub(crate) fn standing_ui(ui: &mut Ui, state: &AppState, job: &str) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let running = state.jobs.running().find(|running| running.name == job);
     let words = match running.and_then(Job::standing) {

@@ -10,6 +10,7 @@ use crate::state::dark_matter::self_test::job;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::self_test::Command;
 use crate::theme::{Hue, Theme, body_strong, caption, space};
+use crate::views::report;
 use crate::widgets::meaning::sentence;
 use crate::widgets::number::{count, number, percent};
 use crate::widgets::stacked_bars::{Portion, StackedBar, StackedBars};
@@ -37,6 +38,7 @@ pub(super) fn self_test_ui(
     let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
     if let Some(found) = state.dark_matter.self_test.study.result(&id) {
         found_ui(ui, found);
+        report::add_ui(ui, commands, || found.section());
     }
     let offer = Offer {
         what: "Takes this dictionary's reconstructions for the truth, plants a linear, an absent-feature and a nonlinear error of known size, and shows whether the split finds them.",

@@ -56,6 +56,13 @@ pub(crate) fn panel_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, comman
         {
             commands.send(steering::Command::Steer(dictionary, vec![feature]));
         }
+        let sweep = ui.button("Sweep");
+        let help = "Measures what this feature does at one strength after another, in Steering";
+        if sweep.on_hover_text(help).clicked()
+            && let Some(dictionary) = state.selection.dictionary
+        {
+            commands.send(steering::sweep::Command::Take(dictionary, vec![feature]));
+        }
     });
 }
 

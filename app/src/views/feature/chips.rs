@@ -6,6 +6,7 @@ use umbra_core::ids::FeatureId;
 use super::card::card_ui;
 use crate::state::AppState;
 use crate::state::requests::{Commands, navigation};
+use crate::state::steering::Dragged;
 use crate::theme::{Hue, Theme, size, space};
 use crate::widgets::anchor::Anchor;
 use crate::widgets::feature_chip::{ChipReply, FeatureChip};
@@ -32,6 +33,13 @@ pub(crate) fn chip_ui(
         .selected(state.selection.feature == Some(feature))
         .max_width(width);
     let reply = chip.show(ui, |ui| card_ui(ui, state, commands, feature));
+    if let Some(dictionary) = state.selection.dictionary {
+        let dragged = Dragged {
+            dictionary,
+            feature,
+        };
+        reply.response.dnd_set_drag_payload(dragged);
+    }
     if reply.open || reply.beside {
         commands.send(navigation::Command::Feature {
             feature,

@@ -59,6 +59,12 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// Effect on the loss of ablating the feature at an example of a list, 0 for the strongest.
+    fn loss_effect(&self, list: usize, at: usize) -> Option<f32> {
+        let measured = self.detail.loss_effects.get(at).filter(|_| list == 0);
+        measured.copied().filter(|effect| effect.is_finite())
+    }
+
     /// The sources of an example of a list, 0 for the strongest.
     fn sources(&self, list: usize, at: usize, example: &Example) -> Option<&'a Sources> {
         if list == 0
@@ -224,8 +230,12 @@ impl Examples {
         let shown = self.shows_sources(found);
         let of = |at: usize| {
             let example = &examples[at];
-            let sources = found.sources(list, at, example).filter(|_| shown);
-            (example, sources, scale)
+            Shown {
+                example,
+                sources: found.sources(list, at, example).filter(|_| shown),
+                loss_effect: found.loss_effect(list, at),
+                scale,
+            }
         };
         let key = (list, fold.shown);
         let unfolded = self.unfolded.contains(&key);
@@ -276,7 +286,9 @@ fn example_ui(
     commands: &mut Commands,
     more: impl FnOnce(&mut Ui),
 ) -> Option<f64> {
-    let (example, sources, _) = of;
+    let Shown {
+        example, sources, ..
+    } = of;
     let secondary = Theme::from_ui(ui).ink.secondary;
     let row = ui.horizontal_top(|ui| {
         let act = f64::from(example.act());
@@ -285,8 +297,15 @@ fn example_ui(
             Layout::right_to_left(Align::Center),
             |ui| {
                 ui.set_min_height(space::TABLE_ROW);
+                let help = match of.loss_effect {
+                    Some(effect) => format!(
+                        "Activation at the underlined token. Ablating it here changes the loss on the next token by {} nats",
+                        signed(f64::from(effect))
+                    ),
+                    None => "Activation at the underlined token".to_owned(),
+                };
                 ui.label(mono_caption(number(act)).color(secondary))
-                    .on_hover_text("Activation at the underlined token");
+                    .on_hover_text(help);
             },
         );
         ui.vertical(|ui| {
@@ -310,8 +329,21 @@ fn example_ui(
     over.then(|| f64::from(example.act()))
 }
 
-/// An example, its sources where they are underlined, and the scale of activations.
-pub(super) type Shown<'a> = (&'a Example, Option<&'a Sources>, Scale);
+/// An example as it is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    /// The example.
+    pub(super) example: &'a Example,
+    /// Its sources, where they are underlined.
+    pub(super) sources: Option<&'a Sources>,
+    /// Change of the loss when the feature is ablated there, where it was measured.
+    pub(super) loss_effect: Option<f32>,
+    /// The scale of activations.
+    pub(super) scale: Scale,
+}
+
+/// Explains the effect on the loss.
+const LOSS: &str = "Change of the next token's cross-entropy, in nats, when the feature's activation at the underlined token is set to 0; above 0 the feature helps the model here";
 
 /// Names the source token with the largest part, and how far back it is.
 fn from(source: &SourceToken, example: &Example) -> String {
@@ -333,12 +365,13 @@ fn shares(sources: &Sources, example: &Example) -> Vec<f32> {
 }
 
 /// Draws the tokens of an example; a click opens it in Prompt.
-pub(super) fn strip_ui(
-    ui: &mut Ui,
-    name: &str,
-    (example, sources, scale): Shown<'_>,
-    commands: &mut Commands,
-) {
+pub(super) fn strip_ui(ui: &mut Ui, name: &str, shown: Shown<'_>, commands: &mut Commands) {
+    let Shown {
+        example,
+        sources,
+        loss_effect,
+        scale,
+    } = shown;
     let mut card = |ui: &mut Ui, token: usize| {
         let secondary = Theme::from_ui(ui).ink.secondary;
         let text = example.tokens[token].replace('\n', "⏎");
@@ -349,6 +382,13 @@ pub(super) fn strip_ui(
         if let Some(part) = part.filter(|_| token <= example.at) {
             let part = signed(f64::from(*part));
             ui.label(caption(format!("attribution {part}")));
+        }
+        if let Some(effect) = loss_effect.filter(|_| token == example.at) {
+            let effect = signed(f64::from(effect));
+            ui.label(caption(format!(
+                "ablated, the loss on the next token changes by {effect} nats"
+            )))
+            .on_hover_text(LOSS);
         }
         ui.label(caption(&example.document).color(secondary));
         ui.label(caption("Click to open in Prompt").color(secondary));

@@ -11,8 +11,14 @@ use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
 use crate::widgets::bars::{Bar, Bars, BarsReply, Fill};
 use crate::widgets::empty_state::failure_line;
-use crate::widgets::histogram::HistogramPlot;
+use crate::widgets::histogram::{HistogramPlot, Of};
 use crate::widgets::number::{count, number, percent, signed};
+
+/// Promoted tokens that are shown at once, and suppressed ones.
+const FIRST: usize = 10;
+
+/// Explains the histogram of sizes.
+const SIZES: &str = "Counts of active tokens by the logarithm to base 10 of the activation's size, in bins of equal ratio: weak activations have bins of their own here";
 
 /// Explains what the effect on logits leaves out.
 const WITHOUT_SCALE: &str = "Change of the logit per unit of activation: the feature's direction, centred and weighted by the final norm, \
@@ -38,6 +44,30 @@ pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>, stat
     );
     ui.add(Label::new(caption(words).color(Theme::from_ui(ui).ink.secondary)).wrap())
         .on_hover_text("The zero bin is left out of the bars");
+    sizes_ui(ui, detail);
+}
+
+/// Histogram of the sizes of activations in bins of equal ratio, folded, where the index has it.
+fn sizes_ui(ui: &mut Ui, detail: &Detail) {
+    let sizes = &detail.log_histogram;
+    if sizes.counts.is_empty() {
+        return;
+    }
+    egui::CollapsingHeader::new(caption("By order of magnitude"))
+        .id_salt("log histogram")
+        .show(ui, |ui| {
+            let edges: Vec<f64> = sizes.edges.iter().map(|edge| edge.log10()).collect();
+            HistogramPlot::new("Activations by order of magnitude", &edges, &sizes.counts)
+                .of(Of {
+                    quantity: "log10 of the activation",
+                    counted: ["active token", "active tokens"],
+                    definition: SIZES,
+                })
+                .size(vec2(ui.available_width(), 138.0))
+                .show(ui);
+        })
+        .header_response
+        .on_hover_text(SIZES);
 }
 
 /// Tells the bin at zero: tokens on which the feature is not active.
@@ -65,13 +95,23 @@ pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
         ("Suppressed tokens", &detail.suppressed),
     ] {
         ui.label(panel_title(name)).on_hover_text(WITHOUT_SCALE);
-        let bars: Vec<Bar> = effects.iter().map(effect_bar).collect();
-        Bars::new(name, &bars, Fill::Signed)
-            .tokens()
-            .most(most)
-            .label_width(120.0)
-            .definition(WITHOUT_SCALE)
-            .show(ui);
+        let (first, rest) = effects.split_at(effects.len().min(FIRST));
+        let list_ui = |ui: &mut Ui, name: &str, effects: &[TokenEffect]| {
+            let bars: Vec<Bar> = effects.iter().map(effect_bar).collect();
+            Bars::new(name, &bars, Fill::Signed)
+                .tokens()
+                .most(most)
+                .label_width(120.0)
+                .definition(WITHOUT_SCALE)
+                .show(ui);
+        };
+        list_ui(ui, name, first);
+        if !rest.is_empty() {
+            let more = format!("{} more {}", rest.len(), name.to_lowercase());
+            egui::CollapsingHeader::new(caption(&more))
+                .id_salt(&more)
+                .show(ui, |ui| list_ui(ui, &more, rest));
+        }
         ui.add_space(space::CONTROL);
     }
     let note = "logit per unit of activation, without the final norm’s run-time 1/σ";

@@ -3,6 +3,7 @@
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Align, FontId, Key, Label, Layout, RichText, Ui, WidgetInfo, vec2};
 use umbra_core::features::families::{DEFINITIONS, LAST, Measured};
+use umbra_core::features::scores::{self, Effect, Score};
 use umbra_core::features::{Name, Summary};
 use umbra_core::ids::FeatureId;
 
@@ -70,6 +71,7 @@ pub(super) fn header_ui(
             actions_ui(ui, page, commands);
         });
     }
+    origin_ui(ui, state, feature);
     ui.scope(|ui| {
         ui.spacing_mut().interact_size.y = FIGURES;
         ui.spacing_mut().item_spacing.y = space::CHIP;
@@ -77,10 +79,22 @@ pub(super) fn header_ui(
     });
 }
 
+/// Who gave the label and how well it does, unless a person did.
+fn origin_ui(ui: &mut Ui, state: &AppState, feature: FeatureId) {
+    let sae = state.dictionary().map_or("", |d| d.name.as_str());
+    let given = state.project.given(sae, feature);
+    let said = given.map(|given| given.origin.said()).unwrap_or_default();
+    if !said.is_empty() {
+        let secondary = Theme::from_ui(ui).ink.secondary;
+        ui.add(Label::new(caption(said).color(secondary)).wrap());
+    }
+}
+
 /// The token it peaks on, lit, in its context; the label has a line of its own.
 fn peak_ui(ui: &mut Ui, name: Name<'_>, room: f32) {
     let bare = Name {
         label: None,
+        fact: None,
         ..name
     };
     let Some(galley) = feature_name::layout(ui, bare, room.max(40.0)) else {
@@ -104,11 +118,13 @@ fn figures_ui(ui: &mut Ui, page: Page<'_>) {
             .on_hover_text("The place in the model that the dictionary reads");
     }
     let Some(detail) = page.detail else { return };
-    let measured = page.state.features.table_for(page.dictionary.id);
-    let measured = measured.and_then(|table| table.measured(page.feature));
+    let table = page.state.features.table_for(page.dictionary.id);
+    let measured = table.and_then(|table| table.measured(page.feature));
     let families = measured.map_or_else(Vec::new, family);
+    let score = table.and_then(|table| table.score(page.feature));
+    let scores = score.map_or_else(Vec::new, steering);
     let figures = figures(&detail.summary, page.state).into_iter();
-    for (name, value, definition) in figures.chain(families) {
+    for (name, value, definition) in figures.chain(families).chain(scores) {
         ui.add_space(space::CONTROL);
         let theme = Theme::from_ui(ui);
         let mut job = LayoutJob::default();
@@ -125,6 +141,39 @@ fn figures_ui(ui: &mut Ui, page: Page<'_>) {
         meaning::figure(&figure, name, &definition, &value);
         figure.on_hover_text(definition);
     }
+}
+
+/// A figure of steering as text.
+type Figure<'a> = &'a dyn Fn(&Effect) -> Option<String>;
+
+/// Steering scores of a feature at the strength that lists show, and at the others in the definitions.
+fn steering(score: &Score) -> Vec<(&'static str, String, String)> {
+    let defined = |key: &str, figure: Figure<'_>| {
+        let found = scores::DEFINITIONS.iter().find(|(name, _)| *name == key);
+        let found = found.map_or_else(String::new, |(_, words)| meaning::sentence(words));
+        let all = scores::STRENGTHS.iter().zip(&score.effects);
+        let all = all.filter_map(|(by, effect)| Some(format!("×{by}: {}", figure(effect)?)));
+        let all: Vec<String> = all.collect();
+        format!(
+            "{found}. By strength, over {} contexts: {}",
+            score.contexts,
+            all.join(", ")
+        )
+    };
+    let shown = &score.effects[scores::SHOWN];
+    let effect = |effect: &Effect| Some(number(effect.effect));
+    let kl = |effect: &Effect| Some(number(effect.kl));
+    let selectivity = |effect: &Effect| effect.selectivity.map(number);
+    let wins = |effect: &Effect| effect.wins.map(percent);
+    let all: [(&'static str, &str, Figure<'_>); 4] = [
+        ("Steers", "effect", &effect),
+        ("Steering KL", "kl", &kl),
+        ("Selectivity", "selectivity", &selectivity),
+        ("Wins", "wins", &wins),
+    ];
+    all.into_iter()
+        .filter_map(|(name, key, figure)| Some((name, figure(shown)?, defined(key, figure))))
+        .collect()
 }
 
 /// Family, reach and induction of a feature whose family was measured.
@@ -204,6 +253,30 @@ fn figures(summary: &Summary, state: &AppState) -> Vec<(&'static str, String, St
                 .to_owned(),
         );
         figures.insert(2, min);
+    }
+    figures.extend(moments(summary));
+    figures
+}
+
+/// Moments of the active values, and the cosine of encoder and decoder, where the index has them.
+fn moments(summary: &Summary) -> Vec<(&'static str, String, String)> {
+    let mut figures = Vec::new();
+    let mut add = |name, value: f64, definition: &str| {
+        if value.is_finite() {
+            figures.push((name, number(value), definition.to_owned()));
+        }
+    };
+    if let Some(moments) = summary.moments {
+        let spread = "Standard deviation of the activation over the tokens on which it is active, the root of the population variance";
+        add("Std", moments.variance.sqrt(), spread);
+        let skewness = "Skewness of the activation over the tokens on which it is active: the mean cube about the mean over the cube of the standard deviation; above 0 where few are strong";
+        add("Skewness", moments.skewness, skewness);
+        let kurtosis = "Kurtosis of the activation over the tokens on which it is active, not in excess: 3 for a normal distribution";
+        add("Kurtosis", moments.kurtosis, kurtosis);
+    }
+    if let Some(cosine) = summary.encoder_decoder_cosine {
+        let words = "Cosine of its encoder row and its decoder row: 1 where it reads the direction that it writes";
+        add("Encoder · decoder", cosine, words);
     }
     figures
 }

@@ -7,11 +7,15 @@ mod facts;
 mod header;
 mod label;
 mod missed;
+mod offered;
 mod predicate;
-mod sentence;
+mod relations;
+pub(crate) mod sentence;
 mod steer;
 #[cfg(test)]
 mod tests;
+mod uses;
+mod written;
 
 use std::sync::Arc;
 
@@ -259,6 +263,7 @@ fn unknown_ui(ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
 fn facts_ui(ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
     let Page { state, feature, .. } = page;
     if let Some(detail) = page.detail {
+        offered::offered_ui(ui, page, commands);
         if !detail.top.is_empty() {
             facts::histogram_ui(ui, detail, page.mark, state);
             ui.add_space(space::GROUP);
@@ -267,9 +272,14 @@ fn facts_ui(ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
         ui.add_space(space::GROUP);
         facts::heads_ui(ui, detail, state, commands);
         ui.add_space(space::GROUP);
+        written::written_ui(ui, detail, state, commands);
+        uses::uses_ui(ui, detail);
+        relations::coactive_ui(ui, detail, state, commands);
     }
     facts::neighbours_ui(ui, state, feature, commands);
     if let Some(detail) = page.detail {
+        ui.add_space(space::GROUP);
+        relations::neurons_ui(ui, detail);
         facts::logits_ui(ui, detail);
     }
 }

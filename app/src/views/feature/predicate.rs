@@ -11,7 +11,7 @@ use umbra_core::features::predicate::lab::{DEFINITIONS as FIGURES, Tested};
 use umbra_core::features::predicate::{DEFINITIONS, Predicate, READY_MADE};
 use umbra_core::ids::FeatureId;
 
-use super::examples::strip_ui;
+use super::examples::{Shown, strip_ui};
 use crate::memo::Memo;
 use crate::state::AppState;
 use crate::state::catalogue::DictionaryId;
@@ -150,7 +150,12 @@ impl PredicatePart {
             strip_ui(
                 ui,
                 &format!("{kind} {}", i + 1),
-                (example, None, scale),
+                Shown {
+                    example,
+                    sources: None,
+                    loss_effect: None,
+                    scale,
+                },
                 commands,
             );
         }

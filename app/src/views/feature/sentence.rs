@@ -1,5 +1,7 @@
 //! Try a sentence: the sentence of Prompt, with this feature's activation on its tokens. What is typed here is read as in Prompt, and the labs work on it too.
 
+use std::ops::Range;
+
 use egui::{Label, RichText, Ui};
 use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
@@ -75,20 +77,31 @@ impl<'a> Read<'a> {
 
     /// The tokens where they stand in `text`, with their tints.
     fn pieces(&self, theme: &Theme, text: &str) -> Vec<Piece> {
-        let spans = carry(&self.reading.text, text, &self.reading.spans);
-        let values = self.values.iter().chain(std::iter::repeat(&0.0));
-        let piece = |(span, value): (std::ops::Range<usize>, &f32)| Piece {
-            span,
-            tint: tinted(theme, *value, self.scale),
-            negative: *value < -0.02 * self.scale.most,
-            marks: vec![],
-        };
-        spans.into_iter().zip(values).map(piece).collect()
+        let read = (self.reading.text.as_str(), self.reading.spans.as_slice());
+        pieces(theme, read, text, (&self.values, self.scale))
     }
 }
 
+/// The tokens of a text that was read where they stand in `text`, which is being typed, with the tints of their values.
+pub(crate) fn pieces(
+    theme: &Theme,
+    (read, spans): (&str, &[Range<usize>]),
+    text: &str,
+    (values, scale): (&[f32], Scale),
+) -> Vec<Piece> {
+    let spans = carry(read, text, spans);
+    let values = values.iter().chain(std::iter::repeat(&0.0));
+    let piece = |(span, value): (Range<usize>, &f32)| Piece {
+        span,
+        tint: tinted(theme, *value, scale),
+        negative: *value < -0.02 * scale.most,
+        ..Piece::default()
+    };
+    spans.into_iter().zip(values).map(piece).collect()
+}
+
 /// Says that a model is missing, and how to get one.
-pub(super) fn without_model_ui(
+pub(crate) fn without_model_ui(
     ui: &mut Ui,
     state: &AppState,
     to_do: &str,
@@ -113,7 +126,9 @@ pub(super) fn without_model_ui(
 
 fn field_ui(ui: &mut Ui, state: &AppState, read: Option<&Read<'_>>, commands: &mut Commands) {
     let theme = Theme::from_ui(ui);
-    let text = state.prompt.text.as_str();
+    // Of a chat, the text that its template wrote; typing makes a sentence of it.
+    let of_chat = read.filter(|_| state.prompt.chat().is_some());
+    let text = of_chat.map_or(state.prompt.text.as_str(), |read| &read.reading.text);
     let pieces = read.map_or_else(Vec::new, |read| read.pieces(theme, text));
     let spans = read.map_or(&[][..], |read| read.reading.spans.as_slice());
     let mut card = |ui: &mut Ui, at: usize| {

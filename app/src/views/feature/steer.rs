@@ -1,7 +1,5 @@
 //! A small steering run on the page: how strongly the feature's decoder row is added, and both continuations of the sentence side by side.
 
-use std::time::{Duration, Instant};
-
 use egui::{Button, DragValue, Slider, Ui};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Sampling;
@@ -13,16 +11,14 @@ use crate::state::catalogue::DictionaryId;
 use crate::state::requests::{Commands, steering};
 use crate::state::steering::{Place, Request, STRENGTH, STRENGTHS};
 use crate::theme::{Theme, caption, icons, panel_title, space};
-use crate::views::steering::run::{Marks, trial_ui};
+use crate::views::steering::form::Following;
+use crate::views::steering::run::{Shown, trial_ui};
 
 /// Tokens of each continuation.
 const TOKENS: usize = 24;
 
 /// Strength before anybody moves the slider, as in Steering.
 const INITIAL: f32 = 8.0;
-
-/// Pause after a move of the slider before both texts are written.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// Opacity of texts of another strength or sentence.
 const STALE: f32 = 0.35;
@@ -31,17 +27,16 @@ const STALE: f32 = 0.35;
 #[derive(Debug)]
 pub(super) struct Trial {
     strength: f32,
-    /// Time of the last move of the slider, until both texts are asked for.
-    moved: Option<Instant>,
-    marks: Marks,
+    following: Following,
+    seen: Shown,
 }
 
 impl Default for Trial {
     fn default() -> Self {
         Self {
             strength: INITIAL,
-            moved: None,
-            marks: Marks::default(),
+            following: Following::default(),
+            seen: Shown::default(),
         }
     }
 }
@@ -60,21 +55,29 @@ impl Trial {
         if state.model().is_none() {
             return without_model_ui(ui, state, "steer", commands);
         }
+        let moved = self.strength_ui(ui);
         let asked = self.request(state, feature);
-        self.strength_ui(ui);
+        let live = asked.as_ref().map(|asked| state.steering.live(asked).on);
+        let live = live.unwrap_or(false);
         let of = state.selection.dictionary;
         self.actions_ui(ui, &asked, (of, feature), commands);
-        self.follow(ui, asked.as_ref().ok(), commands);
         let shown = state.steering.shown(Place::Page);
         let of_this = |request: &Request| {
             let here = What::Add(Vector::Feature(feature), 0.0);
             let same = |edit: &EditSpec| without_strength(&edit.what) == here;
-            request.dictionary == state.selection.dictionary && request.edits.iter().all(same)
+            request.dictionaries.first() == state.selection.dictionary.as_ref()
+                && request.edits.iter().all(same)
         };
         let Some(run) = shown.filter(|run| of_this(&run.request)) else {
+            if let (true, true, Ok(request)) = (moved, live, asked) {
+                commands.send(steering::Command::Try(request));
+            }
             return;
         };
-        let is_stale = asked.as_ref() != Ok(&run.request);
+        let follows = (&asked, Some(run), live);
+        let is_stale = self.following.is_stale(ui, follows, |request| {
+            commands.send(steering::Command::Try(request));
+        });
         ui.add_space(space::CHIP);
         if is_stale {
             let words = "Written for another sentence or strength";
@@ -82,7 +85,7 @@ impl Trial {
         }
         ui.scope(|ui| {
             ui.multiply_opacity(if is_stale { STALE } else { 1.0 });
-            trial_ui(ui, run, &mut self.marks);
+            trial_ui(ui, state, run, &mut self.seen);
         });
     }
 
@@ -90,8 +93,8 @@ impl Trial {
     fn request(&self, state: &AppState, feature: FeatureId) -> Result<Request, String> {
         let dictionary = state.reader().flatten();
         let dictionary = dictionary.ok_or("The dictionary is not loaded")?;
-        let prompt = state.prompt.text.clone();
-        if prompt.trim().is_empty() {
+        let prompt = state.prompt.asked();
+        if prompt.is_blank() {
             return Err("Type a sentence first".to_owned());
         }
         let row = Vector::Feature(feature);
@@ -100,14 +103,17 @@ impl Trial {
             ..state.steering.draft.sampling.clone()
         };
         Ok(Request {
-            dictionary: Some(dictionary),
+            dictionaries: vec![dictionary],
             edits: vec![EditSpec::new(What::Add(row, self.strength))],
             prompt,
             sampling,
+            samples: 1,
+            dial: Some(0),
         })
     }
 
-    fn strength_ui(&mut self, ui: &mut Ui) {
+    /// Draws the slider; whether it moved.
+    fn strength_ui(&mut self, ui: &mut Ui) -> bool {
         let before = self.strength;
         ui.horizontal(|ui| {
             let label = ui
@@ -132,13 +138,11 @@ impl Trial {
                 .labelled_by(label.id)
                 .on_hover_text("Decoder rows added; a number beyond the slider can be written");
         });
-        if self.strength.to_bits() != before.to_bits() {
-            self.moved = Some(Instant::now());
-        }
+        self.strength.to_bits() != before.to_bits()
     }
 
     fn actions_ui(
-        &mut self,
+        &self,
         ui: &mut Ui,
         asked: &Result<Request, String>,
         (of, feature): (Option<DictionaryId>, FeatureId),
@@ -154,7 +158,6 @@ impl Trial {
                 format!("Continues the sentence by {TOKENS} tokens, without and with the edit");
             let clicked = response.on_hover_text(help).clicked();
             if let (true, Ok(request)) = (clicked, asked) {
-                self.moved = None;
                 commands.send(steering::Command::Try(request.clone()));
             }
             let open = ui.button("Open in Steering");
@@ -164,24 +167,18 @@ impl Trial {
             {
                 commands.send(steering::Command::Carry(of, feature, self.strength));
             }
+            let sweep = ui.button("Sweep this feature");
+            let help =
+                "Measures what the feature does at one strength after another, on many prompts";
+            if sweep.on_hover_text(help).clicked()
+                && let Some(of) = of
+            {
+                commands.send(steering::sweep::Command::Take(of, vec![feature]));
+            }
             if let Err(why) = asked {
                 ui.label(caption(why).color(Theme::from_ui(ui).ink.secondary));
             }
         });
-    }
-
-    /// Asks for both texts once the slider rests.
-    fn follow(&mut self, ui: &Ui, asked: Option<&Request>, commands: &mut Commands) {
-        let Some(moved) = self.moved else { return };
-        let left = PAUSE.saturating_sub(moved.elapsed());
-        if !left.is_zero() || ui.input(|input| input.pointer.any_down()) {
-            ui.request_repaint_after(left);
-            return;
-        }
-        self.moved = None;
-        if let Some(request) = asked {
-            commands.send(steering::Command::Try(request.clone()));
-        }
     }
 }
 

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use egui::Key;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use umbra_core::features::facts::{Fact, FactToken, Kind};
 use umbra_core::features::{
-    Detail, Example, Histogram, Interval, Place, SourceToken, Sources, Summary, TokenEffect,
+    Coactive, Counting, Detail, Example, Histogram, Interval, Moments, Neuron, Place, Relations,
+    SourceToken, Sources, Summary, TokenEffect, TokenUse, Uses,
 };
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
-use umbra_core::steer::What;
+use umbra_core::steer::{Stream, What};
+use umbra_core::workbench::labels::from_fact;
 
 use crate::state::catalogue::DictionaryId;
-use crate::state::requests::{Command, features, navigation, prompt, steering};
+use crate::state::requests::{Command, features, labels, navigation, prompt, steering};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, features as area, selection};
 use crate::testing::{self, Stage, Window};
@@ -47,6 +50,7 @@ fn detail() -> Detail {
             min: 0.0,
             max: 4.0,
             decoder_norm: 1.0,
+            ..Summary::default()
         },
         histogram: Histogram {
             edges: vec![0.0, 2.0, 4.0],
@@ -366,14 +370,15 @@ fn the_page_steers_in_one_action_and_carries_the_edit_over() {
         steering.trial.clone().expect("it ran")
     };
     let run = trial(&harness);
-    assert_ne!(run.baseline, run.steered);
-    assert!(!run.baseline.is_empty() && !run.shift.is_empty());
+    let [baseline, steered] = Stream::ALL.map(|stream| run.text(0, stream).joined());
+    assert_ne!(baseline, steered);
+    assert!(!baseline.is_empty() && !run.shift.is_empty());
     assert!(
         harness.state().desk.state.steering.run.is_none(),
         "Steering keeps its own"
     );
     harness.get_by_label("Baseline");
-    harness.get_by_label("Steered by +8.00");
+    harness.get_by_label_contains("Steered by +8.00");
     harness.get_by_label("Open in Steering").click();
     Window::settle(&mut harness);
     assert_eq!(harness.state().desk.view(), ViewId::Steering);
@@ -386,7 +391,7 @@ fn the_page_steers_in_one_action_and_carries_the_edit_over() {
 }
 
 #[test]
-fn moving_the_slider_steers_after_a_pause() {
+fn moving_the_slider_steers_at_once() {
     let mut state = testing::with_demo_model(testing::fitting());
     let feature = selection::Event::Feature(Some(FeatureId(5)));
     state.apply(Event::Selection(feature));
@@ -410,9 +415,6 @@ fn moving_the_slider_steers_after_a_pause() {
         };
         sent.filter_map(strength).collect::<Vec<_>>()
     };
-    assert_eq!(tried(&mut harness), [0.0; 0], "not while it moves");
-    std::thread::sleep(std::time::Duration::from_millis(270));
-    harness.run();
     let asked = tried(&mut harness);
     assert!(
         matches!(asked[..], [strength] if strength > 8.0),
@@ -572,4 +574,196 @@ fn the_command_attributes_the_examples_that_the_index_lacks() {
         );
         assert_eq!(sources.window.len(), example.tokens.len());
     }
+}
+
+#[test]
+fn a_cross_layer_feature_says_what_it_writes_in_each_layer() {
+    use umbra_core::features::{Neighbour, Written};
+    let written = |layer: usize, token: &str| Written {
+        hook: umbra_core::ids::HookPoint::block(layer, umbra_core::ids::Site::MlpOut),
+        norm: 1.5 / layer as f64,
+        promoted: vec![TokenEffect {
+            id: TokenId(3),
+            text: token.to_owned(),
+            effect: 0.5,
+        }],
+        suppressed: Vec::new(),
+        neighbours: vec![Neighbour {
+            feature: FeatureId(layer as u32),
+            cosine: 0.75,
+        }],
+    };
+    let state = page_of(Detail {
+        written: vec![written(1, " throne"), written(2, " crown")],
+        ..detail()
+    });
+    let mut harness = testing::harness(ViewId::Feature, state);
+    harness.set_size(egui::vec2(1000.0, 3000.0));
+    harness.run();
+    harness.get_by_label("Writes in each layer");
+    harness.get_by_label("In blocks.1.hook_mlp_out");
+    // The later layer is folded until it is asked for.
+    harness
+        .get_by_label("In blocks.2.hook_mlp_out")
+        .click_accesskit();
+    harness.run();
+    // A feature of one hook has no such part.
+    let mut harness = self::harness();
+    harness.run();
+    assert!(harness.query_by_label("Writes in each layer").is_none());
+}
+
+fn token_use(text: &str, count: u64, mean: f64) -> TokenUse {
+    TokenUse {
+        id: TokenId(7),
+        text: text.to_owned(),
+        count,
+        mean,
+    }
+}
+
+/// The page's detail with everything that a new index knows.
+fn complete() -> Detail {
+    let mut detail = detail();
+    detail.summary.moments = Some(Moments {
+        variance: 6.25,
+        skewness: 1.5,
+        kurtosis: 4.75,
+    });
+    detail.summary.encoder_decoder_cosine = Some(0.875);
+    detail.uses = Some(Uses {
+        by_mean: vec![token_use(" queen", 6, 3.25)],
+        by_count: vec![token_use(" king", 41, 2.0)],
+        preceding: vec![token_use(" the", 33, 2.5)],
+        counting: Counting::Exact,
+        by_position: vec![0.25, 0.125],
+        part: 16,
+        first_token: 0.0625,
+    });
+    detail.relations = Some(Relations {
+        neighbours: vec![],
+        coactive: vec![Coactive {
+            feature: FeatureId(17),
+            jaccard: 0.375,
+            both: 12,
+        }],
+        counting: Counting::Sketched,
+        neurons: vec![Neuron {
+            neuron: 99,
+            cosine: -0.5,
+        }],
+    });
+    detail.loss_effects = vec![0.21, f32::NAN];
+    detail
+}
+
+#[test]
+fn the_page_shows_moments_tokens_positions_and_relations_of_a_new_index() {
+    let mut harness = testing::harness(ViewId::Feature, page_of(complete()));
+    harness.set_size(egui::vec2(1000.0, 3200.0));
+    harness.run();
+    for figure in [
+        "Std 2.50",
+        "Skewness 1.50",
+        "Kurtosis 4.75",
+        "Encoder · decoder 0.875",
+    ] {
+        harness.get_by_label(figure);
+    }
+    for part in [
+        "Top tokens by mean",
+        "Top tokens by count",
+        "Tokens before",
+        "By position",
+        "Active together",
+        "Neurons",
+    ] {
+        let titles = harness.get_all_by_label(part);
+        assert!(titles.count() > 0, "{part}");
+    }
+    harness.get_by_label_contains("6.25\u{202f}% of its active tokens are the first");
+    harness.get_by_label_contains("a feature outside them is missing");
+    harness.get_by_label("37.5\u{202f}%");
+    harness
+        .get_by_label_contains("Feature 17, ")
+        .click_accesskit();
+    harness.run();
+    let sent = taken(&mut harness);
+    let open = navigation::Command::Feature {
+        feature: FeatureId(17),
+        beside: false,
+    };
+    assert!(sent.contains(&open.into()), "{sent:?}");
+    // An older index knows none of it, and the page has no empty titles.
+    let harness = self::harness();
+    for part in [
+        "Top tokens by mean",
+        "By position",
+        "Active together",
+        "Neurons",
+    ] {
+        assert!(harness.query_by_label(part).is_none(), "{part}");
+    }
+    assert!(harness.query_by_label_contains("Skewness").is_none());
+}
+
+#[test]
+fn a_measured_fact_is_offered_with_its_figures_and_becomes_the_label() {
+    let fact = |kind, recall, score| Fact {
+        kind,
+        tokens: vec![FactToken {
+            id: TokenId(9),
+            text: " said".to_owned(),
+        }],
+        reach: 0,
+        active: 80,
+        holding: 100,
+        both: 60,
+        precision: 0.75,
+        recall,
+        share: 0.9,
+        score,
+    };
+    let own = vec![
+        fact(Kind::On, Some(0.6), 0.5),
+        fact(Kind::After, Some(0.1), 0.03),
+    ];
+    let given = from_fact(&own[0]);
+    let said = own[0].said();
+    let (id, feature) = (DictionaryId(0), FeatureId(5));
+    let mut state = page();
+    let facts = area::Event::Facts(id, feature, Arc::new(own));
+    state.apply(Event::Features(facts));
+    let mut harness = testing::harness(ViewId::Feature, state);
+    harness.set_size(egui::vec2(1000.0, 3200.0));
+    harness.run();
+    harness.get_by_label(&said);
+    let precisions = harness.get_all_by_label("precision 75.0\u{202f}%");
+    assert_eq!(precisions.count(), 2);
+    harness.get_by_label("recall 60.0\u{202f}%");
+    harness.get_by_label("score 50.0\u{202f}%");
+    assert_eq!(
+        harness
+            .get_all_by_label("60 of 80 active, 100 in all")
+            .count(),
+        2
+    );
+    let button = harness.get_all_by_label("Use as label").next().unwrap();
+    button.click_accesskit();
+    harness.run();
+    let accept = labels::Command::Accept { feature, given };
+    assert_eq!(taken(&mut harness), [accept.into()]);
+    harness.get_by_label("Ask a model…").click_accesskit();
+    harness.run();
+    let question = labels::Command::Question(id, feature);
+    assert_eq!(taken(&mut harness), [question.into()]);
+}
+
+#[test]
+fn facts_that_were_not_measured_can_be() {
+    let mut harness = harness();
+    harness.get_by_label("Measure facts").click_accesskit();
+    harness.run();
+    let measure = labels::Command::MeasureFacts(DictionaryId(0));
+    assert_eq!(taken(&mut harness), [measure.into()]);
 }

@@ -1,9 +1,11 @@
 //! Actions on the selected features: the bar below the table, and the entries of a row's menu.
 
 use egui::{Key, TextEdit, Ui, vec2};
+use umbra_core::features::filter::numbers;
 use umbra_core::ids::FeatureId;
 use umbra_core::report::Choice;
 
+use super::beside;
 use super::label::NameEditor;
 use crate::state::AppState;
 use crate::state::requests::{Commands, compare, dictionary, features, navigation, steering};
@@ -24,16 +26,22 @@ pub(super) enum Action {
     Steer,
     /// See what other dictionaries have.
     Compare,
+    /// See them beside each other.
+    Beside,
+    /// Filter the table down to them.
+    Only,
 }
 
 impl Action {
     /// All of them.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Label,
         Self::Report,
         Self::ReportTo,
         Self::Steer,
         Self::Compare,
+        Self::Beside,
+        Self::Only,
     ];
 
     /// Its words for so many features.
@@ -46,6 +54,8 @@ impl Action {
             Self::ReportTo => "Report to a file…",
             Self::Steer => "Steer",
             Self::Compare => "Compare",
+            Self::Beside => "Side by side",
+            Self::Only => "Show only these",
         };
         words.to_owned()
     }
@@ -57,13 +67,24 @@ impl Action {
             Self::Report => {
                 "Writes a page with their histograms, examples and logits into the project's folder of reports"
             }
-            Self::ReportTo => "Writes the same page where you choose",
+            Self::ReportTo => {
+                "Writes the same page where you choose; a name that ends in .md, .json or .csv makes Markdown, JSON or a table"
+            }
             Self::Steer => "Adds the decoder rows of the selected features while the model writes",
             Self::Compare => {
                 "Shows this dictionary beside another: which features both have, by decoder direction"
             }
+            Self::Beside => "Shows up to 8 of the selected features beside each other",
+            Self::Only => "Filters the table down to the selected features, by their numbers",
         }
     }
+}
+
+/// Parts of the screen that actions change.
+#[derive(Debug)]
+pub(super) struct Reached<'a> {
+    pub(super) editor: &'a mut NameEditor,
+    pub(super) beside: &'a mut Option<Vec<FeatureId>>,
 }
 
 /// The label that several features get, while it is written.
@@ -81,7 +102,7 @@ impl ActionBar {
         &mut self,
         ui: &mut Ui,
         (state, selected): (&AppState, &[FeatureId]),
-        editor: &mut NameEditor,
+        reached: &mut Reached<'_>,
         commands: &mut Commands,
     ) -> bool {
         let mut clear = false;
@@ -98,11 +119,12 @@ impl ActionBar {
                 Action::Label,
                 Action::Report,
                 Action::Steer,
-                Action::Compare,
+                Action::Beside,
+                Action::Only,
             ] {
                 let words = action.words(selected.len());
                 if ui.button(words).on_hover_text(action.help()).clicked() {
-                    self.act(action, selected.to_vec(), (state, editor), commands);
+                    self.act(action, selected.to_vec(), (state, reached), commands);
                 }
             }
             clear = icon_button(ui, icons::X, "Clear selection").clicked();
@@ -115,20 +137,29 @@ impl ActionBar {
         &mut self,
         action: Action,
         of: Vec<FeatureId>,
-        (state, editor): (&AppState, &mut NameEditor),
+        (state, reached): (&AppState, &mut Reached<'_>),
         commands: &mut Commands,
     ) {
         let Some(id) = state.selection.dictionary else {
             return;
         };
         match (action, of.as_slice()) {
-            (Action::Label, [one]) => editor.begin(*one, state.label(*one).unwrap_or_default()),
+            (Action::Label, [one]) => reached
+                .editor
+                .begin(*one, state.label(*one).unwrap_or_default()),
             (Action::Label, _) => self.labelling = Some((of, String::new())),
             (Action::Report, _) => commands.send(dictionary::Command::ReportHere(id, of)),
             (Action::ReportTo, _) => {
                 commands.send(dictionary::Command::PickReport(id, Choice::Listed(of)));
             }
             (Action::Steer, _) => commands.send(steering::Command::Steer(id, of)),
+            (Action::Beside, _) => {
+                *reached.beside = Some(of.into_iter().take(beside::MOST).collect());
+            }
+            (Action::Only, _) => {
+                let filter = numbers(&of);
+                commands.send(features::Command::Filter(filter));
+            }
             (Action::Compare, _) => {
                 let first = of.first().copied();
                 commands.send(navigation::Command::SelectFeature(first));

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use egui::{Role, Sense, Ui, WidgetInfo, vec2};
-use umbra_core::features::families::{LAST, Measured};
+use umbra_core::features::families::LAST;
+use umbra_core::features::filter::Column as By;
 use umbra_core::features::{Example, Hit, Name, Preview, Summary, TokenEffect};
 use umbra_core::ids::FeatureId;
 
 use super::label::NameEditor;
+use super::shown::Found;
 use crate::state::AppState;
-use crate::state::features::{Column as By, Table, induction};
+use crate::state::features::Table;
 use crate::state::requests::{Commands, navigation};
 use crate::theme::{Theme, mono, space};
 use crate::views::feature::card;
@@ -32,50 +34,66 @@ const WHY_MOST: f32 = 290.0;
 /// Promoted tokens in a row.
 const PROMOTED: usize = 6;
 
-/// Columns of the whole table; those of families where they were measured.
-pub(super) fn columns(measured: bool) -> Vec<Column<'static>> {
+/// Columns of the whole table; those of measurements where they were made.
+pub(super) fn columns(table: &Table) -> Vec<Column<'static>> {
     let mut columns = vec![
-        NUMBER, NAME, EXAMPLE, PROMOTES, ACTIVITY, DENSITY, MEAN, MAX, NORM,
+        NUMBER, NAME, EXAMPLE, PROMOTES, ACTIVITY, DENSITY, MEAN, MIN, MAX, NORM,
     ];
-    if measured {
-        columns.extend([FAMILY, REACH, INDUCTION]);
+    if table.has_moments {
+        columns.extend([VARIANCE, SKEWNESS, KURTOSIS]);
+    }
+    let first = table.summaries.first();
+    if first.is_some_and(|summary| summary.encoder_decoder_cosine.is_some()) {
+        columns.push(COSINE);
+    }
+    let measured: [(By, &[Column<'static>]); 4] = [
+        (By::Head, &[HEAD, HEAD_SHARE]),
+        (By::Fact, &[FACT, PRECISION, RECALL]),
+        (By::Family, &[FAMILY, REACH, INDUCTION]),
+        (By::Effect, &[EFFECT, STEERING_KL, SELECTIVITY, WINS]),
+    ];
+    for (_, more) in measured.iter().filter(|(by, _)| table.has(*by)) {
+        columns.extend(*more);
     }
     columns
 }
 
 /// Columns of the features that a search found; the reasons of the best get the room that their words take.
-pub(super) fn found_columns(ui: &Ui, found: &Found, measured: bool) -> Vec<Column<'static>> {
+pub(super) fn found_columns(ui: &Ui, found: &Found, table: &Table) -> Vec<Column<'static>> {
     let font = egui::FontId::proportional(crate::theme::size::BODY);
     let ink = Theme::from_ui(ui).ink.secondary;
     let words = |hit: &Hit| {
         let galley = ui.painter().layout_no_wrap(reason(hit), font.clone(), ink);
         galley.size().x.ceil() + 1.0
     };
-    let best = found.hits.iter().take(BEST).map(words);
+    let best = found.hits().iter().take(BEST).map(words);
     let width = best.fold(WHY_LEAST, f32::max).min(WHY_MOST);
     let why = WHY.width(width, width);
-    let mut columns = columns(measured);
+    let mut columns = columns(table);
     columns.insert(2, why);
     columns
 }
 
-const NUMBER: Column<'static> = Column::number(By::Number.id(), "Feature")
-    .definition("Number of the feature in its dictionary")
-    .width(64.0, 72.0)
-    .always();
+/// A column of numbers with the core's title and definition.
+const fn figure(by: By) -> Column<'static> {
+    Column::number(by.id(), by.title()).definition(by.definition())
+}
 
-const NAME: Column<'static> = Column::text(By::Name.id(), "Name")
+/// A column of words with the core's title and definition.
+const fn words(by: By) -> Column<'static> {
+    Column::text(by.id(), by.title()).definition(by.definition())
+}
+
+const NUMBER: Column<'static> = figure(By::Number).width(64.0, 72.0).always();
+
+const NAME: Column<'static> = words(By::Name)
     .definition(
         "Your label. Where there is none, the token on which the feature is strongest. Click to write a label",
     )
     .width(90.0, 150.0)
     .always();
 
-const WHY: Column<'static> = Column::text(By::Relevance.id(), "Why it was found")
-    .definition(
-        "Best match first: features whose label matches, that peak on the words, whose examples hold them, that promote or suppress them",
-    )
-    .width(WHY_LEAST, 210.0);
+const WHY: Column<'static> = words(By::Relevance).width(WHY_LEAST, 210.0);
 
 const EXAMPLE: Column<'static> = Column::text("example", "Strongest example")
     .definition("The text where the feature is most active; the token of the peak is underlined")
@@ -95,82 +113,39 @@ const ACTIVITY: Column<'static> = Column::text("activity", "Activations")
     .width(64.0, 84.0)
     .unsorted();
 
-const DENSITY: Column<'static> = Column::number(By::Density.id(), "Density")
-    .definition("Share of the index's tokens on which the feature is active")
-    .width(64.0, 76.0);
+const DENSITY: Column<'static> = figure(By::Density).width(64.0, 76.0);
+const MEAN: Column<'static> = figure(By::Mean).width(52.0, 64.0).hidden();
+const MIN: Column<'static> = figure(By::Min).width(52.0, 64.0).hidden();
+const MAX: Column<'static> = figure(By::Max).width(52.0, 64.0);
+const NORM: Column<'static> = figure(By::Norm).width(52.0, 64.0).hidden();
+const VARIANCE: Column<'static> = figure(By::Variance).width(56.0, 72.0).hidden();
+const SKEWNESS: Column<'static> = figure(By::Skewness).width(56.0, 76.0).hidden();
+const KURTOSIS: Column<'static> = figure(By::Kurtosis).width(56.0, 72.0).hidden();
+const COSINE: Column<'static> = figure(By::Cosine).width(56.0, 68.0).hidden();
+const HEAD: Column<'static> = words(By::Head).width(40.0, 52.0).mono();
+const HEAD_SHARE: Column<'static> = figure(By::HeadShare).width(60.0, 84.0).hidden();
+const FACT: Column<'static> = words(By::Fact).width(100.0, 190.0);
+const PRECISION: Column<'static> = figure(By::Precision).width(56.0, 76.0).hidden();
+const RECALL: Column<'static> = figure(By::Recall).width(52.0, 68.0).hidden();
+const FAMILY: Column<'static> = words(By::Family).width(62.0, 76.0);
+const REACH: Column<'static> = figure(By::Reach).unit("tokens").width(48.0, 92.0);
+const INDUCTION: Column<'static> = figure(By::Induction).width(60.0, 76.0);
+const EFFECT: Column<'static> = figure(By::Effect).width(52.0, 68.0);
 
-const MEAN: Column<'static> = Column::number(By::Mean.id(), "Mean")
-    .definition("Mean activation where the feature is active")
-    .width(52.0, 64.0)
+const STEERING_KL: Column<'static> = figure(By::SteeringKl)
+    .unit("nats")
+    .width(60.0, 96.0)
     .hidden();
 
-const MAX: Column<'static> = Column::number(By::Max.id(), "Max")
-    .definition("The largest activation on the index's text, by size")
-    .width(52.0, 64.0);
-
-const NORM: Column<'static> = Column::number(By::Norm.id(), "Norm")
-    .definition("Norm of the feature's decoder row")
-    .width(52.0, 64.0)
-    .hidden();
-
-const FAMILY: Column<'static> = Column::text(By::Family.id(), "Family")
-    .definition(
-        "Induction: its target is next by induction at 80 % of the tokens in its top activation half, at least 20 percentage points above chance. Local: the last 8 tokens keep 80 % of its \
-         activation. Long-range: it needs more. Unclear: too few or contradictory measurements",
-    )
-    .width(62.0, 76.0);
-
-const REACH: Column<'static> = Column::number(By::Reach.id(), "Reach")
-    .definition(
-        "Smallest number of last tokens, of 1, 2, 4, 8, 16 and 32, that keep 80 % of the activation at its strongest examples while other text replaces all earlier tokens",
-    )
-    .unit("tokens")
-    .width(48.0, 92.0);
-
-const INDUCTION: Column<'static> = Column::number(By::Induction.id(), "Induction")
-    .definition(
-        "Share of the tokens in its top activation half at which its target is next by induction: an earlier copy of the token, up to leading spaces and case, precedes the target",
-    )
-    .width(60.0, 76.0);
-
-/// Reasons that a search found, by feature.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    hits: Arc<Vec<Hit>>,
-    /// Place of each feature among the hits; none of those that were not found.
-    places: Vec<Option<u32>>,
-}
-
-impl Found {
-    /// The hits of a dictionary with so many features.
-    pub(super) fn new(hits: Option<&Arc<Vec<Hit>>>, features: usize) -> Self {
-        let Some(hits) = hits else {
-            return Self::default();
-        };
-        let mut places = vec![None; features];
-        for (place, hit) in (0..).zip(hits.iter()) {
-            if let Some(entry) = places.get_mut(hit.feature.index()) {
-                *entry = Some(place);
-            }
-        }
-        Self {
-            hits: Arc::clone(hits),
-            places,
-        }
-    }
-
-    fn of(&self, feature: FeatureId) -> Option<&Hit> {
-        let place = self.places.get(feature.index()).copied().flatten()?;
-        self.hits.get(place as usize)
-    }
-}
+const SELECTIVITY: Column<'static> = figure(By::Selectivity).width(60.0, 84.0);
+const WINS: Column<'static> = figure(By::Wins).width(48.0, 64.0).hidden();
 
 /// The rows on screen and what they are drawn from.
 pub(super) struct TableRows<'a> {
     pub(super) state: &'a AppState,
     pub(super) table: &'a Table,
     /// Features in the order shown.
-    pub(super) rows: &'a [u32],
+    pub(super) rows: &'a [FeatureId],
     /// Why each was found.
     pub(super) found: &'a Found,
     pub(super) editor: &'a mut NameEditor,
@@ -183,7 +158,7 @@ pub(super) struct TableRows<'a> {
 
 impl TableRows<'_> {
     fn feature(&self, row: usize) -> FeatureId {
-        FeatureId(self.rows.get(row).copied().unwrap_or_default())
+        self.rows.get(row).copied().unwrap_or_default()
     }
 
     fn summary(&self, feature: FeatureId) -> Option<&Summary> {
@@ -225,35 +200,39 @@ impl Rows for TableRows<'_> {
             "" => Value::Nothing,
             _ => Value::Text(text),
         };
-        let of_summary = |value: fn(&Summary) -> f64| {
-            let summary = self.summary(feature);
-            summary.map_or(Value::Nothing, |summary| Value::Number(value(summary)))
-        };
-        match By::of_id(column) {
+        match By::from_id(column) {
             Some(By::Number) => Value::Count(feature.0.into()),
             Some(By::Name) => known(self.name(feature).to_string()),
             Some(By::Relevance) => known(self.why(feature).map(Hit::why).unwrap_or_default()),
-            Some(By::Density) => of_summary(|summary| summary.density),
-            Some(By::Mean) => of_summary(|summary| summary.mean),
-            Some(By::Max) => of_summary(Summary::strongest),
-            Some(By::Norm) => of_summary(|summary| summary.decoder_norm),
-            Some(By::Family) => {
-                let family = self.table.measured(feature).and_then(Measured::family);
-                known(family.map(|family| family.to_string()).unwrap_or_default())
+            // With its sign; it is sorted by size.
+            Some(By::Max) => {
+                let summary = self.summary(feature);
+                summary.map_or(Value::Nothing, |summary| Value::Number(summary.strongest()))
             }
             Some(By::Reach) => self.reach(feature),
-            Some(By::Induction) => {
-                let share = self.table.measured(feature).and_then(induction);
-                share.map_or(Value::Nothing, Value::Number)
+            Some(by) if by.is_number() => {
+                let value = self.table.value(by, feature);
+                value.map_or(Value::Nothing, Value::Number)
             }
+            Some(by) => known(self.table.text(by, feature).unwrap_or_default()),
             None => known(self.known(feature, column)),
         }
     }
 
     fn text(&self, row: usize, column: &str) -> String {
-        match (By::of_id(column), self.value(row, column)) {
+        match (By::from_id(column), self.value(row, column)) {
             (Some(By::Number), Value::Count(feature)) => feature.to_string(),
-            (Some(By::Density | By::Induction), Value::Number(share)) => percent(share),
+            (
+                Some(
+                    By::Density
+                    | By::Induction
+                    | By::Wins
+                    | By::HeadShare
+                    | By::Precision
+                    | By::Recall,
+                ),
+                Value::Number(share),
+            ) => percent(share),
             (Some(By::Reach), Value::Count(tokens)) => tokens.to_string(),
             (_, Value::Number(value)) => number(value),
             (_, Value::Text(text)) => text.replace('\n', "⏎"),

@@ -2,7 +2,7 @@
 
 use egui::{Key, Modifiers, Role};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::FeatureId;
 
 use crate::state::catalogue::DictionaryId;
@@ -214,7 +214,7 @@ fn a_search_of_the_demo_is_ranked_and_says_why() {
     edit.type_text("king");
     Window::settle(&mut harness);
     let desk = &harness.state().desk;
-    let hits = desk.state.features.found.latest().unwrap();
+    let hits = desk.state.features.found.latest().unwrap().first();
     let (first, second) = (&hits[0], &hits[1]);
     assert!(first.score > second.score && first.peaks > 10, "{first:?}");
     let row = |feature: FeatureId| {
@@ -373,4 +373,207 @@ fn a_hundred_thousand_rows_draw_only_what_is_seen() {
         !taken(&mut harness).iter().any(searches),
         "there is no index to search"
     );
+}
+
+/// Types a filter into the field.
+fn type_filter(harness: &mut Harness<'_, Stage>, text: &str) {
+    let edit = harness.get_by_role_and_label(Role::TextInput, "Filter");
+    edit.focus();
+    edit.type_text(text);
+    harness.run();
+}
+
+/// The features of the rows on screen, from top to bottom.
+fn order(harness: &Harness<'_, Stage>) -> Vec<u32> {
+    let rows = harness.query_all_by_role(Role::Row);
+    let mut seen: Vec<(i32, u32)> = rows
+        .filter_map(|row| {
+            let words = row.accesskit_node().label()?;
+            let number = words.strip_prefix("Row of feature ")?.split(',').next()?;
+            Some((row.rect().top() as i32, number.parse().ok()?))
+        })
+        .collect();
+    seen.sort_unstable();
+    seen.into_iter().map(|(_, feature)| feature).collect()
+}
+
+#[test]
+fn a_word_is_completed_by_the_keyboard() {
+    let mut harness = testing::harness(ViewId::Features, unselected());
+    type_filter(&mut harness, "dens");
+    harness.get_by_label("Complete density<");
+    harness.key_press(Key::Tab);
+    harness.run();
+    assert_eq!(harness.state().state.features.filter, "density<");
+    type_filter(&mut harness, "0.02 and fam");
+    harness.key_press(Key::ArrowDown);
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(
+        harness.state().state.features.filter,
+        "density<0.02 and family:"
+    );
+    harness.get_by_label("Complete induction");
+    // Esc closes the list and leaves the text.
+    harness.key_press(Key::Escape);
+    harness.run();
+    assert!(harness.query_by_label("Complete induction").is_none());
+}
+
+#[test]
+fn a_mistake_is_named_and_the_rows_stay() {
+    let mut harness = testing::harness(ViewId::Features, unselected());
+    type_filter(&mut harness, "#7 or #9");
+    harness.get_by_label("2 of 64 features");
+    type_filter(&mut harness, " and densty<1");
+    let said = harness.query_all_by(|node| {
+        let text = node.label().or_else(|| node.value()).unwrap_or_default();
+        text.contains("densty” is unknown") && text.contains("#7 or #9")
+    });
+    assert_eq!(said.count(), 1);
+    // The strongest first.
+    assert_eq!(order(&harness), [9, 7]);
+}
+
+#[test]
+fn a_click_with_shift_orders_rows_of_equal_values() {
+    let mut harness = testing::harness(ViewId::Features, unselected());
+    // Every 13th feature has the largest activation, and the density falls with the number.
+    assert_eq!(order(&harness)[..3], [12, 25, 38]);
+    let click = |harness: &mut Harness<'_, Stage>, head: &str| {
+        let at = harness.get_by_label(head).rect().center();
+        harness.hover_at(at);
+        for pressed in [true, false] {
+            harness.event_modifiers(
+                egui::Event::PointerButton {
+                    pos: at,
+                    button: egui::PointerButton::Primary,
+                    pressed,
+                    modifiers: Modifiers::SHIFT,
+                },
+                Modifiers::SHIFT,
+            );
+        }
+        harness.run();
+    };
+    click(&mut harness, "Sort by density");
+    assert_eq!(order(&harness)[..3], [12, 25, 38]);
+    click(&mut harness, "Sort by density");
+    assert_eq!(order(&harness)[..3], [51, 38, 25]);
+    click(&mut harness, "Sort by density");
+    assert_eq!(order(&harness)[..3], [12, 25, 38]);
+    // Without Shift the column is the only key.
+    harness.get_by_label("Sort by density").click();
+    harness.run();
+    assert_eq!(order(&harness)[..3], [0, 1, 2]);
+}
+
+#[test]
+fn cards_are_walked_and_opened_by_the_keyboard() {
+    let mut harness = testing::harness(ViewId::Features, unselected());
+    harness.get_by_label("Grid").click();
+    harness.run();
+    harness.get_by_label("Card of feature 12, no label").click();
+    harness.run();
+    taken(&mut harness);
+    harness.key_press(Key::ArrowRight);
+    harness.run();
+    let select = navigation::Command::SelectFeature(Some(FeatureId(25)));
+    assert_eq!(taken(&mut harness), [select.into()]);
+    harness.key_press(Key::Enter);
+    harness.run();
+    let open = navigation::Command::Feature {
+        feature: FeatureId(25),
+        beside: false,
+    };
+    assert!(taken(&mut harness).contains(&open.into()));
+    harness.get_by_label("List").click();
+    harness.run();
+    harness.get_by_label("Row of feature 12, no label");
+}
+
+#[test]
+fn selected_rows_are_shown_side_by_side_or_alone() {
+    let mut harness = testing::harness(ViewId::Features, unselected());
+    harness.get_by_label("Row of feature 12, no label").click();
+    harness.run();
+    command_click(&mut harness, "Row of feature 25, no label");
+    taken(&mut harness);
+    harness.get_by_label("Show only these").click();
+    harness.run();
+    assert_eq!(harness.state().state.features.filter, "#12,25");
+    harness.get_by_label("2 of 64 features");
+    harness.get_by_label("Side by side").click();
+    harness.run();
+    harness.get_by_label("2 features side by side");
+    harness.get_by_label("Take feature 12 away").click();
+    harness.run();
+    harness.get_by_label("1 feature side by side");
+    harness.key_press(Key::Escape);
+    harness.run();
+    harness.get_by_label("Row of feature 25, no label");
+}
+
+#[test]
+fn a_line_around_points_of_the_map_selects_them() {
+    let mut harness = testing::harness(ViewId::Features, unselected());
+    let name = "Map of 64 features by density and strength";
+    let map = harness.get_by_label(name).rect().shrink(3.0);
+    let corners = [
+        map.left_top(),
+        map.right_top(),
+        map.right_bottom(),
+        map.left_bottom(),
+        map.left_top() + egui::vec2(0.0, 4.0),
+    ];
+    harness.hover_at(corners[0]);
+    harness.drag_at(corners[0]);
+    harness.step();
+    for corner in &corners[1..] {
+        harness.hover_at(*corner);
+        harness.step();
+    }
+    harness.drop_at(corners[4]);
+    harness.run();
+    harness.get_by_label("64 selected");
+}
+
+#[test]
+fn directions_of_the_demo_are_mapped_kept_and_coloured() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = demo(folder.path());
+    harness.get_by_label("Directions").click();
+    Window::settle(&mut harness);
+    harness.get_by_label("Map directions").click();
+    Window::settle(&mut harness);
+    let desk = &harness.state().desk;
+    let map = desk.state.features.directions.ready().unwrap();
+    let name = format!(
+        "Map of {} features by decoder directions",
+        map.features.len()
+    );
+    harness.get_by_label(&name);
+    let dictionary = desk.state.dictionary().unwrap().name.clone();
+    let project = desk.state.project.open().unwrap();
+    let kept = project.directions(&dictionary).unwrap().unwrap();
+    assert!(kept.1.starts_with(folder.path()), "{kept:?}");
+    let live = desk.state.features.table.ready().unwrap();
+    let live = live.summaries.iter().filter(|s| s.density > 0.0).count();
+    assert_eq!(map.features.len(), live);
+}
+
+#[test]
+fn a_filter_is_kept_with_the_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = testing::demo(folder.path());
+    let filter = "density<1e-3 and max>5";
+    desk.run(features::Command::KeepFilter(filter.to_owned()));
+    desk.run(features::Command::KeepFilter(filter.to_owned()));
+    let kept = |desk: &testing::Desk| desk.state.project.open().unwrap().filters.clone();
+    assert_eq!(kept(&desk), [filter]);
+    let folder = desk.state.project.folder().unwrap();
+    let (again, _) = umbra_core::project::Project::open(folder).unwrap();
+    assert_eq!(again.filters, [filter]);
+    desk.run(features::Command::DropFilter(filter.to_owned()));
+    assert_eq!(kept(&desk), [""; 0]);
 }

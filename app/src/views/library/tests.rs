@@ -32,6 +32,7 @@ fn open_project(state: &mut AppState) {
         kind: project::Kind::Own,
         sentence: None,
         kept: None,
+        edits: vec![],
     };
     state.apply(Event::Project(project::Event::Opened(Box::new(opened))));
 }

@@ -1,30 +1,37 @@
 //! The sentence: the field that draws its tokens, what it is coloured by, and the marks of the features that stand out.
 
+mod chat;
+mod head;
+
 use std::sync::Arc;
 
-use egui::{Align, Layout, Sense, Ui, WidgetInfo, vec2};
+use egui::{Sense, Ui, WidgetInfo, vec2};
 use umbra_core::features::Firing;
 use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
 use super::error;
 use super::model::{self, ColourBy, Tints, marks, surprise, tints};
+use super::several::Several;
 use crate::memo::Memo;
 use crate::state::AppState;
 use crate::state::dark_matter::places::Part;
 use crate::state::prompt::Side;
 use crate::state::requests::{Commands, navigation, prompt};
-use crate::theme::{Hue, Theme, Tinted, caption, icons, mono_caption, space};
+use crate::theme::{Hue, Theme, Tinted, caption, mono_caption, space};
 use crate::views::feature::chips;
 use crate::widgets::anchor::Anchor;
 use crate::widgets::meaning::{self, Meaning};
-use crate::widgets::number::{count, number};
+use crate::widgets::number::number;
 use crate::widgets::token_editor::{Piece, SHAPES, TokenEditor, carry, mark};
 use crate::widgets::token_strip::Scale;
 use crate::widgets::{csv, feature_name, legend};
 
 /// Share of the screen's height that the text takes at most, and its bounds.
 const TALL: (f32, f32, f32) = (0.35, 64.0, 240.0);
+
+/// Width from which the line above the field has room for its title.
+const TITLED: f32 = 480.0;
 
 /// Room for the scale of the tints.
 const LEGEND: f32 = 250.0;
@@ -41,6 +48,7 @@ struct Key {
     feature: Option<FeatureId>,
     scale: Option<u32>,
     errors: usize,
+    several: Vec<FeatureId>,
 }
 
 /// Parts of a reading that are drawn on one text.
@@ -54,6 +62,7 @@ struct Drawn {
 #[derive(Debug, Default)]
 pub(super) struct Editor {
     by: ColourBy,
+    several: Several,
     /// The selection that the colouring followed last.
     followed: Option<FeatureId>,
     /// The feature that a person asked to colour by, until it is the selected one.
@@ -95,7 +104,7 @@ fn menu(field: &egui::Response, (reading, tints): (&Reading, Option<&Tints>), at
 }
 
 /// Definition of what colours a token.
-const BY_TOKEN: &str = "What colours a token: the chosen feature's activation, the surprise of the feature that is most surprising there, or the norm of a part of the dictionary's error";
+const BY_TOKEN: &str = "What colours a token: the chosen feature's activation, the surprise of the feature that is most surprising there, the height of the bands of several features, or the norm of a part of the dictionary's error";
 
 impl Editor {
     /// Draws the field with the line above it; `pointed` is a token that is pointed at elsewhere.
@@ -107,7 +116,10 @@ impl Editor {
         commands: &mut Commands,
     ) {
         self.follow_selection(state);
-        head_ui(ui, state, commands);
+        head::head_ui(ui, state, commands);
+        if let Some(messages) = state.prompt.chat() {
+            return self.chat_ui(ui, state, messages, commands);
+        }
         let reveal = self.revealing(state);
         let reading = state.reading().filter(|_| state.prompt.input().is_some());
         let (share, least, most) = TALL;
@@ -183,6 +195,9 @@ impl Editor {
             .is_some_and(|asked| Some(asked) == feature);
         let by_itself = self.followed.is_none() && feature == first && !asked;
         self.followed = feature;
+        if self.by == ColourBy::Several && !asked {
+            return; // a feature is selected so that it can be added
+        }
         self.by = match feature {
             Some(_) if !by_itself => ColourBy::Feature,
             _ => ColourBy::Surprise,
@@ -224,12 +239,23 @@ impl Editor {
             errors: state
                 .errors_on(reading)
                 .map_or(0, |(errors, _)| Arc::as_ptr(errors) as usize),
+            several: match self.by {
+                ColourBy::Several => self.several.chosen().to_vec(),
+                _ => Vec::new(),
+            },
         }
     }
 
     fn tints(&mut self, state: &AppState, reading: &Arc<Reading>) -> &Tints {
+        if self.by == ColourBy::Several {
+            self.several.follow(state, || marked(state));
+        }
         let key = self.key(state, reading);
+        let several = &self.several;
         self.tints.get(key, |key| {
+            if key.by == ColourBy::Several {
+                return model::heights(&several.bands(state, reading));
+            }
             let survey = state.surprises().filter(|_| state.has_rarity());
             if let (ColourBy::Surprise, Some(survey)) = (key.by, survey) {
                 return surprise(reading, survey);
@@ -253,13 +279,20 @@ impl Editor {
             self.tints(state, reading);
         }
         let tints = self.tints.latest();
-        let hue = self.by.hue();
+        let (by, hue, several) = (self.by, self.by.hue(), &self.several);
         self.drawn.get(key, |_| {
             let spans = carry(&reading.text, text, &reading.spans);
-            let marked = if lit { marked(state) } else { vec![] };
+            let banded = lit && by == ColourBy::Several;
+            let marked = if lit && !banded {
+                marked(state)
+            } else {
+                vec![]
+            };
             let mut marks = marks(reading, &marked).into_iter();
+            let bands = banded.then(|| several.bands(state, reading));
+            let mut bands = bands.unwrap_or_default().into_iter();
             let piece = |(t, span)| {
-                let tints = tints.filter(|_| lit);
+                let tints = tints.filter(|_| lit && !banded);
                 let value = tints.and_then(|tints| tints.values.get(t)).copied();
                 let share = tints
                     .zip(value)
@@ -270,6 +303,7 @@ impl Editor {
                     tint: shaded(theme, share, (signed, hue)),
                     negative: share < -0.02,
                     marks: marks.next().unwrap_or_default(),
+                    bands: bands.next().unwrap_or_default(),
                 }
             };
             let before = reading.spans.iter().take_while(|span| span.is_empty());
@@ -300,6 +334,12 @@ impl Editor {
         ui.add_space(space::GROUP);
         self.colour_ui(ui, state);
         error::colour_ui(ui, state, reading, &mut self.by);
+        if self.by == ColourBy::Several {
+            if self.several.change_ui(ui, state) {
+                ui.ctx().request_repaint(); // the text above is drawn already
+            }
+            return;
+        }
         if is_silent && self.feature(state).is_some() {
             let secondary = Theme::from_ui(ui).ink.secondary;
             ui.label(caption("Not active on this sentence").color(secondary));
@@ -320,13 +360,20 @@ impl Editor {
 
     /// Draws the legend of the marks.
     pub(super) fn marks_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-        let marked = marked(state);
+        let banded = self.by == ColourBy::Several;
+        let marked = if banded {
+            self.several.chosen().to_vec()
+        } else {
+            marked(state)
+        };
         if marked.is_empty() || state.reading().is_none() {
             return;
         }
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = vec2(6.0, space::CHIP);
-            let words = if state.has_rarity() {
+            let words = if banded {
+                "Bands: the chosen features"
+            } else if state.has_rarity() {
                 "Marks: the most surprising features"
             } else {
                 "Marks: the strongest features"
@@ -372,6 +419,11 @@ impl Editor {
             if chosen.on_hover_text(help).clicked() {
                 self.by = ColourBy::Feature;
             }
+        }
+        let several = ui.selectable_label(by == ColourBy::Several, "Several");
+        if several.on_hover_text(super::several::BANDS).clicked() {
+            self.by = ColourBy::Several;
+            ui.ctx().request_repaint(); // the text above is drawn already
         }
     }
 
@@ -437,67 +489,6 @@ fn shaded(theme: &Theme, share: f32, (signed, hue): (bool, Hue)) -> Option<Tinte
         true if share != 0.0 => Some(theme.diverging_tint(share)),
         false if share > 0.0 => Some(theme.tint(hue, share)),
         _ => None,
-    }
-}
-
-/// Token count, BOS and saved sentences.
-fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    ui.horizontal(|ui| {
-        ui.label(caption("Sentence").color(secondary)).on_hover_text(
-            "Click a token to select it, hover it for its features. Alt+Up and Alt+Down walk from token to token",
-        );
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            saved_ui(ui, state, commands);
-            if let Some(reading) = state.prompt.reading.ready() {
-                let tokens = match reading.tokens.len() {
-                    1 => "1 token".to_owned(),
-                    many => format!("{} tokens", count(many as u64)),
-                };
-                let text = if reading.cut > 0 {
-                    format!("{tokens}, {} beyond the context", count(reading.cut as u64))
-                } else {
-                    tokens
-                };
-                let shown = ui.label(caption(text).color(secondary));
-                if reading.cut > 0 {
-                    shown.on_hover_text("The model's context ends here; the tokens behind are not read");
-                }
-                if let Some(note) = &reading.bos {
-                    ui.label(caption("begins with BOS").color(secondary))
-                        .on_hover_text(note);
-                }
-            }
-        });
-    });
-}
-
-fn saved_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let Some(project) = state.project.open() else {
-        return;
-    };
-    let text = state.prompt.text.trim();
-    let known = project.prompts.iter().any(|saved| saved == text);
-    if !project.prompts.is_empty() {
-        ui.menu_button(format!("Saved {}", icons::CARET_DOWN), |ui| {
-            ui.set_max_width(420.0);
-            for saved in &project.prompts {
-                let line = saved.replace('\n', " ");
-                let button = egui::Button::new(line).truncate().frame(false);
-                if ui.add(button).clicked() {
-                    commands.send(prompt::Command::Text(saved.clone()));
-                    ui.close();
-                }
-            }
-        });
-    }
-    if !known && !text.is_empty() {
-        let keep = ui
-            .button("Save")
-            .on_hover_text("Save this sentence with the project");
-        if keep.clicked() {
-            commands.send(prompt::Command::Save);
-        }
     }
 }
 

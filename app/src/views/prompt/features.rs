@@ -1,16 +1,20 @@
 //! The features of the sentence: a grid of features and tokens, and the list of the chosen token's.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use egui::{Align, Layout, ScrollArea, Ui, UiBuilder};
 use umbra_core::features::{Firing, Survey};
 use umbra_core::ids::FeatureId;
-use umbra_core::prompt::Reading;
+use umbra_core::prompt::{CUT, Clusters, Reading};
 
 use super::editor::{figures, position};
 use super::token::{Chosen, TokenSide};
+use crate::memo::Memo;
 use crate::state::features::Table;
 use crate::state::requests::{Commands, navigation};
 use crate::state::{AppState, Load};
-use crate::theme::{Hue, Theme, icons, panel_title, space};
+use crate::theme::{Hue, Theme, icons, panel_title, size, space};
 use crate::views::feature::chips;
 use crate::views::missing::without_dictionary_ui;
 use crate::widgets::cell_grid::{CellGrid, Rows};
@@ -25,6 +29,12 @@ const TWO_COLUMNS: f32 = 680.0;
 
 /// Least width of that column: its line of orders and column heads.
 const SIDE: f32 = 356.0;
+
+/// Room for a feature's share of the reconstruction.
+const SHARE: f32 = 48.0;
+
+/// Room for the line that joins the rows of a cluster.
+const CLUSTER: f32 = 8.0;
 
 /// Height of the grid below the list.
 const GRID: f32 = 360.0;
@@ -47,7 +57,13 @@ pub(super) struct FeaturesSide {
     pub(super) chosen: Option<FeatureId>,
     /// Whether the error was chosen in this frame.
     pub(super) chose_error: bool,
+    /// Whether the rows stand in clusters.
+    clustered: bool,
+    clusters: Memo<(usize, usize, bool), Arc<Vec<Grouped>>>,
 }
+
+/// A row with the number of its cluster; none where it is not clustered.
+type Grouped = (Firing, Option<usize>);
 
 /// The grid's rows: listed features, those without a surprise, dense ones if they are unfolded.
 struct Shown<'a> {
@@ -59,6 +75,8 @@ struct Shown<'a> {
     most: f32,
     /// The first row, and its place in the order if it is listed.
     lead: Option<(Firing, Option<usize>)>,
+    /// The rows in clusters, if they stand in clusters.
+    clusters: Option<Arc<Vec<Grouped>>>,
     commands: &'a mut Commands,
 }
 
@@ -184,7 +202,7 @@ impl FeaturesSide {
         let acts = survey.features.all().map(|firing| firing.act.abs());
         let most = acts.fold(0.0_f32, f32::max);
         let signed = state.sae().is_some_and(|sae| sae.selection.is_signed());
-        grid_head_ui(ui, (table.is_some(), signed, most));
+        grid_head_ui(ui, (table.is_some(), signed, most), &mut self.clustered);
         let shows = (std::ptr::from_ref(reading) as usize, state.selection.token);
         let is_another = self.revealed.is_none_or(|(read, _)| read != shows.0);
         let leads = self.lead(state, is_another);
@@ -195,9 +213,21 @@ impl FeaturesSide {
             table: table.map(|table| &**table),
             most,
             lead: None,
+            clusters: None,
             commands,
         };
-        shown.lead = self.lead.and_then(|feature| shown.place(feature));
+        if self.clustered {
+            let unfolded = state.settings.dense_unfolded;
+            let key = (
+                std::ptr::from_ref(reading) as usize,
+                std::ptr::from_ref(survey) as usize,
+                unfolded,
+            );
+            let rows = self.clusters.get(key, |_| Arc::new(shown.grouped()));
+            shown.clusters = Some(Arc::clone(rows));
+        } else {
+            shown.lead = self.lead.and_then(|feature| shown.place(feature));
+        }
         let rows = shown.rows();
         if rows == 0 {
             let secondary = Theme::from_ui(ui).ink.secondary;
@@ -237,7 +267,7 @@ impl FeaturesSide {
     }
 }
 
-fn grid_head_ui(ui: &mut Ui, (indexed, signed, most): (bool, bool, f32)) {
+fn grid_head_ui(ui: &mut Ui, (indexed, signed, most): (bool, bool, f32), clustered: &mut bool) {
     ui.horizontal_wrapped(|ui| {
         let help = "Each row is a feature of this sentence, in the order of the list; each column a token. Click a cell to select both, or walk with the arrow keys";
         ui.label(panel_title("In this sentence")).on_hover_text(help);
@@ -251,8 +281,14 @@ fn grid_head_ui(ui: &mut Ui, (indexed, signed, most): (bool, bool, f32)) {
         } else {
             legend::sequential(ui, what, Hue::Activation, most);
         }
+        if ui.selectable_label(*clustered, "Clusters").on_hover_text(CLUSTERS).clicked() {
+            *clustered = !*clustered;
+        }
     });
 }
+
+/// Meaning of the clusters.
+const CLUSTERS: &str = "Rows of features that are active on the same tokens stand together: average linkage of the cosine distance of their activations on the tokens that count, cut at 0.5. Clusters that are active earlier in the text stand first; a line at the left joins the rows of one cluster";
 
 impl Shown<'_> {
     /// The peak of a feature that is active on the sentence, and its place in the order if that is listed.
@@ -260,6 +296,28 @@ impl Shown<'_> {
         let mut all = self.survey.features.all().enumerate();
         let (place, firing) = all.find(|(_, firing)| firing.feature == feature)?;
         Some((*firing, Some(place).filter(|place| *place < self.ordered())))
+    }
+
+    /// All rows in clusters.
+    fn grouped(&self) -> Vec<Grouped> {
+        let firings: Vec<Firing> = (0..self.ordered())
+            .filter_map(|row| self.in_order(row))
+            .copied()
+            .collect();
+        let features: Vec<FeatureId> = firings.iter().map(|firing| firing.feature).collect();
+        let clusters = Clusters::new(self.reading, &features, CUT);
+        let place: HashMap<FeatureId, &Firing> = firings
+            .iter()
+            .map(|firing| (firing.feature, firing))
+            .collect();
+        let all = clusters.all();
+        all.filter_map(|(feature, group)| Some((**place.get(&feature)?, group)))
+            .collect()
+    }
+
+    /// The cluster of a row.
+    fn cluster(&self, row: usize) -> Option<usize> {
+        self.clusters.as_ref()?.get(row)?.1
     }
 
     fn rows(&self) -> usize {
@@ -275,6 +333,9 @@ impl Shown<'_> {
     }
 
     fn firing(&self, row: usize) -> Option<&Firing> {
+        if let Some(rows) = &self.clusters {
+            return rows.get(row).map(|(firing, _)| firing);
+        }
         let Some((lead, place)) = &self.lead else {
             return self.in_order(row);
         };
@@ -307,6 +368,24 @@ impl Shown<'_> {
         // A feature that the index never saw is full where it is strongest here.
         let known = most.is_finite() && most > 0.0;
         Some((act, if known { most } else { firing.act.abs() }))
+    }
+}
+
+impl Shown<'_> {
+    /// Draws the line that joins the rows of a cluster, at the left of a row.
+    fn cluster_ui(&self, ui: &Ui, row: usize) {
+        let cluster = self.cluster(row);
+        let joins = |other: Option<usize>| {
+            cluster.is_some() && other.is_some_and(|other| self.cluster(other) == cluster)
+        };
+        let place = ui.max_rect();
+        let (first, last) = (joins(row.checked_sub(1)), joins(Some(row + 1)));
+        if first || last {
+            let top = place.top() + if first { 0.0 } else { 4.0 };
+            let bottom = place.bottom() - if last { 0.0 } else { 4.0 };
+            let stroke = egui::Stroke::new(2.0, Theme::from_ui(ui).ink.secondary);
+            ui.painter().vline(place.left() + 2.0, top..=bottom, stroke);
+        }
     }
 }
 
@@ -347,6 +426,13 @@ impl Rows for Shown<'_> {
             let share = percent(f64::from(act.abs() / most));
             words = format!("{words}, {share} of its largest");
         }
+        if act != 0.0 {
+            let share = percent(self.reading.share(column, feature));
+            words = format!("{words}, {share} of the token's reconstruction");
+        }
+        if let Some(cluster) = self.cluster(row) {
+            words = format!("{words}, cluster {}", cluster + 1);
+        }
         words
     }
 
@@ -358,9 +444,12 @@ impl Rows for Shown<'_> {
             "Token",
             "Activation",
             "Surprise (bits)",
+            "Share of the reconstruction",
+            "Cluster",
         ];
-        let rows = (0..self.rows()).filter_map(|row| self.firing(row));
-        let lines = rows.flat_map(|firing| {
+        let rows = (0..self.rows()).filter_map(|row| Some((row, self.firing(row)?)));
+        let lines = rows.flat_map(|(row, firing)| {
+            let cluster = self.cluster(row);
             let feature = firing.feature;
             let name = self.state.name(feature).to_string();
             let acts = (0..self.reading.latents.rows())
@@ -375,6 +464,8 @@ impl Rows for Shown<'_> {
                     self.reading.texts[at].as_str().into(),
                     Value::Single(act),
                     bits.map_or(Value::Nothing, Value::Number),
+                    Value::Number(self.reading.share(at, feature)),
+                    cluster.map_or(Value::Nothing, |number| Value::Count(number as u64 + 1)),
                 ]
             })
         });
@@ -388,9 +479,24 @@ impl Rows for Shown<'_> {
         let width = ui.available_width();
         let (_, most) = self.value(row, firing.at).unwrap_or((0.0, 1.0));
         let strength = (firing.act.abs() / most).clamp(0.0, 1.0);
+        let mut place = ui.max_rect();
+        if self.clusters.is_some() {
+            self.cluster_ui(ui, row);
+            place.min.x += CLUSTER;
+        }
+        let mut width = width - (ui.max_rect().width() - place.width());
+        if let Some(share) = self.state.share(firing.feature) {
+            let at = egui::pos2(place.right(), place.center().y);
+            let font = egui::FontId::monospace(size::CAPTION);
+            let ink = Theme::from_ui(ui).ink.secondary;
+            let right = egui::Align2::RIGHT_CENTER;
+            ui.painter().text(at, right, percent(share), font, ink);
+            width -= SHARE;
+        }
+        let mut ui = ui.new_child(UiBuilder::new().max_rect(place));
         ui.add_space(1.0);
         chips::chip_ui(
-            ui,
+            &mut ui,
             self.state,
             self.commands,
             firing.feature,

@@ -1,24 +1,34 @@
 //! A sentence as the model reads it: features that fire, each layer's predictions, attention of the heads.
 
 mod attention;
+mod beside;
 pub(crate) mod editor;
 pub(crate) mod error;
 mod features;
+mod layers;
 mod lens;
 mod model;
 mod next;
+mod rows;
+mod sets;
+mod several;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod texts_tests;
 mod token;
 mod ways;
 
 use egui::{Ui, Vec2, vec2};
 
 use self::attention::AttentionSide;
+use self::beside::BesideSide;
 use self::editor::{Editor, position};
 use self::features::FeaturesSide;
+use self::layers::LayersSide;
 use self::lens::LensSide;
 use self::next::next_ui;
+use self::sets::SetsSide;
 use super::view::View;
 use crate::state::dark_matter::places::Part;
 use crate::state::prompt::Side;
@@ -33,6 +43,9 @@ use crate::widgets::empty_state::{empty_state, failure_state};
 pub(crate) struct PromptView {
     editor: Editor,
     features: FeaturesSide,
+    layers: LayersSide,
+    beside: BesideSide,
+    sets: SetsSide,
     lens: LensSide,
     attention: AttentionSide,
 }
@@ -52,7 +65,7 @@ impl View for PromptView {
         self.editor.ui(ui, state, pointed, commands);
         let input = state.prompt.input();
         if let Some(reading) = state.reading().filter(|_| input.is_some()) {
-            next_ui(ui, reading, position(state, reading));
+            next_ui(ui, reading, position(state, reading), commands);
         }
         ways::ways_ui(ui, state, commands);
         let lit = state.prompt.side == Side::Features && input.is_some();
@@ -63,13 +76,23 @@ impl View for PromptView {
             }
         });
         ui.add_space(space::CHIP);
+        if state.prompt.side == Side::Sets {
+            self.sets.ui(ui, state, commands);
+            return;
+        }
         if input.is_none() {
             let sentence = match state.prompt.side {
                 Side::Features => "Type a sentence above to see which features fire on its tokens.",
+                Side::Layers => {
+                    "Type a sentence above to see the features of every dictionary on its tokens, by layer."
+                }
+                Side::Beside => {
+                    "Type a sentence above to see which features change in a second text."
+                }
                 Side::Lens => {
                     "Type a sentence above to see each layer's prediction after each token."
                 }
-                Side::Attention => {
+                Side::Attention | Side::Sets => {
                     "Type a sentence above to see the attention pattern of each head."
                 }
             };
@@ -88,6 +111,9 @@ impl View for PromptView {
                     self.editor.colour_by_error(Part::Total);
                 }
             }
+            Side::Layers => self.layers.ui(ui, state, commands),
+            Side::Beside => self.beside.ui(ui, state, commands),
+            Side::Sets => {} // drawn above, with or without a sentence
             Side::Lens => self.lens.ui(ui, state, commands),
             Side::Attention => self.attention.ui(ui, state, commands),
         }

@@ -18,6 +18,8 @@ pub(super) enum ColourBy {
     Strongest,
     /// The selected feature.
     Feature,
+    /// Several chosen features, in bands below each token.
+    Several,
     /// The norm of a part of the dictionary's error.
     Error(Part),
 }
@@ -27,7 +29,7 @@ impl ColourBy {
     pub(super) fn hue(self) -> Hue {
         match self {
             Self::Error(_) => Hue::Error,
-            Self::Surprise | Self::Strongest | Self::Feature => Hue::Activation,
+            Self::Surprise | Self::Strongest | Self::Feature | Self::Several => Hue::Activation,
         }
     }
 }
@@ -114,6 +116,44 @@ fn scaled(values: Vec<f32>, most: f32, signed: bool) -> Tints {
         scale,
         from: 0.0,
     }
+}
+
+/// For each token that counts, its bands: the numbers of the `chosen` features that are active on it, with their share of the largest activation by `most`. The parts
+/// of the token with the largest sum make up 1.
+pub(super) fn bands(
+    reading: &Reading,
+    chosen: &[FeatureId],
+    most: impl Fn(FeatureId) -> Option<f32>,
+) -> Vec<Vec<(usize, f32)>> {
+    let scale = |feature: &FeatureId| {
+        let values = (0..reading.latents.rows()).map(|t| reading.latents.get(t, *feature));
+        let here = largest(reading, &values.collect::<Vec<_>>());
+        let scale = most(*feature).map_or(here, |most| most.max(here));
+        if scale > 0.0 { scale } else { 1.0 }
+    };
+    let scales: Vec<f32> = chosen.iter().map(scale).collect();
+    let on = |t: usize| -> Vec<(usize, f32)> {
+        let counts = reading.counts.get(t) == Some(&true);
+        let features = chosen.iter().zip(&scales).enumerate();
+        let band = |(number, (feature, scale)): (usize, (&FeatureId, &f32))| {
+            (number, reading.latents.get(t, *feature).abs() / scale)
+        };
+        let bands = features.filter(|_| counts).map(band);
+        bands.filter(|(_, part)| *part > 0.0).collect()
+    };
+    let mut all: Vec<Vec<(usize, f32)>> = (0..reading.latents.rows()).map(on).collect();
+    let sum = |bands: &Vec<(usize, f32)>| bands.iter().map(|(_, part)| part).sum::<f32>();
+    let tallest = all.iter().map(sum).fold(0.0, f32::max);
+    for (_, part) in all.iter_mut().flatten() {
+        *part /= tallest;
+    }
+    all
+}
+
+/// Height of each token's bands, as a tint where there is no room for bands.
+pub(super) fn heights(bands: &[Vec<(usize, f32)>]) -> Tints {
+    let sum = |bands: &Vec<(usize, f32)>| bands.iter().fold(0.0_f32, |sum, (_, part)| sum + *part);
+    scaled(bands.iter().map(sum).collect(), 1.0, false)
 }
 
 /// For each token that counts, the numbers of the `marked` features that are active on it.

@@ -3,6 +3,8 @@
 use egui::{FontId, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use umbra_core::prompt::Reading;
 
+use crate::state::requests::Commands;
+use crate::state::requests::steering::causes::attributed::Command;
 use crate::theme::{Hue, Theme, caption, mono_caption, size, space};
 use crate::widgets::number::percent;
 
@@ -10,8 +12,11 @@ use crate::widgets::number::percent;
 const LINE: f32 = 24.0;
 
 /// Draws as many of the next tokens as the width takes, most likely first.
-pub(super) fn next_ui(ui: &mut Ui, reading: &Reading, at: usize) {
+pub(super) fn next_ui(ui: &mut Ui, reading: &Reading, at: usize, commands: &mut Commands) {
     let (Some(next), Some(text)) = (reading.next.get(at), reading.texts.get(at)) else {
+        return;
+    };
+    let Some(read) = reading.tokens.get(..=at) else {
         return;
     };
     let theme = Theme::from_ui(ui);
@@ -39,10 +44,10 @@ pub(super) fn next_ui(ui: &mut Ui, reading: &Reading, at: usize) {
             if room.x > ui.available_width() {
                 break;
             }
-            let (rect, response) = ui.allocate_exact_size(room, Sense::hover());
+            let (rect, response) = ui.allocate_exact_size(room, Sense::click());
             response.widget_info(|| {
                 let name = format!("{}, {share}", next.text.trim());
-                WidgetInfo::labeled(Role::ListItem, true, name)
+                WidgetInfo::labeled(Role::Button, true, name)
             });
             let ground = rect.with_max_x(rect.left() + wide).shrink2(vec2(0.0, 2.0));
             ui.painter().rect_filled(ground, space::CORNER, tint.fill);
@@ -51,10 +56,13 @@ pub(super) fn next_ui(ui: &mut Ui, reading: &Reading, at: usize) {
             ui.painter().galley(at, token, tint.ink);
             let at = pos2(ground.right() + 4.0, middle(written.size().y));
             ui.painter().galley(at, written, theme.ink.secondary);
-            response.on_hover_text(format!(
-                "The model's probability of this next token: {share}. Token id {}",
+            let response = response.on_hover_text(format!(
+                "The model's probability of this next token: {share}. Token id {}. Click: what caused this?",
                 next.id
             ));
+            if response.clicked() {
+                commands.send(Command::Explain(read.to_vec(), next.id));
+            }
             ui.add_space(space::CHIP);
         }
     });

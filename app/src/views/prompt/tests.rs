@@ -26,7 +26,7 @@ fn model() -> Arc<Model> {
     Arc::clone(MODEL.get_or_init(open))
 }
 
-fn reading() -> Reading {
+pub(super) fn reading() -> Reading {
     let texts = ["<|endoftext|>", "The", " king"];
     let next = NextToken {
         id: TokenId(7),
@@ -45,8 +45,7 @@ fn reading() -> Reading {
             acts: vec![50.0, 1.0, 2.0, 4.0],
         },
         next: vec![vec![next]; 3],
-        cut: 0,
-        bos: None,
+        ..Reading::default()
     }
 }
 
@@ -209,7 +208,9 @@ fn ranked() -> AppState {
         }
     };
     let tokens = vec![" king".to_owned(); 64];
-    let table = crate::state::features::Table::new(id, (0..64).map(summary).collect(), tokens);
+    let columns =
+        umbra_core::features::filter::Columns::new((0..64).map(summary).collect(), tokens);
+    let table = crate::state::features::Table::new(id, columns);
     for load in [Load::Loading, Load::Ready(Arc::new(table))] {
         let event = crate::state::features::Event::Table(id, load);
         state.apply(Event::Features(event));

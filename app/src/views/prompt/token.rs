@@ -13,7 +13,7 @@ use crate::state::settings::Ranking;
 use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, size, space};
 use crate::views::feature::chips::chip_ui;
 use crate::widgets::anchor::Anchor;
-use crate::widgets::number::number;
+use crate::widgets::number::{number, percent};
 
 /// Features listed before a button shows all of them.
 const FEATURES: usize = 12;
@@ -23,6 +23,9 @@ const NUMBER: f32 = 46.0;
 
 /// Room for the activation, below its title.
 const ACTIVATION: f32 = 62.0;
+
+/// Meaning of the order by share.
+const SHARE: &str = "Share of the token's reconstruction: a · ⟨d, r⟩ / ||r||², with the feature's activation a and decoder row d, and the sum r of what all features add. The shares of a token sum to 100 %; one below 0 points against the others";
 
 /// Meaning of the order by surprise.
 const SURPRISE: &str = "Surprise = (|a| / max |a|) · log₂(1 / density), in bits: how strong the feature is here, times how rare it is. Maximum and density are the index's";
@@ -80,11 +83,11 @@ impl TokenSide {
             ui.label(egui::RichText::new(sentence).color(secondary));
             return None;
         }
-        let by_surprise = state.rarity().is_some();
-        let length = |firing: &Firing| match firing.surprise {
-            Some(bits) if by_surprise => bits as f32,
-            _ if by_surprise => 0.0,
-            _ => firing.act.abs(),
+        let order = state.ranking();
+        let length = |firing: &Firing| match (order, firing.surprise) {
+            (Ranking::Surprise, bits) => bits.unwrap_or(0.0) as f32,
+            (Ranking::Share, _) => reading.share(at, firing.feature).abs() as f32,
+            (Ranking::Activation, _) => firing.act.abs(),
         };
         let most = ranked.all().map(length).fold(0.0, f32::max);
         let most = ranked.listed.first().map_or(most, length);
@@ -96,7 +99,8 @@ impl TokenSide {
                 } else {
                     0.0
                 };
-                if row_ui(ui, state, (firing, share, by_surprise), commands) {
+                let of_whole = reading.share(at, firing.feature);
+                if row_ui(ui, state, (firing, share, of_whole), commands) {
                     chosen = Some(firing.feature);
                 }
             }
@@ -161,7 +165,7 @@ fn title_ui(ui: &mut Ui, text: &str, at: usize) {
 /// The choice of the order, above the columns of numbers.
 fn order_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let theme = Theme::from_ui(ui);
-    let by_surprise = state.rarity().is_some();
+    let order = state.ranking();
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::CHIP;
         ui.label(caption("Order").color(theme.ink.secondary));
@@ -176,14 +180,17 @@ fn order_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             }
         };
         if state.has_rarity() {
-            choose(ui, Ranking::Surprise, by_surprise, "Surprise", SURPRISE);
-            let help = "Order by the size of the activation; dense features are not folded";
-            choose(ui, Ranking::Activation, !by_surprise, "Activation", help);
-        } else {
-            let help =
-                "By the size of the activation. With an index, features can be ordered by surprise";
-            ui.label(caption("Activation")).on_hover_text(help);
+            let chosen = order == Ranking::Surprise;
+            choose(ui, Ranking::Surprise, chosen, "Surprise", SURPRISE);
         }
+        let help = if state.has_rarity() {
+            "Order by the size of the activation; dense features are not folded"
+        } else {
+            "Order by the size of the activation. With an index, features can be ordered by surprise"
+        };
+        let chosen = order == Ranking::Activation;
+        choose(ui, Ranking::Activation, chosen, "Activation", help);
+        choose(ui, Ranking::Share, order == Ranking::Share, "Share", SHARE);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 0.0;
             let head = |ui: &mut Ui, (words, width): (&str, f32), help: &str| {
@@ -198,8 +205,10 @@ fn order_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             };
             let help = "Activation a of the feature on this token";
             head(ui, ("activation", ACTIVATION), help);
-            if by_surprise {
-                head(ui, ("bits", NUMBER), SURPRISE);
+            match order {
+                Ranking::Surprise => head(ui, ("bits", NUMBER), SURPRISE),
+                Ranking::Share => head(ui, ("share", NUMBER), SHARE),
+                Ranking::Activation => {}
             }
         });
     });
@@ -223,10 +232,14 @@ fn fold_ui(ui: &mut Ui, open: bool, words: &str, help: &str) -> bool {
 fn row_ui(
     ui: &mut Ui,
     state: &AppState,
-    (firing, share, by_surprise): (&Firing, f32, bool),
+    (firing, share, of_whole): (&Firing, f32, f64),
     commands: &mut Commands,
 ) -> bool {
-    let numbers = ACTIVATION + if by_surprise { NUMBER } else { 0.0 };
+    let order = state.ranking();
+    let numbers = match order {
+        Ranking::Activation => ACTIVATION,
+        Ranking::Surprise | Ranking::Share => ACTIVATION + NUMBER,
+    };
     let chip = ((ui.available_width() - numbers) * 0.68).clamp(90.0, 300.0);
     let act = number(f64::from(firing.act));
     let mut clicked = false;
@@ -259,12 +272,14 @@ fn row_ui(
         };
         painter.rect_filled(bar, 2.0, colour);
         let mut right = rect.right();
-        let bits = firing.surprise.map_or("–".to_owned(), number);
-        let columns = [
-            (act.as_str(), theme.ink.secondary),
-            (&bits, theme.ink.primary),
-        ];
-        for (text, ink) in columns.into_iter().take(if by_surprise { 2 } else { 1 }) {
+        let second = match order {
+            Ranking::Surprise => Some(firing.surprise.map_or("–".to_owned(), number)),
+            Ranking::Share => Some(percent(of_whole)),
+            Ranking::Activation => None,
+        };
+        let first = (act.as_str(), theme.ink.secondary);
+        let second = second.as_deref().map(|text| (text, theme.ink.primary));
+        for (text, ink) in std::iter::once(first).chain(second) {
             let at = pos2(right, rect.center().y);
             let font = egui::FontId::monospace(size::BODY);
             painter.text(at, egui::Align2::RIGHT_CENTER, text, font, ink);
@@ -272,8 +287,9 @@ fn row_ui(
         }
         clicked = response.clicked();
         response.on_hover_text(format!(
-            "Activation {}. Click to colour the sentence by this feature",
-            figures(firing)
+            "Activation {}, {} of the token's reconstruction. Click to colour the sentence by this feature",
+            figures(firing),
+            percent(of_whole)
         ));
     });
     clicked

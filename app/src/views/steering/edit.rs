@@ -11,10 +11,10 @@ use umbra_core::steer::{ACTIONS, Attend, ErrorName};
 use super::place::{choice_ui, words_ui};
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
-use crate::state::requests::{Commands, navigation};
+use crate::state::requests::{Commands, navigation, steering};
 use crate::state::steering::{EditDraft, Field, STRENGTH, STRENGTHS, help, label};
 use crate::state::view::ViewId;
-use crate::theme::{self, Theme, body_strong, caption, icons, space};
+use crate::theme::{self, Theme, body_strong, caption, icons, mono, space};
 use crate::views::feature::chips::chip_ui;
 use crate::widgets::feature_chip::FeatureChip;
 
@@ -55,7 +55,15 @@ pub(super) fn target_ui(
     commands: &mut Commands,
 ) {
     let has = |field: Field| edit.fields().contains(&field);
-    if has(Field::Feature) {
+    if let Some(written) = &edit.written {
+        ui.add(Label::new(mono(written)).truncate())
+            .on_hover_text("This edit is applied as it is written; another action replaces it");
+    } else if let (true, Some(file)) = (has(Field::Feature), &edit.file) {
+        let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+        let place = format!("{} of {}", file.key, file.path.display());
+        ui.add(Label::new(mono(name)).truncate())
+            .on_hover_text(place);
+    } else if has(Field::Feature) {
         feature_ui(ui, edit, i, state, commands);
     } else if has(Field::Part) {
         let part = |error| {
@@ -155,6 +163,13 @@ fn feature_ui(
         .min_size(vec2(space::CONTROL_ROW, space::CONTROL_ROW));
     let name = format!("Other feature for edit {}", i + 1);
     menu_ui(ui, button, &name, |ui| {
+        if let Some(feature) = edit.feature_in(state)
+            && ui.button("Sweep this feature").clicked()
+        {
+            let take = steering::sweep::Command::Take(dictionary.id, vec![feature]);
+            commands.send(take);
+            ui.close();
+        }
         other_ui(ui, edit, dictionary, state);
     });
 }
@@ -241,6 +256,7 @@ pub(super) fn amount_ui(ui: &mut Ui, edit: &mut EditDraft) {
             Field::Strength => strength_ui(ui, edit),
             Field::Factor => number_ui(ui, "Factor", &mut edit.amount),
             Field::Value => number_ui(ui, "Value", &mut edit.amount),
+            Field::Most => number_ui(ui, "At most", &mut edit.amount),
             Field::Bounds => {
                 bound_ui(ui, "At least", &mut edit.least);
                 bound_ui(ui, "At most", &mut edit.most);

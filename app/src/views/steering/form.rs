@@ -4,20 +4,24 @@ use std::time::{Duration, Instant};
 
 use egui::{DragValue, Response, TextEdit, Ui, vec2};
 use umbra_core::models::Sampling;
+use umbra_core::steer::SAMPLES;
 
+use super::prompt::prompt_ui;
 use super::stack::stack_ui;
 use crate::state::AppState;
 use crate::state::requests::steering::Command;
 use crate::state::requests::{Commands, shell};
-use crate::state::steering::{Draft, Request};
+use crate::state::steering::{Draft, Request, Run};
 use crate::theme::{icons, space};
 use crate::widgets::anchor::Anchor;
-use crate::widgets::focus;
 use crate::widgets::form::{self, Row, WIDTH};
 use crate::widgets::number::{self, counting};
 
-/// Pause after a change of edits or sampling before both texts are written again.
-const PAUSE: Duration = Duration::from_millis(150);
+/// Least time between two runs while a control moves.
+const GAP: Duration = Duration::from_millis(50);
+
+/// Longest time for which a run may hold up the next one before it has written a token.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Most tokens of one text.
 const TOKENS: usize = 1_000;
@@ -53,48 +57,61 @@ pub(super) fn keep(shown: &Draft, draft: Draft, state: &AppState, commands: &mut
     commands.send(Command::Draft(Box::new(draft)));
 }
 
-/// Notices that the form differs from the request of the texts on screen.
+/// Lets the texts follow the form while *Live* is on, and notices that they do not.
 #[derive(Debug, Default)]
-pub(super) struct Following {
+pub(crate) struct Following {
     /// The request of the previous frame; none before the first.
     last: Option<Result<Request, String>>,
-    /// Time since which the form differs.
-    changed: Option<Instant>,
+    /// Whether the form was changed since a run was asked for.
+    changed: bool,
+    /// Time of the last run that was asked for here.
+    sent: Option<Instant>,
 }
 
 impl Following {
-    /// Whether the texts on screen are of something else than `asked`. They are written anew once edits or sampling were changed here and then left alone; another text
-    /// to continue or another dictionary waits for a click.
-    pub(super) fn is_stale(
+    /// Whether the texts on screen are of something else than `asked`, and stay so. While *Live* is on, a change of edits or sampling that is made here asks for
+    /// a run at once; another text to continue or another dictionary waits for a click.
+    pub(crate) fn is_stale(
         &mut self,
         ui: &Ui,
-        (asked, state): (&Result<Request, String>, &AppState),
-        commands: &mut Commands,
+        (asked, run, live): (&Result<Request, String>, Option<&Run>, bool),
+        ask: impl FnOnce(Request),
     ) -> bool {
         let before = self.last.replace(asked.clone());
-        let Some(run) = &state.steering.run else {
-            return false;
-        };
-        if asked.as_ref() == Ok(&run.request) {
-            self.changed = None;
-            return false;
-        }
-        if before.is_some_and(|before| before != *asked) {
-            self.changed = Some(Instant::now());
-        }
-        let same_text = |asked: &&Request| {
-            (asked.dictionary, &asked.prompt) == (run.request.dictionary, &run.request.prompt)
-        };
-        if let (Some(since), Some(asked)) = (self.changed, asked.as_ref().ok().filter(same_text)) {
-            let left = PAUSE.saturating_sub(since.elapsed());
-            if left.is_zero() {
-                self.changed = None;
-                commands.send(Command::Run(asked.clone()));
-            } else {
-                ui.request_repaint_after(left);
+        let Some(run) = run else {
+            // A control of edits that are there begins the first texts, too.
+            if let (true, Some(Ok(before)), Ok(asked)) = (live, before, asked)
+                && asked.retunes(&before)
+            {
+                self.sent = Some(Instant::now());
+                ask(asked.clone());
             }
+            return false;
+        };
+        let Ok(asked) = asked else {
+            return true;
+        };
+        if *asked == run.request {
+            self.changed = false;
+            return false;
         }
-        true
+        self.changed |= before.is_some_and(|before| before.as_ref() != Ok(asked));
+        let of = |request: &Request| (request.dictionaries.clone(), request.prompt.clone());
+        let same_text = of(asked) == of(&run.request);
+        if !(self.changed && same_text && live) {
+            return !asked.writes_same(&run.request);
+        }
+        let since = self.sent.map_or(Duration::MAX, |sent| sent.elapsed());
+        let is_shown = run.has_begun() || run.ended.is_some();
+        let left = if is_shown { GAP } else { PATIENCE }.saturating_sub(since);
+        if left.is_zero() {
+            self.changed = false;
+            self.sent = Some(Instant::now());
+            ask(asked.clone());
+        } else {
+            ui.request_repaint_after(left.min(GAP));
+        }
+        false
     }
 }
 
@@ -108,34 +125,6 @@ pub(super) fn shown(state: &AppState) -> Draft {
     draft.clone()
 }
 
-/// Draws the text to continue. Where it is out of view, the focus goes to the `first` control of the edits, so that opening the screen scrolls nothing away.
-fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState, first: &Response) {
-    let own = draft.prompt.as_ref();
-    let differs = own.is_some_and(|own| *own != state.prompt.text);
-    let mut text = own.unwrap_or(&state.prompt.text).clone();
-    let (label, back) = ui
-        .horizontal(|ui| {
-            ui.set_min_height(space::CONTROL_ROW);
-            let label = ui.label("Text to continue");
-            let back = differs && ui.button("Use the sentence in Prompt").clicked();
-            (label, back)
-        })
-        .inner;
-    let edit = TextEdit::multiline(&mut text)
-        .desired_rows(2)
-        .desired_width(f32::INFINITY)
-        .hint_text("Beginning of both texts");
-    let field = ui.add(edit).labelled_by(label.id);
-    let is_seen = ui.clip_rect().contains_rect(field.rect);
-    focus::main(if is_seen { &field } else { first });
-    if field.changed() {
-        draft.prompt = Some(text);
-    }
-    if back {
-        draft.prompt = None;
-    }
-}
-
 /// The settings of sampling in a line: those that decide the texts most, and what else was changed.
 fn summary(draft: &Draft) -> String {
     let (own, usual) = (&draft.sampling, Sampling::default());
@@ -144,6 +133,9 @@ fn summary(draft: &Draft) -> String {
         format!("seed {}", number::count(own.seed)),
         format!("{} tokens", number::count(own.tokens as u64)),
     ];
+    if draft.samples > 1 {
+        words.push(number::counted(draft.samples as u64, "sample"));
+    }
     if own.top_k != usual.top_k {
         let all = || "all".to_owned();
         let k = own.top_k.map_or_else(all, |k| number::count(k as u64));
@@ -284,6 +276,13 @@ fn length_ui(ui: &mut Ui, draft: &mut Draft) {
         sampling.seed = usual.seed;
     }
 
+    let back = (draft.samples != 1).then_some("1");
+    let help = "Pairs of texts, from this seed and those after it";
+    let drag = counting(DragValue::new(&mut draft.samples).range(1..=SAMPLES));
+    if number_ui(ui, ("Samples", "", help), back, drag) {
+        draft.samples = 1;
+    }
+
     let row = Row {
         label: "Stop at",
         help: "A text ends where this appears; \\n stands for a newline",
@@ -330,6 +329,10 @@ pub(super) fn footer_ui(
         commands.send(Command::Run(request.clone()));
         pressed = true;
     }
+    let live = ready.map(|request| state.steering.live(request));
+    if let (Some(live), Some(request)) = (&live, ready) {
+        live_ui(ui, (live.on, is_stale), request, commands);
+    }
     if state.steering.running().is_some() && form::side_button(ui, true, "Stop").clicked() {
         commands.send(Command::Stop);
     }
@@ -348,7 +351,24 @@ pub(super) fn footer_ui(
         Ok(_) if is_stale => {
             form::reason(ui, "These texts were written with the previous settings");
         }
-        _ => {}
+        Ok(_) => {
+            if let Some(why) = live.and_then(|live| live.why_not) {
+                form::reason(ui, &why);
+            }
+        }
+        Err(_) => {}
     }
     pressed
+}
+
+/// Draws the switch that lets texts follow the form; switched on, it brings texts of other settings up to date.
+fn live_ui(ui: &mut Ui, (on, is_stale): (bool, bool), request: &Request, commands: &mut Commands) {
+    let switch = form::switch_button(ui, on, "Live");
+    let help = "Write the steered texts anew while a control moves";
+    if switch.on_hover_text(help).clicked() {
+        commands.send(Command::Live(!on));
+        if !on && is_stale {
+            commands.send(Command::Run(request.clone()));
+        }
+    }
 }

@@ -1,19 +1,22 @@
-//! The steering lab: the model's text with and without edits.
+//! The steering lab in three tabs: the model's text with and without edits, effects along strengths, and the causes of a prediction.
 
-mod diff;
+mod causes;
 mod edit;
-mod form;
+pub(crate) mod form;
 mod place;
+mod prompt;
 pub(crate) mod run;
 mod stack;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
-use egui::{RichText, Ui, Vec2, vec2};
+use egui::{Button, RichText, Ui, Vec2, vec2};
 
 use super::view::View;
-use crate::state::requests::{Commands, navigation};
+use crate::state::requests::{Commands, navigation, steering};
 use crate::state::steering::Draft;
+use crate::state::steering::tab::Tab;
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, icons, space};
@@ -27,11 +30,11 @@ const STALE: f32 = 0.35;
 /// Smallest place in which the screen is laid out.
 const LEAST: Vec2 = vec2(472.0, 160.0);
 
-/// The steering lab: the model's text with and without edits.
+/// The steering lab.
 #[derive(Debug, Default)]
 pub(crate) struct SteeringView {
     following: form::Following,
-    marks: run::Marks,
+    shown: run::Shown,
     /// Whether the texts on screen were written with other settings, as of the previous frame.
     is_stale: bool,
 }
@@ -60,6 +63,23 @@ impl View for SteeringView {
                 return;
             }
         }
+        tabs_ui(ui, state.selection.tab, commands);
+        ui.add_space(space::CONTROL);
+        match state.selection.tab {
+            Tab::Steer => self.steer_ui(ui, state, commands),
+            Tab::Sweep => sweep::sweep_ui(ui, state, commands),
+            Tab::Causes => causes::causes_ui(ui, state, commands),
+        }
+    }
+
+    fn least(&self) -> Vec2 {
+        LEAST
+    }
+}
+
+impl SteeringView {
+    /// Draws the stack of edits and both texts.
+    fn steer_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         without_dictionary_ui(ui, state, "heads and activations can be edited", commands);
         let shown = form::shown(state);
         let mut draft = shown.clone();
@@ -68,11 +88,16 @@ impl View for SteeringView {
             Part::Content => {
                 form::form_ui(ui, &mut draft, state, commands);
                 ui.add_space(space::GROUP);
-                result_ui(ui, (state, &draft), was_stale, &mut self.marks);
+                let of = (state, &draft, was_stale);
+                result_ui(ui, of, &mut self.shown, commands);
             }
             Part::Footer => {
                 let request = draft.request(state);
-                self.is_stale = self.following.is_stale(ui, (&request, state), commands);
+                let live = request.as_ref().map(|asked| state.steering.live(asked).on);
+                let asked = (&request, state.steering.run.as_ref(), live.unwrap_or(false));
+                self.is_stale = self.following.is_stale(ui, asked, |request| {
+                    commands.send(steering::Command::Run(request));
+                });
                 let told = (&request, self.is_stale);
                 if form::footer_ui(ui, told, state, commands) {
                     draft = draft.pinned(state);
@@ -84,26 +109,33 @@ impl View for SteeringView {
         }
         form::keep(&shown, draft, state, commands);
     }
+}
 
-    fn least(&self) -> Vec2 {
-        LEAST
-    }
+/// Draws the tabs.
+fn tabs_ui(ui: &mut Ui, shown: Tab, commands: &mut Commands) {
+    ui.horizontal_wrapped(|ui| {
+        for tab in Tab::ALL {
+            let button = ui.add(Button::selectable(shown == tab, tab.title()));
+            if button.on_hover_text(tab.help()).clicked() {
+                commands.send(steering::Command::Show(tab));
+            }
+        }
+    });
 }
 
 /// Draws both texts, or what they will be.
 fn result_ui(
     ui: &mut Ui,
-    (state, draft): (&AppState, &Draft),
-    is_stale: bool,
-    marks: &mut run::Marks,
+    (state, draft, is_stale): (&AppState, &Draft, bool),
+    seen: &mut run::Shown,
+    commands: &mut Commands,
 ) {
     let Some(run) = &state.steering.run else {
-        let prompt = draft.prompt.as_ref().unwrap_or(&state.prompt.text);
-        return run::before_ui(ui, prompt);
+        return run::before_ui(ui, &draft.prompt_in(state).shown());
     };
     let opacity = if is_stale { STALE } else { 1.0 };
     ui.scope(|ui| {
         ui.multiply_opacity(opacity);
-        run::run_ui(ui, state, run, marks);
+        run::run_ui(ui, (state, run), seen, commands);
     });
 }

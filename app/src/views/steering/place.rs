@@ -16,7 +16,7 @@ pub(super) fn summary(edit: &EditDraft, state: &AppState) -> String {
     let mut words = Vec::new();
     let own = edit.dictionary_in(state).filter(|_| edit.uses_dictionary());
     words.extend(own.map(|dictionary| dictionary.name.clone()));
-    let hook = edit.hook.or_else(|| own?.hook());
+    let hook = edit.hook.or_else(|| own?.edited_hook());
     words.push(hook.map_or_else(|| "no hook yet".to_owned(), |hook| hook.to_string()));
     if !edit.heads.trim().is_empty() {
         words.push(format!("heads {}", edit.heads.trim()));
@@ -31,24 +31,36 @@ pub(super) fn summary(edit: &EditDraft, state: &AppState) -> String {
 
 /// Draws the rows.
 pub(super) fn place_ui(ui: &mut Ui, edit: &mut EditDraft, i: usize, state: &AppState) {
+    if edit.written.is_some() {
+        let words = "This edit is applied as it is written";
+        ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
+        return;
+    }
     ui.spacing_mut().item_spacing.y = space::CHIP;
     let own = edit.dictionary_in(state).filter(|_| edit.uses_dictionary());
     if let Some(dictionary) = own {
         let row = Row {
             label: "Dictionary",
             help: "Dictionary whose feature, hook and error the edit names. It stays when another one comes into use",
-            wide: true,
+            wide: state.catalogue.dictionaries.len() < 2, // a name alone, without a choice
             ..Row::default()
         };
-        row.ui(ui, |ui, _| ui.add(Label::new(&dictionary.name).truncate()));
+        let mut picked = None;
+        row.ui(ui, |ui, width| {
+            dictionary_ui(ui, width, dictionary, state, &mut picked)
+        });
+        if let Some(name) = picked {
+            edit.pin(state);
+            edit.dictionary = Some(name);
+        }
     }
-    let own = own.and_then(Dictionary::hook);
+    let own = own.and_then(Dictionary::edited_hook);
     hook_ui(ui, edit, i, own, state);
     let wrong = edit.reach().err();
     let of_heads = wrong.as_ref().is_some_and(|why| why.starts_with("heads"));
     let row = Row {
         label: "Positions",
-        help: "all, prompt, new, last, or numbers and ranges: 1.., 0,4,7..9, 1..prompt. By default, edits of a dictionary skip position 0, the attention sink",
+        help: "all, prompt, new, last, numbers and ranges (1.., 0,4,7..9, 1..prompt), after: king (all after the first such token), or role:user in a chat. By default, edits of a dictionary skip position 0, the attention sink",
         reset: (!edit.positions.is_empty()).then_some("default"),
         error: wrong.as_deref().filter(|_| !of_heads),
         ..Row::default()
@@ -83,6 +95,34 @@ fn text_ui(ui: &mut Ui, text: &mut String, hint: &str, width: f32) -> egui::Resp
         .hint_text(hint)
         .font(egui::TextStyle::Monospace);
     ui.add(field)
+}
+
+/// Draws the dictionary's name, and a choice where there are others.
+fn dictionary_ui(
+    ui: &mut Ui,
+    width: f32,
+    chosen: &Dictionary,
+    state: &AppState,
+    picked: &mut Option<String>,
+) -> egui::Response {
+    let all = &state.catalogue.dictionaries;
+    if all.len() < 2 {
+        return ui.add(Label::new(&chosen.name).truncate());
+    }
+    let option_ui = |ui: &mut Ui, of: &Dictionary| {
+        let option = ui.selectable_label(of.id == chosen.id, &of.name);
+        option.clicked().then(|| of.name.clone())
+    };
+    ComboBox::from_id_salt("dictionary")
+        .selected_text(&chosen.name)
+        .width(width)
+        .truncate()
+        .show_ui(ui, |ui| {
+            for of in all {
+                *picked = option_ui(ui, of).or(picked.take());
+            }
+        })
+        .response
 }
 
 fn error_ui(ui: &mut Ui, edit: &mut EditDraft) {
@@ -167,7 +207,7 @@ fn hook_ui(ui: &mut Ui, edit: &mut EditDraft, i: usize, own: Option<HookPoint>, 
 
 /// Draws the hook of an edit that names no feature.
 pub(super) fn words_ui(ui: &mut Ui, edit: &EditDraft, state: &AppState) {
-    let own = edit.dictionary_in(state).and_then(Dictionary::hook);
+    let own = edit.dictionary_in(state).and_then(Dictionary::edited_hook);
     let secondary = Theme::from_ui(ui).ink.secondary;
     let Some(hook) = edit.hook.or(own) else {
         ui.add(Label::new(caption("Choose its hook below").color(secondary)).truncate());

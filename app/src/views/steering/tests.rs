@@ -1,17 +1,23 @@
 //! Drives the Steering screen: Run sends the chosen request, both texts stream and stop, strength zero is pointed out.
 
+use std::sync::Arc;
+
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::device::DeviceWish;
 use umbra_core::ids::{FeatureId, TokenId};
 use umbra_core::models::{Finish, Sampling};
-use umbra_core::steer::{Change, EditSpec, Generated, Stream, Vector, What};
+use umbra_core::steer::{
+    self, Change, EditSpec, Generated, Measure, Outcome, Sample, Stream, Text, Token, Vector, What,
+    Written,
+};
 
-use crate::state::catalogue::DictionaryId;
+use crate::state::catalogue::{self, DictionaryId};
 use crate::state::jobs::JobId;
 use crate::state::requests::{Command, steering};
+use crate::state::steering::tab::Tab;
 use crate::state::steering::{Ended, Event as Lab, Request};
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, settings};
+use crate::state::{AppState, Event, Load, settings};
 use crate::testing;
 
 fn ready() -> AppState {
@@ -23,35 +29,61 @@ fn ready() -> AppState {
 fn request(strength: f32) -> Request {
     let row = Vector::Feature(FeatureId(0));
     Request {
-        dictionary: Some(DictionaryId(0)),
+        dictionaries: vec![DictionaryId(0)],
         edits: vec![EditSpec::new(What::Add(row, strength))],
-        prompt: "Once upon".to_owned(),
+        prompt: "Once upon".into(),
         sampling: Sampling::default(),
+        samples: 1,
+        dial: Some(0),
     }
+}
+
+/// Tells one token of a text.
+fn token(job: JobId, stream: Stream, first: usize, piece: &str) -> Lab {
+    let token = Token {
+        id: TokenId(5),
+        piece: piece.to_owned(),
+    };
+    let event = steer::Event::Tokens {
+        sample: 0,
+        stream,
+        first,
+        tokens: vec![token],
+    };
+    Lab::Told(job, event)
 }
 
 fn running(strength: f32) -> AppState {
     let mut state = ready();
     let job = JobId(3);
-    let token = |stream, text: &str| Lab::Token(job, stream, text.to_owned());
+    let change = Change {
+        id: TokenId(5),
+        text: " a".to_owned(),
+        before: 0.25,
+        after: 0.5,
+    };
     for event in [
         Lab::Started(job, request(strength)),
-        Lab::Shift(
-            job,
-            vec![Change {
-                id: TokenId(5),
-                text: " a".to_owned(),
-                before: 0.25,
-                after: 0.5,
-            }],
-        ),
-        token(Stream::Baseline, " a time"),
-        token(Stream::Steered, " a king"),
-        Lab::Token(JobId(2), Stream::Steered, " of an earlier run".to_owned()),
+        Lab::Told(job, steer::Event::Shift(vec![change], 0.125)),
+        token(job, Stream::Baseline, 0, " a time"),
+        token(job, Stream::Steered, 0, " a king"),
+        token(JobId(2), Stream::Steered, 1, " of an earlier run"),
     ] {
         state.apply(Event::Steering(event));
     }
     state
+}
+
+#[test]
+fn tabs_are_asked_for_and_say_what_they_answer() {
+    let mut state = ready();
+    state.selection.tab = Tab::Sweep;
+    let mut harness = testing::harness(ViewId::Steering, state);
+    assert!(harness.query_by_label("Run").is_none());
+    harness.get_by_label("Causes").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert_eq!(sent, [steering::Command::Show(Tab::Causes).into()]);
 }
 
 #[test]
@@ -93,29 +125,59 @@ fn without_a_sentence_run_is_off_and_says_why() {
 #[test]
 fn both_texts_stream_and_the_run_is_stopped() {
     let mut harness = testing::harness(ViewId::Steering, running(8.0));
-    harness.get_by_label("Once upon a time");
-    harness.get_by_label("Once upon a king");
+    harness.get_by_label("a time, token 2");
+    harness.get_by_label("a king, token 2");
     harness.get_by_label("a, 25.0\u{202F}% → 50.0\u{202F}%");
     harness.get_by_label("Stop").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
     assert_eq!(sent, [steering::Command::Stop.into()]);
-    let ended = Ended::Done {
-        kl: 0.125,
+    let text = |text: &str, finish| Text {
+        written: Written {
+            tokens: vec![TokenId(5)],
+            text: text.to_owned(),
+            finish,
+        },
+        ..Text::default()
+    };
+    let along = Change {
+        id: TokenId(6),
+        text: " the".to_owned(),
+        before: 0.5,
+        after: 0.125,
+    };
+    let sample = Sample {
+        seed: 0,
+        baseline: text(" a time", None),
+        steered: text(" a king and", Some(Finish::Stop("\n".to_owned()))),
         generated: Some(Generated {
             kl: 0.75,
-            kl_by_token: vec![0.125, 1.375],
-            shift: vec![Change {
-                id: TokenId(6),
-                text: " the".to_owned(),
-                before: 0.5,
-                after: 0.125,
-            }],
+            shift: vec![along],
         }),
-        texts: [" a time".to_owned(), " a king and".to_owned()],
-        ends: [None, Some(Finish::Stop("\n".to_owned()))],
+    };
+    let outcome = Arc::new(Outcome {
+        samples: vec![sample],
+        shift: vec![],
+        kl: 0.125,
+    });
+    let ended = Ended::Done {
+        outcome,
         stopped: true,
     };
+    let measure = Measure {
+        written: -1.0,
+        unedited: -2.0,
+        kl: 0.75,
+        shift: vec![],
+    };
+    let measured = steer::Event::Measures {
+        sample: 0,
+        stream: Stream::Steered,
+        first: 0,
+        measures: vec![measure],
+    };
+    let told = Lab::Told(JobId(3), measured);
+    harness.state_mut().state.apply(Event::Steering(told));
     let stage = harness.state_mut();
     stage
         .state
@@ -123,52 +185,108 @@ fn both_texts_stream_and_the_run_is_stopped() {
     harness.run();
     harness.get_by_label("0.125 nats");
     harness.get_by_label("0.750 nats");
-    harness.get_by_label("the, 50.0\u{202F}% → 12.5\u{202F}%");
-    harness.get_by_label("Once upon a king and");
+    harness.get_by_label("and, token 3");
     harness.get_by_label("Steered text stopped at \"\\n\"");
     assert!(harness.query_by_label("Stop").is_none());
+    harness.get_by_label("Mean along the text").click();
+    harness.run();
+    harness.get_by_label("the, 50.0\u{202F}% → 12.5\u{202F}%");
 }
 
 #[test]
-fn texts_of_other_settings_are_said_to_be_and_written_anew_after_a_pause() {
+fn the_old_text_stays_until_the_first_token_of_the_new_one() {
+    let mut harness = testing::harness(ViewId::Steering, running(8.0));
+    let apply = |harness: &mut egui_kittest::Harness<'_, testing::Stage>, event| {
+        harness.state_mut().state.apply(Event::Steering(event));
+        harness.run();
+    };
+    apply(&mut harness, Lab::Started(JobId(4), request(9.0)));
+    harness.get_by_label("a king, token 2");
+    harness.get_by_label("a time, token 2");
+    // What comes of the run before is dropped.
+    let late = token(JobId(3), Stream::Steered, 1, " and");
+    apply(&mut harness, late);
+    assert!(harness.query_by_label("and, token 3").is_none());
+    apply(
+        &mut harness,
+        token(JobId(4), Stream::Steered, 0, " a queen"),
+    );
+    harness.get_by_label("a queen, token 2");
+    assert!(harness.query_by_label("a king, token 2").is_none());
+    harness.get_by_label("a time, token 2");
+}
+
+/// The strengths of the runs that were asked for.
+fn runs(harness: &mut egui_kittest::Harness<'_, testing::Stage>) -> Vec<f32> {
+    let sent = harness.state_mut().commands.take();
+    let strength = |command| match command {
+        Command::Steering(steering::Command::Run(request)) => match request.edits[0].what {
+            What::Add(_, strength) => Some(strength),
+            _ => None,
+        },
+        _ => None,
+    };
+    sent.into_iter().filter_map(strength).collect()
+}
+
+#[test]
+fn live_texts_follow_a_change_at_once_and_others_say_that_they_do_not() {
     let words = "These texts were written with the previous settings";
+    // A slider begins the first texts, too.
+    let mut harness = testing::harness(ViewId::Steering, ready());
+    harness.get_by_label("Strength 0").click();
+    harness.run();
+    assert_eq!(runs(&mut harness), [0.0]);
+    // Another feature is no control.
+    harness.state_mut().state.steering.draft.edits[0].feature = Some(FeatureId(5));
+    harness.run();
+    assert_eq!(runs(&mut harness), [0.0; 0]);
+
     let mut harness = testing::harness(ViewId::Steering, running(8.0));
     assert!(harness.query_by_label(words).is_none());
     harness.get_by_label("Strength 0").click();
     harness.run();
-    harness.get_by_label(words);
-    let runs = |harness: &mut egui_kittest::Harness<'_, testing::Stage>| {
-        let sent = harness.state_mut().commands.take();
-        let strength = |command| match command {
-            Command::Steering(steering::Command::Run(request)) => match request.edits[0].what {
-                What::Add(_, strength) => Some(strength),
-                _ => None,
-            },
-            _ => None,
-        };
-        sent.into_iter().filter_map(strength).collect::<Vec<_>>()
-    };
-    assert_eq!(runs(&mut harness), [0.0; 0], "not while it is changed");
-    std::thread::sleep(std::time::Duration::from_millis(160));
-    harness.run();
-    let asked = runs(&mut harness);
-    assert_eq!(asked, [0.0]);
-    // Asked for once; dimmed until the run is there.
+    assert_eq!(runs(&mut harness), [0.0]);
+    // Asked for once.
     harness.run();
     assert_eq!(runs(&mut harness), [0.0; 0]);
-    harness.get_by_label(words);
-    let started = Lab::Started(JobId(4), request(asked[0]));
+    let started = Lab::Started(JobId(4), request(0.0));
     harness.state_mut().state.apply(Event::Steering(started));
     harness.run();
     assert!(harness.query_by_label(words).is_none());
+
+    // A run that shows nothing yet holds up the next one, for a while.
+    harness.state_mut().state.steering.draft.edits[0].amount = 12.0;
+    harness.step();
+    assert_eq!(runs(&mut harness), [0.0; 0]);
+    let begun = token(JobId(4), Stream::Steered, 0, " a");
+    harness.state_mut().state.apply(Event::Steering(begun));
+    std::thread::sleep(std::time::Duration::from_millis(60));
+    harness.run();
+    assert_eq!(runs(&mut harness), [12.0]);
+
+    // Not live, texts wait for a click.
+    let mut state = running(8.0);
+    state.apply(Event::Steering(Lab::Live(false)));
+    let mut harness = testing::harness(ViewId::Steering, state);
+    harness.get_by_label("Strength 0").click();
+    harness.run();
+    harness.get_by_label(words);
+    assert_eq!(runs(&mut harness), [0.0; 0]);
+    harness.get_by_label("Live").click();
+    harness.run();
+    assert_eq!(
+        runs(&mut harness),
+        [0.0],
+        "switched on, it brings them up to date"
+    );
+
     // Texts of an earlier day are not written anew unasked, nor where another text is to be continued.
     let mut harness = testing::harness(ViewId::Steering, running(0.0));
-    std::thread::sleep(std::time::Duration::from_millis(160));
     harness.run();
     harness.get_by_label(words);
     harness.state_mut().state.prompt.text = "Twice upon".to_owned();
     harness.run();
-    std::thread::sleep(std::time::Duration::from_millis(160));
     harness.run();
     assert_eq!(runs(&mut harness), [0.0; 0]);
 }
@@ -225,7 +343,7 @@ fn without_a_dictionary_a_head_is_silenced_and_both_texts_stream() {
     let [Command::Steering(steering::Command::Run(request))] = sent.as_slice() else {
         panic!("{sent:?}");
     };
-    assert_eq!(request.dictionary, None);
+    assert!(request.dictionaries.is_empty());
     let edits: Vec<_> = request.edits.iter().map(EditSpec::to_string).collect();
     assert_eq!(edits, ["zero hook=blocks.0.attn.hook_z heads=0"]);
     let mut request = request.clone();
@@ -233,12 +351,8 @@ fn without_a_dictionary_a_head_is_silenced_and_both_texts_stream() {
     let mut desk = testing::Desk::new(testing::with_demo_model(testing::empty()));
     desk.run(steering::Command::Run(request));
     let run = desk.state.steering.run.as_ref().unwrap();
-    assert_eq!(
-        (run.baseline.len(), run.steered.len()),
-        (3, 3),
-        "{:?}",
-        run.ended
-    );
+    let lengths = Stream::ALL.map(|stream| run.text(0, stream).tokens.len());
+    assert_eq!(lengths, [3, 3], "{:?}", run.ended);
     let Some(Ended::Done { .. }) = &run.ended else {
         panic!("{:?}", run.ended);
     };
@@ -265,7 +379,7 @@ fn a_dictionary_of_another_model_is_named_and_not_edited_by() {
     let [Command::Steering(steering::Command::Run(request))] = sent.as_slice() else {
         panic!("{sent:?}");
     };
-    assert_eq!(request.dictionary, None);
+    assert!(request.dictionaries.is_empty());
 }
 
 #[test]
@@ -301,9 +415,8 @@ fn a_feature_from_elsewhere_is_steered_by_one_more_click() {
 }
 
 #[test]
-fn a_feature_of_another_dictionary_switches_off_the_edits_that_it_cannot_run_with() {
+fn a_feature_of_another_dictionary_joins_the_edits_of_the_first() {
     use crate::state::requests::shell;
-    use crate::state::{Load, catalogue};
 
     let mut state = ready();
     let loaded = state.catalogue.dictionaries[0].load.ready().cloned();
@@ -325,28 +438,28 @@ fn a_feature_of_another_dictionary_switches_off_the_edits_that_it_cannot_run_wit
     assert!(desk.notices().is_empty());
 
     desk.run(steering::Command::Carry(other, FeatureId(7), 4.0));
-    assert_eq!(on(&desk), [false, true, true], "heads are of no dictionary");
-    assert_eq!(
-        desk.notices(),
-        ["Switched off edit 1 (#5 of z0): a run takes features of one dictionary"]
-    );
+    assert_eq!(on(&desk), [true, true, true]);
+    assert!(desk.notices().is_empty());
     let request = desk.state.steering.draft.request(&desk.state).unwrap();
-    assert_eq!(request.dictionary, Some(other));
+    assert_eq!(request.dictionaries, [one, other]);
     let edits: Vec<_> = request.edits.iter().map(EditSpec::to_string).collect();
-    assert_eq!(edits[1], "add feature=7 strength=4");
+    assert_eq!(edits[0], "add feature=5 strength=8 sae=z0");
+    assert_eq!(edits[2], "add feature=7 strength=4 sae=z1");
     assert_eq!(desk.state.selection.edit, Some(2));
 
     // One step back takes back all of it.
     desk.run(shell::Command::Undo);
     assert_eq!(desk.state.steering.draft, before);
     desk.run(shell::Command::Redo);
-    assert_eq!(on(&desk), [false, true, true]);
+    assert_eq!(on(&desk), [true, true, true]);
 
-    // The edit that was switched off comes back into force, not a second one like it.
+    // An edit that was switched off comes back into force, not a second one like it.
+    let mut draft = desk.state.steering.draft.clone();
+    draft.edits[0].on = false;
+    desk.run(steering::Command::Draft(Box::new(draft)));
     desk.run(steering::Command::Steer(one, vec![FeatureId(5)]));
-    assert_eq!(on(&desk), [true, true, false]);
+    assert_eq!(on(&desk), [true, true, true]);
     assert_eq!(desk.state.selection.edit, Some(0));
-    assert!(desk.state.steering.draft.request(&desk.state).is_ok());
 }
 
 #[test]
@@ -417,6 +530,28 @@ fn where_an_edit_applies_is_told_in_a_line_and_unfolds() {
 }
 
 #[test]
+fn another_dictionary_is_chosen_where_an_edit_applies() {
+    let mut state = ready();
+    let loaded = state.catalogue.dictionaries[0].load.ready().cloned();
+    for event in [
+        catalogue::Event::Added("z1".into(), None),
+        catalogue::Event::Sae(DictionaryId(1), Load::Ready(loaded.unwrap())),
+    ] {
+        state.apply(Event::Catalogue(event));
+    }
+    let mut harness = testing::harness(ViewId::Steering, state);
+    harness.get_by_label("Where").click();
+    harness.run();
+    let combo = egui::Role::ComboBox;
+    harness.get_by_role_and_label(combo, "Dictionary").click();
+    harness.run();
+    harness.get_by_label("z1").click();
+    harness.run();
+    let edit = &harness.state().state.steering.draft.edits[0];
+    assert_eq!(edit.dictionary.as_deref(), Some("z1"));
+}
+
+#[test]
 fn another_feature_is_chosen_by_its_number() {
     let mut harness = testing::harness(ViewId::Steering, ready());
     harness.get_by_label("Other feature for edit 1").click();
@@ -434,4 +569,142 @@ fn another_feature_is_chosen_by_its_number() {
         (edit.feature, edit.dictionary.as_deref()),
         (Some(FeatureId(12)), Some("z0"))
     );
+}
+
+#[test]
+fn an_edit_is_duplicated_and_files_are_asked_for() {
+    let mut harness = testing::harness(ViewId::Steering, ready());
+    harness.get_by_label("Duplicate this edit").click();
+    harness.run();
+    let edits = harness.state().state.steering.draft.edits.clone();
+    assert_eq!(edits.len(), 2);
+    assert_eq!(edits[0], edits[1]);
+    assert_eq!(edits[1].feature, Some(FeatureId(0)), "it keeps the feature");
+    harness.state_mut().commands.take();
+    for (button, want) in [
+        ("Open edits…", steering::files::Command::PickOpen),
+        ("Save edits…", steering::files::Command::PickSave),
+        (
+            "Save as vectors…",
+            steering::files::Command::PickSaveVectors,
+        ),
+    ] {
+        harness.get_by_label(button).click();
+        harness.run();
+        assert_eq!(harness.state_mut().commands.take(), [Command::from(want)]);
+    }
+    let undo = harness.get_by_label("Undo the change of the edits");
+    assert!(
+        undo.accesskit_node().is_disabled(),
+        "no edit was changed here"
+    );
+}
+
+#[test]
+fn a_feature_chip_is_dropped_on_the_stack() {
+    use crate::state::steering::Dragged;
+
+    let mut harness = testing::harness(ViewId::Steering, ready());
+    let dropped = Dragged {
+        dictionary: DictionaryId(0),
+        feature: FeatureId(5),
+    };
+    egui::DragAndDrop::set_payload(&harness.ctx, dropped);
+    let at = harness.get_by_label("Remove this edit").rect().center();
+    harness.hover_at(at);
+    harness.step();
+    harness.drop_at(at);
+    harness.step();
+    let sent = harness.state_mut().commands.take();
+    let want: Command = steering::Command::Steer(DictionaryId(0), vec![FeatureId(5)]).into();
+    assert!(sent.contains(&want), "{sent:?}");
+}
+
+#[test]
+fn every_changed_token_has_its_row_and_figures_stay_while_texts_grow() {
+    let mut state = running(8.0);
+    let change = |id: u32| Change {
+        id: TokenId(id),
+        text: format!(" word{id}"),
+        before: 0.5 - 0.01 * id as f32,
+        after: 0.25,
+    };
+    let shift = steer::Event::Shift((0..8).map(change).collect(), 0.125);
+    state.apply(Event::Steering(Lab::Told(JobId(3), shift)));
+    let mut harness = testing::harness(ViewId::Steering, state);
+    harness.set_size(egui::vec2(1440.0, 1200.0));
+    harness.run();
+    for id in 0..8 {
+        harness.get_by_label_contains(&format!("word{id}, "));
+    }
+    let tops = |harness: &egui_kittest::Harness<'_, testing::Stage>| {
+        let all = harness.query_all_by_label("Perplexity");
+        let mut tops: Vec<f32> = all.map(|node| node.rect().top()).collect();
+        tops.push(harness.get_by_label("Next token").rect().top());
+        tops
+    };
+    let apply = |harness: &mut egui_kittest::Harness<'_, testing::Stage>, event| {
+        harness.state_mut().state.apply(Event::Steering(event));
+        harness.run();
+        harness.run();
+    };
+    let long = " and a queen".repeat(60);
+    let before = tops(&harness);
+    apply(&mut harness, token(JobId(3), Stream::Steered, 1, &long));
+    let grown = tops(&harness);
+    assert_eq!(before[..2], grown[..2], "over the texts");
+    assert!(before[2] < grown[2]);
+    // A shorter text keeps the room of the longest.
+    apply(&mut harness, Lab::Started(JobId(4), request(9.0)));
+    apply(&mut harness, token(JobId(4), Stream::Steered, 0, " a"));
+    assert_eq!(tops(&harness), grown);
+}
+
+#[test]
+fn a_complete_run_is_added_to_the_report_with_its_edits() {
+    use crate::state::requests::results;
+
+    let text = |text: &str| Text {
+        written: Written {
+            tokens: vec![TokenId(5)],
+            text: text.to_owned(),
+            finish: None,
+        },
+        ..Text::default()
+    };
+    let sample = Sample {
+        seed: 0,
+        baseline: text(" a time"),
+        steered: text(" a king"),
+        generated: None,
+    };
+    let outcome = Arc::new(Outcome {
+        samples: vec![sample],
+        shift: vec![],
+        kl: 0.125,
+    });
+    let button = egui::Role::Button;
+    let mut harness = testing::harness(ViewId::Steering, running(8.0));
+    let add = harness.get_by_role_and_label(button, "Add to report");
+    assert!(add.accesskit_node().is_disabled());
+    let ended = Ended::Done {
+        outcome,
+        stopped: false,
+    };
+    let stage = harness.state_mut();
+    stage
+        .state
+        .apply(Event::Steering(Lab::Ended(JobId(3), ended)));
+    harness.run();
+    harness
+        .get_by_role_and_label(button, "Add to report")
+        .click_accesskit();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let [Command::Results(results::Command::Add(section))] = sent.as_slice() else {
+        panic!("{sent:?}");
+    };
+    assert!(section.title.contains("#0"), "{}", section.title);
+    let edit = ("edit".to_owned(), "add feature=0 strength=8".to_owned());
+    assert!(section.settings.contains(&edit));
 }

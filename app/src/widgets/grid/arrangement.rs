@@ -36,6 +36,17 @@ pub(crate) struct Arrangement {
     pub(crate) shown: BTreeMap<String, bool>,
     /// Order that a person chose.
     pub(crate) sort: Option<Sort>,
+    /// Further keys, by which rows of equal values are ordered.
+    pub(crate) then: Vec<Sort>,
+}
+
+impl Arrangement {
+    /// Returns all keys of the order, the most important first.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Sort> {
+        self.sort
+            .iter()
+            .chain(self.sort.as_ref().map_or(&[][..], |_| &self.then))
+    }
 }
 
 /// Arrangements by the names of tables.

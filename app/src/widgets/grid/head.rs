@@ -5,7 +5,7 @@ use egui::{
 };
 use egui_extras::TableRow;
 
-use super::arrangement::Sort;
+use super::arrangement::{self, Sort};
 use super::column::{self, Column, GAP, Hiding};
 use super::{Frame, Rows, Shown};
 use crate::theme::{Theme, caption, icon_font, icons, size, space};
@@ -17,6 +17,9 @@ const GRAB: f32 = 5.0;
 /// Room of the arrow.
 const ARROW: f32 = 18.0;
 
+/// Room of a key's number beside the arrow.
+const DIGIT: f32 = 8.0;
+
 /// Draws all heads; returns where they are.
 pub(super) fn heads_ui(header: &mut TableRow<'_, '_>, frame: &Frame<'_, '_>) -> Vec<Rect> {
     let mut places = vec![];
@@ -24,7 +27,7 @@ pub(super) fn heads_ui(header: &mut TableRow<'_, '_>, frame: &Frame<'_, '_>) -> 
     for shown in frame.shown {
         header.col(|ui| {
             places.push(inner(ui.max_rect()));
-            head_ui(ui, frame, (shown, order.as_ref()));
+            head_ui(ui, frame, (shown, &order));
         });
     }
     places
@@ -35,13 +38,16 @@ fn inner(cell: Rect) -> Rect {
     cell.shrink2(vec2(GAP / 2.0, 0.0))
 }
 
-fn head_ui(ui: &Ui, frame: &Frame<'_, '_>, (shown, order): (&Shown<'_>, Option<&Sort>)) {
+fn head_ui(ui: &Ui, frame: &Frame<'_, '_>, (shown, order): (&Shown<'_>, &[Sort])) {
     let column = shown.column;
     let rect = ui.max_rect();
     let id = frame.id.with(("head", column.id));
     let response = ui.interact(rect, id, Sense::click());
-    let sorted = order.filter(|sort| sort.column == column.id);
-    let sorted = sorted.map(|sort| sort.descending);
+    let place = order.iter().position(|sort| sort.column == column.id);
+    let sorted = place.map(|at| Sorted {
+        descending: order[at].descending,
+        place: (order.len() > 1).then_some(at + 1),
+    });
     let words = if column.sortable {
         format!("Sort by {}", lower(column.title))
     } else {
@@ -58,7 +64,15 @@ fn head_ui(ui: &Ui, frame: &Frame<'_, '_>, (shown, order): (&Shown<'_>, Option<&
     };
     if column.sortable && response.clicked() {
         let mut arrangement = frame.arrangement.clone();
-        arrangement.sort = next(order, column, frame.grid.first_order.is_some());
+        if frame.grid.further && with_shift(ui) && !order.is_empty() {
+            let mut keys = further(order, column).into_iter();
+            arrangement.sort = keys.next();
+            arrangement.then = keys.collect();
+        } else {
+            let always = frame.grid.first_order.is_some();
+            arrangement.sort = next(order, column, always);
+            arrangement.then.clear();
+        }
         frame.keep(ui, arrangement);
     }
     columns_menu(&response, frame);
@@ -77,10 +91,25 @@ fn lower(title: &str) -> String {
     }
 }
 
+/// Whether Shift was held when the button or the key went up.
+fn with_shift(ui: &Ui) -> bool {
+    ui.input(|input| {
+        let released = input.events.iter().find_map(|event| match event {
+            egui::Event::PointerButton {
+                pressed: false,
+                modifiers,
+                ..
+            } => Some(*modifiers),
+            _ => None,
+        });
+        released.unwrap_or(input.modifiers).shift
+    })
+}
+
 /// The order after a click: first the way that is read first (large numbers, early letters), then the other, then none if there is one of its own.
-fn next(order: Option<&Sort>, column: &Column<'_>, always: bool) -> Option<Sort> {
+fn next(order: &[Sort], column: &Column<'_>, always: bool) -> Option<Sort> {
     let first = column.align == Align::Max;
-    match order.filter(|sort| sort.column == column.id) {
+    match order.first().filter(|sort| sort.column == column.id) {
         None => Some(Sort::new(column.id, first)),
         Some(sort) if sort.descending == first => Some(Sort::new(column.id, !first)),
         Some(_) if always => Some(Sort::new(column.id, first)),
@@ -88,12 +117,36 @@ fn next(order: Option<&Sort>, column: &Column<'_>, always: bool) -> Option<Sort>
     }
 }
 
+/// The order after a click with Shift: the column becomes the last key, then turns, then goes. The only key turns.
+fn further(order: &[Sort], column: &Column<'_>) -> Vec<Sort> {
+    let first = column.align == Align::Max;
+    let mut keys = order.to_vec();
+    match keys.iter().position(|sort| sort.column == column.id) {
+        None => keys.push(Sort::new(column.id, first)),
+        Some(at) if keys[at].descending == first || keys.len() == 1 => {
+            keys[at].descending = !keys[at].descending;
+        }
+        Some(at) => {
+            keys.remove(at);
+        }
+    }
+    keys
+}
+
+/// Mark of a column by which the rows are ordered.
+#[derive(Debug, Clone, Copy)]
+struct Sorted {
+    descending: bool,
+    /// Its place among several keys, from 1.
+    place: Option<usize>,
+}
+
 /// Draws title, unit and arrow; whether the title was cut.
 fn paint(
     ui: &Ui,
     column: &Column<'_>,
     rect: Rect,
-    (sorted, response): (Option<bool>, &Response),
+    (sorted, response): (Option<Sorted>, &Response),
 ) -> bool {
     let theme = Theme::from_ui(ui);
     let lit = sorted.is_some() || response.hovered() || response.has_focus();
@@ -102,7 +155,12 @@ fn paint(
     } else {
         theme.ink.secondary
     };
-    let room = rect.width() - if sorted.is_some() { ARROW } else { 0.0 };
+    let mark = match sorted {
+        None => 0.0,
+        Some(Sorted { place: None, .. }) => ARROW,
+        Some(_) => ARROW + DIGIT,
+    };
+    let room = rect.width() - mark;
     let mut job = egui::text::LayoutJob::simple_singleline(
         column.title.to_owned(),
         FontId::proportional(size::CAPTION),
@@ -125,7 +183,7 @@ fn paint(
         rect.left()
     };
     ui.painter().galley(pos2(x, y), galley, ink);
-    if let Some(descending) = sorted {
+    if let Some(Sorted { descending, place }) = sorted {
         let arrow = if descending {
             icons::CARET_DOWN
         } else {
@@ -139,7 +197,16 @@ fn paint(
                 egui::Align2::LEFT_CENTER,
             )
         };
-        ui.painter().text(at, anchor, arrow, icon_font(), ink);
+        let arrow = ui.painter().text(at, anchor, arrow, icon_font(), ink);
+        if let Some(place) = place {
+            let (at, anchor) = if right {
+                (arrow.left_center(), egui::Align2::RIGHT_CENTER)
+            } else {
+                (arrow.right_center(), egui::Align2::LEFT_CENTER)
+            };
+            let font = FontId::monospace(size::CAPTION);
+            ui.painter().text(at, anchor, place.to_string(), font, ink);
+        }
     }
     cut
 }
@@ -147,36 +214,46 @@ fn paint(
 /// Which columns are shown.
 fn columns_menu(response: &Response, frame: &Frame<'_, '_>) {
     menu::context(response, |ui| {
-        ui.set_min_width(160.0);
-        ui.label(caption("Columns").color(Theme::from_ui(ui).ink.secondary));
-        for column in frame
-            .grid
-            .columns
-            .iter()
-            .filter(|column| column.hiding != Hiding::Never)
-        {
-            let mut shown = column.is_shown(&frame.arrangement);
-            let last = frame.shown.len() == 1;
-            let check = ui.add_enabled(
-                !(shown && last),
-                egui::Checkbox::new(&mut shown, column.name()),
-            );
-            if check.changed() {
-                let mut arrangement = frame.arrangement.clone();
-                arrangement.shown.insert(column.id.to_owned(), shown);
-                frame.keep(ui, arrangement);
-            }
-        }
-        ui.separator();
-        if ui.button("Reset columns").clicked() {
-            let arrangement = super::Arrangement {
-                sort: frame.arrangement.sort.clone(),
-                ..super::Arrangement::default()
-            };
-            frame.keep(ui, arrangement);
-            ui.close();
-        }
+        columns_ui(ui, frame.grid.family, frame.grid.columns);
     });
+}
+
+/// Draws a check box for each column that can be hidden, of the tables that share their columns with `family`.
+pub(crate) fn columns_ui(ui: &mut Ui, family: &str, columns: &[Column<'_>]) {
+    ui.set_min_width(160.0);
+    ui.label(caption("Columns").color(Theme::from_ui(ui).ink.secondary));
+    let mut arrangement = arrangement::of(ui.ctx(), family);
+    let shown = columns
+        .iter()
+        .filter(|column| column.is_shown(&arrangement));
+    let count = shown.count();
+    let mut changed = false;
+    for column in columns
+        .iter()
+        .filter(|column| column.hiding != Hiding::Never)
+    {
+        let mut shown = column.is_shown(&arrangement);
+        let is_last = shown && count == 1;
+        let check = egui::Checkbox::new(&mut shown, column.name());
+        let check = ui.add_enabled(!is_last, check);
+        if check.changed() {
+            arrangement.shown.insert(column.id.to_owned(), shown);
+            changed = true;
+        }
+        if !column.definition.is_empty() {
+            check.on_hover_text(column.definition);
+        }
+    }
+    ui.separator();
+    if ui.button("Reset columns").clicked() {
+        arrangement.shown.clear();
+        arrangement.widths.clear();
+        changed = true;
+        ui.close();
+    }
+    if changed {
+        arrangement::change(ui.ctx(), family, arrangement);
+    }
 }
 
 /// The borders right of the heads: dragging resizes, a double click fits what is seen.

@@ -6,7 +6,8 @@
 //! - **rows**: a struct that borrows what it shows, with `impl Rows`: [`Rows::value`] is the exact value (copied, saved, sorted by), [`Rows::text`]
 //!   what is drawn (three digits unless said otherwise), [`Rows::cell_ui`] draws what is more than a text, [`Rows::menu_ui`] adds entries to the
 //!   menu of a row, [`Rows::card_ui`] fills its hover card.
-//! - **order**: [`sort`] says what a person clicked; the caller orders its rows, by [`order`] where they are few and by a memo where they are many.
+//! - **order**: [`sort`] says what a person clicked; the caller orders its rows, by [`order`] where they are few and by a memo where they are many. With
+//!   [`Grid::further_keys`], a click with Shift adds a key, and [`Arrangement::keys`] has all of them.
 //! - **selection**: the caller keeps a [`Selection`] of keys; [`Rows::key`] must stay the same when the order changes.
 //!
 //! ```ignore
@@ -34,6 +35,7 @@ use super::{focus, number};
 use crate::theme::space;
 
 pub(crate) use column::Column;
+pub(crate) use head::columns_ui;
 pub(crate) use selection::Selection;
 
 /// Content of a table. Rows are counted from 0 in the order in which they are shown.
@@ -105,6 +107,7 @@ pub(crate) struct Grid<'a> {
     columns: &'a [Column<'a>],
     height: Height,
     several: bool,
+    further: bool,
     first_order: Option<(&'a str, bool)>,
     reveal: Option<usize>,
 }
@@ -141,6 +144,7 @@ impl<'a> Grid<'a> {
             columns,
             height: Height::Most(f32::INFINITY),
             several: false,
+            further: false,
             first_order: None,
             reveal: None,
         }
@@ -181,6 +185,13 @@ impl<'a> Grid<'a> {
         self
     }
 
+    /// Lets a click with Shift on a head order rows of equal values.
+    #[must_use]
+    pub(crate) fn further_keys(mut self) -> Self {
+        self.further = true;
+        self
+    }
+
     /// Sets the order before a person chose one: a column, and whether it descends.
     #[must_use]
     pub(crate) fn ordered_by(mut self, column: &'a str, descending: bool) -> Self {
@@ -197,8 +208,10 @@ impl<'a> Grid<'a> {
 
     /// Draws the table over the width that is there.
     pub(crate) fn show(self, ui: &mut Ui, rows: &mut dyn Rows, selection: &mut Selection) -> Reply {
+        let own = arrangement::of(ui.ctx(), self.name);
         let arrangement = Arrangement {
-            sort: sort(ui.ctx(), self.name),
+            sort: own.sort,
+            then: own.then,
             ..arrangement::of(ui.ctx(), self.family)
         };
         let room = ui.available_width() - space::PANEL;
@@ -254,11 +267,15 @@ struct Frame<'a, 'b> {
 }
 
 impl Frame<'_, '_> {
-    /// The order in force.
-    fn order(&self) -> Option<Sort> {
-        let first = self.grid.first_order;
+    /// The order in force, the most important key first.
+    fn order(&self) -> Vec<Sort> {
+        let kept: Vec<Sort> = self.arrangement.keys().cloned().collect();
+        if !kept.is_empty() {
+            return kept;
+        }
+        let first = self.grid.first_order.into_iter();
         let first = first.map(|(column, descending)| Sort::new(column, descending));
-        self.arrangement.sort.clone().or(first)
+        first.collect()
     }
 
     fn keep(&self, ui: &Ui, arrangement: Arrangement) {
@@ -266,20 +283,23 @@ impl Frame<'_, '_> {
         if name != family {
             let order = Arrangement {
                 sort: arrangement.sort.clone(),
+                then: arrangement.then.clone(),
                 ..Arrangement::default()
             };
             arrangement::change(ui.ctx(), name, order);
         }
-        let sort = if name == family {
-            arrangement.sort
+        let (sort, then) = if name == family {
+            (arrangement.sort, arrangement.then)
         } else {
-            sort(ui.ctx(), family)
+            let own = arrangement::of(ui.ctx(), family);
+            (own.sort, own.then)
         };
         arrangement::change(
             ui.ctx(),
             family,
             Arrangement {
                 sort,
+                then,
                 ..arrangement
             },
         );

@@ -44,6 +44,8 @@ pub(crate) enum Scale<'a> {
     Sequential(Hue),
     /// Suppressed below 0 and promoted above, over a range that is the same on both sides.
     Diverging,
+    /// Diverging, for shares: the legend has a mark at 1, the whole.
+    Shares,
     /// A colour for each kind, full at the upper end of the range, and the meaning of the numbers.
     Kinds(&'a [Kind<'a>], &'a str),
 }
@@ -338,6 +340,9 @@ impl HeatMap<'_> {
             }),
             Scale::Diverging => indented(ui, &mut |ui| {
                 legend::diverging(ui, self.title, f64::from(self.range.1));
+            }),
+            Scale::Shares => indented(ui, &mut |ui| {
+                legend::shares(ui, self.title, f64::from(self.range.1));
             }),
             Scale::Kinds(kinds, note) => indented(ui, &mut |ui| {
                 self.kinds_ui(ui, (kinds, note), letters);

@@ -10,6 +10,9 @@ use crate::widgets::number;
 /// Width and height from which a cell shows its number.
 const WITH_NUMBER: egui::Vec2 = vec2(38.0, 14.0);
 
+/// Room beside a number in its cell.
+const EDGE: f32 = 0.5;
+
 /// Height from which words stand above a number.
 const TWO_LINES: f32 = 32.0;
 
@@ -32,25 +35,29 @@ impl HeatMap<'_> {
         match self.cell(row, column) {
             Cell::Value(value) => {
                 let tinted = match self.scale {
-                    Scale::Diverging => theme.diverging_tint(value / self.range.1),
+                    Scale::Diverging | Scale::Shares => theme.diverging_tint(value / self.range.1),
                     Scale::Sequential(hue) => theme.tint(hue, 0.08 + 0.92 * self.share(value)),
                     Scale::Kinds(..) => theme.tint(Hue::Model, 0.0),
                 };
                 let at = row * layout.columns + column;
                 let label = self.labels.get(at).copied().flatten();
-                let text = number::number(f64::from(value));
+                let text = match self.scale {
+                    // Whole percents fit a narrow cell; adding 0 leaves no sign of a negative 0.
+                    Scale::Shares => format!("{} %", (100.0 * value).round() + 0.0),
+                    _ => fitted(painter, f64::from(value), rect.width()),
+                };
                 paint_words(painter, rect, (label, None, text), tinted)
             }
             Cell::Kind(kind, value) => {
                 let tinted = theme.kind_tint(kind, 0.08 + 0.92 * self.share(value));
                 let kind = match self.scale {
                     Scale::Kinds(kinds, _) => kinds.get(kind),
-                    Scale::Sequential(_) | Scale::Diverging => None,
+                    Scale::Sequential(_) | Scale::Diverging | Scale::Shares => None,
                 };
                 let label = self.labels.get(row * layout.columns + column);
                 let label = label.copied().flatten();
                 let words = (label, label.and(kind).map(|kind| kind.letter));
-                let text = number::number(f64::from(value));
+                let text = fitted(painter, f64::from(value), rect.width());
                 paint_words(painter, rect, (words.0, words.1, text), tinted)
             }
             Cell::Unknown => {
@@ -137,8 +144,16 @@ impl HeatMap<'_> {
                 lit_column.is_some_and(|lit| lit != column && lit.abs_diff(column) < every);
             if lit_column == Some(column) || (column.is_multiple_of(every) && !beside) {
                 let at = layout.rect(0, column).center_top() - vec2(0.0, 6.0);
-                let ink = ink(lit_column == Some(column));
-                painter.text(at, Align2::CENTER_BOTTOM, name, font.clone(), ink);
+                let is_lit = lit_column == Some(column);
+                let mut job = LayoutJob::simple_singleline(name.clone(), font.clone(), ink(is_lit));
+                // Beside a lit name, which is whole, the others have the room of their cells.
+                if !is_lit {
+                    let room = every as f32 * layout.cell - 2.0;
+                    job.wrap = TextWrapping::truncate_at_width(room.max(NAME));
+                }
+                let galley = painter.layout_job(job);
+                let size = galley.size();
+                painter.galley(at - vec2(size.x / 2.0, size.y), galley, ink(is_lit));
             }
         }
         let every = (NAME / layout.height).ceil().max(1.0) as usize;
@@ -204,7 +219,62 @@ fn paint_words(
     false
 }
 
+/// Writes `value` with as many of three digits as a cell of this width has room for.
+fn fitted(painter: &Painter, value: f64, width: f32) -> String {
+    let room = width - 2.0 * EDGE;
+    let fits = |text: &String| {
+        let font = FontId::monospace(size::CAPTION);
+        let galley = painter.layout_no_wrap(text.clone(), font, Color32::WHITE);
+        galley.size().x <= room
+    };
+    let texts = [
+        number::number(value),
+        digits(value, 2),
+        digits(value, 1),
+        "≈0".to_owned(),
+    ];
+    let is_small = value.abs() < 0.005;
+    let some = if is_small { 4 } else { 3 };
+    texts.into_iter().take(some).find(fits).unwrap_or_default()
+}
+
+/// Writes `value` with this many significant digits, without a power of ten.
+fn digits(value: f64, many: i32) -> String {
+    let first = if value == 0.0 {
+        0.0
+    } else {
+        value.abs().log10().floor()
+    };
+    let places = (many - 1 - first as i32).max(0);
+    format!("{value:.*}", places as usize).replace('-', "−")
+}
+
 /// Every how many columns a name fits.
 fn names_every(cell: f32) -> usize {
     (22.0 / cell).ceil().max(1.0) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_fewer_digits_where_its_cell_is_narrow() {
+        let written = std::cell::RefCell::new(Vec::new());
+        let ctx = egui::Context::default();
+        crate::theme::install(&ctx);
+        drop(ctx.run_ui(egui::RawInput::default(), |ui| {
+            for value in [0.103, 0.0197, 0.001_39, -0.001_39, 0.000_012, 12.0, 0.0] {
+                let texts = [200.0, 40.0].map(|width| fitted(ui.painter(), value, width));
+                written.borrow_mut().push(texts);
+            }
+        }));
+        let mut narrow = Vec::new();
+        for [wide, text] in written.into_inner() {
+            assert!(!wide.is_empty());
+            narrow.push(text);
+        }
+        let want = ["0.103", "0.020", "0.001", "≈0", "≈0", "12.0", "0"];
+        assert_eq!(narrow, want);
+    }
 }

@@ -5,6 +5,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
 use crate::theme::{Hue, Theme};
+use crate::widgets::band_plot::{BandPlot, BandPoint};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::density_histogram::DensityHistogram;
@@ -34,7 +35,33 @@ struct Case {
     file: &'static str,
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
+    Case {
+        draw: |ui| {
+            let point = |x: f64, middle: f64| BandPoint {
+                x,
+                spread: [middle / 2.0, middle, 2.0 * middle],
+            };
+            let plot = BandPlot {
+                name: "KL",
+                y: "KL (nats)",
+                x: "strength",
+                range: [-8.0, 8.0],
+                points: &[point(-8.0, 1.0), point(0.0, 0.0), point(8.0, 2.0)],
+                base: Some(0.0),
+                marks: &[],
+                colour: Theme::from_ui(ui).hue(Hue::Edit),
+                format: number::number,
+                group: egui::Id::unique("strengths"),
+                definition: DEFINITION,
+            };
+            plot.show(ui, vec2(ui.available_width().min(300.0), 160.0));
+        },
+        on: "KL: 1.00 at −8.00, 2.00 at 8.00",
+        csv: "Strength,10 %,Median,90 %\r\n-8,0.5,1,2\r\n0,0,0,0\r\n8,1,2,4\r\n",
+        value: None,
+        file: "kl",
+    },
     Case {
         draw: |ui| {
             HistogramPlot::new("Activations", &[0.0, 0.5, 1.0, 1.5], &[7, 30_000, 1])
@@ -436,7 +463,7 @@ fn the_keyboard_opens_the_menu_of_what_has_the_focus_and_gets_it_back() {
 
 #[test]
 fn the_menu_key_of_the_window_opens_the_same_menu_on_a_piece_of_a_plot() {
-    let grid = &CASES[3];
+    let grid = CASES.iter().find(|case| case.on == "Head 1.0").unwrap();
     let mut harness = staged(|ui, draw: &mut Draw| draw(ui), grid.draw);
     harness.ctx.add_plugin(Keyboard::default());
     harness.run();

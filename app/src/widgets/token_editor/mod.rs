@@ -44,6 +44,8 @@ pub(crate) struct Piece {
     pub(crate) negative: bool,
     /// Numbers of its marks.
     pub(crate) marks: Vec<usize>,
+    /// Bands laid one below the other under the token: numbers of their series, and their parts of the full height.
+    pub(crate) bands: Vec<(usize, f32)>,
 }
 
 /// The field before it is shown.

@@ -13,6 +13,9 @@ use crate::theme::{Theme, size, space};
 /// Number of different marks.
 pub(crate) const SHAPES: usize = 5;
 
+/// Height of all bands below a token.
+const BANDS: f32 = 9.0;
+
 /// Width of a mark.
 const MARK: f32 = 6.0;
 
@@ -86,6 +89,7 @@ impl TokenEditor<'_> {
                 shapes.push(Shape::galley(at, Arc::clone(chip), theme.ink.secondary));
             }
             shapes.extend(marks(theme, &piece.marks, rect));
+            shapes.extend(bands(theme, &piece.bands, rect));
         }
         shapes
     }
@@ -104,6 +108,18 @@ pub(super) fn newlines(ui: &Ui, galley: &Galley, origin: Pos2) {
             painter.text(at, Align2::LEFT_CENTER, "⏎", font, ink);
         }
     }
+}
+
+/// The bands below a token, one below the other.
+fn bands(theme: &Theme, bands: &[(usize, f32)], rect: Rect) -> Vec<Shape> {
+    let mut top = rect.bottom() + 1.0;
+    let one = |(number, part): &(usize, f32)| {
+        let bottom = top + part * BANDS;
+        let band = Rect::from_x_y_ranges(rect.x_range(), top..=bottom);
+        top = bottom;
+        Shape::rect_filled(band, CornerRadius::ZERO, theme.series(*number))
+    };
+    bands.iter().map(one).collect()
 }
 
 /// The marks below a token, side by side, closer where it is short.

@@ -48,6 +48,7 @@ impl Stage {
             tint: Some(theme.tint(Hue::Activation, 0.1)),
             negative: i % 2 == 1,
             marks: vec![0, 1, 2, 3, 4][..i % 6].to_vec(),
+            ..Piece::default()
         };
         spans.into_iter().enumerate().map(piece).collect()
     }

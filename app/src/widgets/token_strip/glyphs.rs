@@ -16,7 +16,8 @@ pub(super) struct Inks {
 }
 
 impl Inks {
-    pub(super) fn new(theme: &Theme, tinted: Option<Tinted>) -> Self {
+    /// Ink on a ground; `is_faint` where the text is no part of the prose.
+    pub(super) fn new(theme: &Theme, tinted: Option<Tinted>, is_faint: bool) -> Self {
         match tinted {
             Some(Tinted { ink, .. }) => Self {
                 text: ink,
@@ -25,7 +26,11 @@ impl Inks {
                 line: ink,
             },
             None => Self {
-                text: theme.ink.primary,
+                text: if is_faint {
+                    theme.ink.secondary
+                } else {
+                    theme.ink.primary
+                },
                 faint: theme.ink.secondary,
                 sign: theme.ink.disabled,
                 line: theme.line.strong,

@@ -31,6 +31,8 @@ pub(crate) enum Tint {
     Sequential(Hue),
     /// Suppressed below 0 (underlined, so that hue alone does not carry the sign), promoted above.
     Diverging,
+    /// Less likely by an edit below 0 (underlined), likelier above.
+    Edited,
 }
 
 /// The scale of activations: sequential from 0 to the strongest, or diverging where a dictionary's rule keeps signs.
@@ -60,6 +62,12 @@ impl Scale {
         }
     }
 }
+
+/// Height of the bar under a token.
+const BAR: f32 = 3.0;
+
+/// Share of the strongest tint beyond which values below 0 are underlined.
+const LESS: f32 = 0.02;
 
 /// Least share of a source that is underlined.
 const SOURCE: f32 = 0.1;
@@ -116,10 +124,14 @@ pub(crate) struct TokenStrip<'a> {
     values: &'a [f32],
     most: f32,
     tint: Tint,
+    less: f32,
     selected: Option<RangeInclusive<usize>>,
     peak: Option<usize>,
     sources: &'a [f32],
+    bars: (&'a [f32], f32),
+    lead: usize,
     one_line: bool,
+    faint: &'a [bool],
     card: Option<&'a mut Card<'a>>,
     definition: Option<&'a str>,
 }
@@ -150,10 +162,14 @@ impl<'a> TokenStrip<'a> {
             values: &[],
             most: 1.0,
             tint: Tint::Sequential(Hue::Activation),
+            less: LESS,
             selected: None,
             peak: None,
             sources: &[],
+            bars: (&[], 1.0),
+            lead: 0,
             one_line: false,
+            faint: &[],
             card: None,
             definition: None,
         }
@@ -192,6 +208,13 @@ impl<'a> TokenStrip<'a> {
         self
     }
 
+    /// Sets the share of the strongest tint from which a token of a signed tint is underlined below 0.
+    #[must_use]
+    pub(crate) fn underlined_from(mut self, share: f32) -> Self {
+        self.less = share;
+        self
+    }
+
     /// The selected tokens.
     #[must_use]
     pub(crate) fn selected(mut self, selected: Option<RangeInclusive<usize>>) -> Self {
@@ -217,6 +240,27 @@ impl<'a> TokenStrip<'a> {
     #[must_use]
     pub(crate) fn sources(mut self, shares: &'a [f32]) -> Self {
         self.sources = shares;
+        self
+    }
+
+    /// Writes these tokens, one flag each, in the second ink: text that nobody wrote, such as the markers of a chat template.
+    #[must_use]
+    pub(crate) fn faint(mut self, faint: &'a [bool]) -> Self {
+        self.faint = faint;
+        self
+    }
+
+    /// Draws a bar in the activation's hue under each token by its value; `most` (in size) is the full colour.
+    #[must_use]
+    pub(crate) fn bars(mut self, values: &'a [f32], most: f32) -> Self {
+        self.bars = (values, most);
+        self
+    }
+
+    /// Writes the first tokens faintly, as what precedes the text; they say nothing and cannot be chosen.
+    #[must_use]
+    pub(crate) fn lead(mut self, tokens: usize) -> Self {
+        self.lead = tokens;
         self
     }
 
@@ -296,15 +340,22 @@ impl<'a> TokenStrip<'a> {
         let csv = || {
             let rows = self.tokens.iter().enumerate().map(|(i, token)| {
                 let value = self.values.get(i).copied();
-                [i.into(), token.as_str().into(), value.into()]
+                let bar = self.bars.0.get(i).copied();
+                [i.into(), token.as_str().into(), value.into(), bar.into()]
             });
-            csv::table::<[csv::Value; 3]>(&["Position", "Token", self.quantity()], rows)
+            let heads = ["Position", "Token", self.quantity(), "Activation"];
+            if self.bars.0.is_empty() {
+                let rows = rows.map(|[i, token, value, _]| [i, token, value]);
+                return csv::table::<[csv::Value; 3]>(&heads[..3], rows);
+            }
+            csv::table::<[csv::Value; 4]>(&heads, rows)
         };
         let definition = self.definition.unwrap_or(match self.tint {
             Tint::Sequential(Hue::Activation) => "Activation of the feature on each token",
             Tint::Sequential(Hue::Error) => "Norm of the dictionary's error on each token",
             Tint::Sequential(Hue::Edit) => "Change by the edits on each token",
             Tint::Sequential(Hue::Model) => "Attention weight of each token",
+            Tint::Edited => "Change of each token's log p by the edits",
             Tint::Diverging => {
                 "Signed value of each token: promoted above 0, suppressed (underlined) below"
             }
@@ -325,6 +376,7 @@ impl<'a> TokenStrip<'a> {
             Tint::Sequential(Hue::Activation) => "Activation",
             Tint::Sequential(Hue::Error) => "Error norm",
             Tint::Sequential(Hue::Model) => "Attention weight",
+            Tint::Edited => "Change of log p",
             Tint::Sequential(Hue::Edit) | Tint::Diverging => "Value",
         }
     }
@@ -383,6 +435,15 @@ impl<'a> TokenStrip<'a> {
     ) {
         let rect = piece.rect.translate(origin);
         let token = piece.token;
+        if token < self.lead {
+            let painter = ui.painter().with_clip_rect(clip);
+            return paint_glyphs(
+                &painter,
+                &Inks::new(Theme::from_ui(ui), None, true),
+                &piece.glyphs,
+                rect,
+            );
+        }
         let place = (
             token,
             piece.rect.left().to_bits(),
@@ -450,21 +511,22 @@ impl<'a> TokenStrip<'a> {
         let pressed = |key| ui.input(|input| input.key_pressed(key));
         let from = at.unwrap_or(0);
         let target = if pressed(Key::ArrowRight) {
-            Some(at.map_or(0, |at| (at + 1).min(last)))
+            Some(at.map_or(self.lead, |at| (at + 1).min(last)))
         } else if pressed(Key::ArrowLeft) {
-            Some(from.saturating_sub(1))
+            Some(from.saturating_sub(1).max(self.lead))
         } else if pressed(Key::ArrowDown) {
             layout.beside(from, 1)
         } else if pressed(Key::ArrowUp) {
             layout.beside(from, -1)
         } else if pressed(Key::Home) {
-            Some(0)
+            Some(self.lead)
         } else if pressed(Key::End) {
             Some(last)
         } else {
             None
         };
-        let Some(target) = target.filter(|target| Some(*target) != at) else {
+        let walked = |target: &usize| Some(*target) != at && (self.lead..=last).contains(target);
+        let Some(target) = target.filter(walked) else {
             return;
         };
         let extend = ui.input(|input| input.modifiers.shift);
@@ -483,8 +545,9 @@ impl<'a> TokenStrip<'a> {
         if let Some(tinted) = tinted {
             painter.rect_filled(inner, space::CORNER, tinted.fill);
         }
-        let inks = Inks::new(theme, tinted);
-        if self.tint == Tint::Diverging && share < -0.02 {
+        let is_faint = self.faint.get(piece.token).copied().unwrap_or(false);
+        let inks = Inks::new(theme, tinted, is_faint);
+        if matches!(self.tint, Tint::Diverging | Tint::Edited) && share < -self.less {
             let y = inner.bottom() - 1.0;
             let stroke = Stroke::new(2.0, inks.faint);
             painter.hline(inner.x_range().shrink(2.0), y, stroke);
@@ -503,6 +566,14 @@ impl<'a> TokenStrip<'a> {
             let y = inner.bottom() - up;
             painter.hline(inner.x_range().shrink(2.0), y, stroke);
         }
+        let (values, most) = self.bars;
+        let value = values.get(piece.token).copied().unwrap_or(0.0);
+        if value != 0.0 && most > 0.0 {
+            let top = inner.bottom() + 0.5;
+            let bar = Rect::from_x_y_ranges(inner.x_range().shrink(1.0), top..=top + BAR);
+            let tinted = theme.tint(Hue::Activation, 0.15 + 0.85 * (value / most).abs());
+            painter.rect_filled(bar, 1.0, tinted.fill);
+        }
         let outline = if self.is_selected(piece.token) {
             Some(Stroke::new(1.5, theme.ink.primary))
         } else {
@@ -518,6 +589,7 @@ impl<'a> TokenStrip<'a> {
         match self.tint {
             Tint::Sequential(hue) => (share > 0.0).then(|| theme.tint(hue, share)),
             Tint::Diverging => (share != 0.0).then(|| theme.diverging_tint(share)),
+            Tint::Edited => (share != 0.0).then(|| theme.edited_tint(share)),
         }
     }
 }

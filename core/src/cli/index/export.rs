@@ -66,6 +66,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         layer: numbered.unwrap_or(source.layer),
         ..source
     };
+    if to == Viewer::Neuronpedia && index.correlations()?.is_none() {
+        console.note("the tables of correlated features, correlated and aligned neurons are empty: the index has none, measure them with `umbra index correlate`");
+    }
     let claim = folders::claim(&args.out, args.overwrite)?;
     let mut bar = console.bar("Exporting");
     let exported = features::export(&index, (to, args.batch), &source, &args.out, &mut |at| {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Console, DeviceArg, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
+use super::super::{Console, DeviceArg, Exit, MismatchArgs, ModelArgs, SaeArgs, open_by_token};
 use crate::error::Result;
 use crate::features::families::{
     self, Asked, DEFINITIONS, EXAMPLES, Families, Family, LAST, Measured,
@@ -46,7 +46,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let out = args.out.as_ref().unwrap_or(&args.index);
     whole_file::check_regular(out)?;
-    let pair = open_both(&args.model, &args.sae, console)?;
+    let pair = open_by_token(&args.model, &args.sae, console)?;
     let index = Index::open(&args.index)?;
     let fit = Fit::of_index(index.about(), Some(&pair.model), Some(&pair.sae));
     args.mismatch.check(&fit, console)?;
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         allow_mismatch: args.mismatch.is_allowed(),
     };
     let mut bar = console.bar("Measuring families");
-    let subject = (&*pair.model, pair.sae.autoencoder()?);
+    let subject = (&*pair.model, pair.sae.by_token()?);
     let measured = families::measure(subject, &index, asked, &mut |at| bar.at(at))?;
     drop(bar);
     let Ended::Done(found) = measured else {

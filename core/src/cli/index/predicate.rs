@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_both};
+use super::super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_by_token};
 use crate::error::{Error, Result};
 use crate::features;
 use crate::features::predicate::{DEFINITIONS as LANGUAGE, Predicate, lab};
@@ -41,7 +41,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let predicate = Predicate::parse(&args.predicate)
         .map_err(|refused| Error::setting("--predicate", refused.why))?;
-    let pair = open_both(&args.model, &args.sae, console)?;
+    let pair = open_by_token(&args.model, &args.sae, console)?;
     let text = args.text.read(&pair, args.model.offline, console)?;
     let at_once = features::tokens_at_once(&pair.sae, &text.rows);
     args.device.place(&*pair.sae, (at_once, false), console)?;
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         seed: args.seed,
     };
     let mut bar = console.bar("Testing the predicate");
-    let subject = (&*pair.model, pair.sae.autoencoder()?);
+    let subject = (&*pair.model, pair.sae.by_token()?);
     let tested = lab::test(subject, &text.rows, asked, &mut |at| bar.at(at))?;
     drop(bar);
     let Ended::Done(tested) = tested else {

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::super::{Console, Exit, say_fit};
+use super::labels::LabelArgs;
 use crate::error::Result;
+use crate::features::filter::Filter;
 use crate::features::{Hit, Index, Name, Preview, Words};
 use crate::fit::Fit;
 use crate::ids::FeatureId;
 use crate::progress::{Ended, Progress};
-use crate::project::{Label, Project};
 
 /// Width of the column of names.
 const NAME: usize = 48;
@@ -24,9 +25,11 @@ pub(super) struct Args {
     /// Words to look for, each at the beginning of a word; or the number of a feature
     #[arg(value_name = "WORDS", required = true)]
     words: Vec<String>,
-    /// Project whose labels are searched too
-    #[arg(long, value_name = "DIR")]
-    project: Option<PathBuf>,
+    /// Features to search among, as in 'density<1e-3 and head=2.3'; `umbra guide features` has the language
+    #[arg(long = "where", value_name = "FILTER")]
+    filter: Option<Filter>,
+    #[command(flatten)]
+    labels: LabelArgs,
     /// Most features to print
     #[arg(long, value_name = "N", default_value_t = 20)]
     most: usize,
@@ -36,14 +39,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let index = Index::open(&args.index)?;
     say_fit(&Fit::of_index(index.about(), None, None), false, console)?;
-    let mut labels: Vec<Label> = Vec::new();
-    if let Some(folder) = &args.project {
-        let (project, notes) = Project::open(folder)?;
-        console.notes(&notes);
-        if let Some(there) = project.labels_there()? {
-            labels = there.all(&index.about().sae)?;
-        }
-    }
+    let labels = args.labels.read(&index, console)?;
     let mut bar = console.bar("Reading the index");
     let read = Words::read(&index, &mut |at: Progress| bar.at(at))?;
     drop(bar);
@@ -51,22 +47,18 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         return Ok(Exit::Stopped);
     };
     let query = args.words.join(" ");
-    let by_feature: Vec<(FeatureId, &str)> = labels
-        .iter()
-        .map(|l| (l.feature, l.text.as_str()))
-        .collect();
-    let hits = words.search(&query, &by_feature);
+    let mut hits = words.search(&query, &labels.pairs());
+    if let Some(filter) = &args.filter {
+        let kept = filter.kept(&index, &words, &labels.pairs())?;
+        hits.retain(|hit| kept.binary_search(&hit.feature).is_ok());
+    }
     let shown = &hits[..hits.len().min(args.most)];
     let features: Vec<FeatureId> = shown.iter().map(|hit| hit.feature).collect();
     let previews = index.previews(&features)?;
-    let named = |hit: &Hit| {
-        let label = labels.iter().find(|label| label.feature == hit.feature);
-        label.map(|label| label.text.as_str())
-    };
     let rows: Vec<_> = shown
         .iter()
         .zip(&previews)
-        .map(|(hit, preview)| (hit, named(hit), preview))
+        .map(|(hit, preview)| (hit, labels.of(hit.feature), preview))
         .collect();
     let object = json!({
         "query": query,
@@ -84,7 +76,7 @@ fn object((rank, (hit, label, preview)): (usize, &Row<'_>)) -> Value {
         "rank": rank,
         "feature": hit.feature.0,
         "label": label,
-        "name": Name::new(*label, preview.peak.as_ref()).to_string(),
+        "name": name(*label, preview),
         "score": hit.score,
         "why": hit.why(),
         "peaks": hit.peaks,
@@ -101,8 +93,7 @@ fn text(query: &str, found: usize, rows: &[Row<'_>]) -> String {
         return format!("no feature matches “{query}”");
     }
     let line = |(rank, (hit, label, preview)): (usize, &Row<'_>)| {
-        let name = Name::new(*label, preview.peak.as_ref()).to_string();
-        let name = shortened(&name);
+        let name = shortened(&name(*label, preview));
         format!(
             "{rank:>4}  {:>7}  {name:<NAME$}  {}",
             hit.feature.to_string(),
@@ -115,6 +106,11 @@ fn text(query: &str, found: usize, rows: &[Row<'_>]) -> String {
         lines.push(format!("the first {} of {found} features", rows.len()));
     }
     lines.join("\n")
+}
+
+fn name(label: Option<&str>, preview: &Preview) -> String {
+    let name = Name::new(label, preview.peak.as_ref());
+    name.with_fact(preview.fact.as_deref()).to_string()
 }
 
 /// A name that fits its column.

@@ -1,5 +1,6 @@
 //! `umbra model generate`: continues a prompt and streams the text, with or without edits.
 
+use crate::cli::chat::{self, ChatArgs};
 use crate::cli::edits::{self, EditArgs};
 use crate::cli::sampling::{SamplingArgs, object};
 use crate::cli::{Console, Exit, ModelArgs};
@@ -13,8 +14,10 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Text to continue; BOS is put before it if the model's or dictionary's rule says so and the text does not begin with it
-    #[arg(long, value_name = "TEXT")]
-    prompt: String,
+    #[arg(long, value_name = "TEXT", required_unless_present_any = chat::INSTEAD, conflicts_with_all = chat::INSTEAD)]
+    prompt: Option<String>,
+    #[command(flatten)]
+    chat: ChatArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -23,10 +26,11 @@ pub(super) struct Args {
 
 /// Runs `umbra model generate`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let (model, edits) = args.edits.open(1, &args.model, console)?;
-    console.begun(model.codec(), &args.prompt)?;
-    let prompt = model.codec().encode_with_bos(&args.prompt)?;
-    super::check_tokens(&prompt, &model)?;
+    let input = args.chat.input(args.prompt.as_deref())?;
+    let (model, edits) = args.edits.open((1, Some(&input)), &args.model, console)?;
+    let spelled = chat::spelled(&input, &model, console)?;
+    super::check_tokens(&spelled.tokens, &model)?;
+    let model = &*input.reader(&model)?;
     let sampling = args.sampling.sampling();
     let mut streamed = 0;
     let mut failed = None;
@@ -35,13 +39,15 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         failed = failed.take().or(console.stream(piece).err());
         console.flow()
     };
-    let ended = steer::generate(&model, &prompt, edits, &sampling, &mut observe)?;
+    let ended = steer::generate(model, &spelled.tokens, edits, &sampling, &mut observe)?;
     let written = ended.value();
     if let Some(error) = failed {
         return Err(error);
     }
     if console.json() {
-        console.answer(&object(written), String::new)?;
+        let mut object = object(written);
+        chat::add_to(&mut object, &input, &spelled);
+        console.answer(&object, String::new)?;
     } else {
         // The end of the text, which was held back for stop strings.
         let rest = written.text.get(streamed..).unwrap_or_default();

@@ -58,9 +58,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         None => (None, Arc::new(named(&args.a).read(offline, console)?)),
     };
     let b = named(&args.b).read(offline, console)?;
-    if let (Ok(of_a), Ok(of_b)) = (a.writes(), b.writes())
-        && of_a != of_b
+    if let (Ok(of_a), Ok(of_b)) = (a.first_output(), b.first_output())
+        && of_a.hook != of_b.hook
     {
+        let (of_a, of_b) = (of_a.hook, of_b.hook);
         console.note(&format!(
             "{of_a} and {of_b} are different hooks: cosines are meaningful only where both write to the same space"
         ));

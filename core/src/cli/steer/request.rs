@@ -10,6 +10,8 @@ use super::super::{Line, Noun, SplitArg, command, line};
 use super::{Args, specs};
 use crate::error::{Error, Result};
 use crate::models::{Form, Processing, Sampling};
+use crate::prompt::Input;
+use crate::text::chat::{SYSTEM, USER};
 use crate::workbench::materials::Sources;
 use crate::workbench::steering::Request;
 
@@ -22,13 +24,14 @@ impl Args {
             form: opening.form,
             processing: self.model.process,
             bos: opening.bos,
-            sae: self.edits.sae.clone(),
+            saes: self.edits.dictionaries(),
             hook: self.hook.as_deref().map(str::parse).transpose()?,
             edits: specs(self)?,
             sources: self.edits.sources(),
             device: self.edits.device.device,
-            prompt: self.prompt.clone(),
+            prompt: self.chat.input(self.prompt.as_deref())?,
             sampling: self.sampling.sampling(),
+            samples: self.samples,
         })
     }
 }
@@ -53,8 +56,8 @@ pub fn steer_line(request: &Request) -> Result<String> {
     line.optional("process", request.processing)?;
     line.switch("no_bos", request.bos.left_out)?;
     line.switch("keep_double_bos", request.bos.doubled)?;
-    if let Some(sae) = &request.sae {
-        line.path("sae", sae)?;
+    for sae in &request.saes {
+        line.path("sae", &sae.written())?;
     }
     line.optional("hook", request.hook)?;
     for edit in &request.edits {
@@ -62,13 +65,32 @@ pub fn steer_line(request: &Request) -> Result<String> {
     }
     sources(&mut line, &request.sources)?;
     line.value("device", request.device)?;
-    line.value("prompt", &request.prompt)?;
+    prompt(&mut line, &request.prompt)?;
     sampling(&mut line, &request.sampling)?;
+    line.value("samples", request.samples)?;
     line.line()
 }
 
+fn prompt(line: &mut Written, prompt: &Input) -> Result<()> {
+    match prompt {
+        Input::Text(text) => line.value("prompt", text),
+        Input::Chat(messages) => match &messages[..] {
+            [user] if user.role == USER => line.value("user", &user.content),
+            [system, user] if system.role == SYSTEM && user.role == USER => {
+                line.value("system", &system.content)?;
+                line.value("user", &user.content)
+            }
+            messages => line.value("chat", serde_json::json!(messages)),
+        },
+        Input::Tokens { .. } => {
+            let what = "tokens are no text that a command line could give: steer a text";
+            Err(Error::setting("prompt", what))
+        }
+    }
+}
+
 fn sources(line: &mut Written, sources: &Sources) -> Result<()> {
-    if let Some(probe) = &sources.probe {
+    for probe in &sources.probes {
         line.path("probe", probe)?;
     }
     line.switch("allow_mismatch", sources.allow_mismatch)?;

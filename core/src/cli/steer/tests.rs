@@ -1,14 +1,16 @@
 //! Requests written as command lines and read again.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::corpus::{CorpusSpec, Part, Positions};
 use crate::device::DeviceWish;
 use crate::models::{BosWish, Form, Processing, Sampling};
+use crate::prompt::Input;
+use crate::text::chat::Message;
 use crate::workbench::materials::Sources;
-use crate::workbench::steering::Request;
+use crate::workbench::steering::{Dictionary, Request};
 use crate::workbench::text::TextRequest;
 
 /// Checks that `request` is written as a line that asks for the same; returns the line.
@@ -27,13 +29,14 @@ fn least() -> Request {
         form: Form::F32,
         processing: None,
         bos: BosWish::default(),
-        sae: None,
+        saes: Vec::new(),
         hook: None,
         edits: vec!["zero hook=blocks.1.attn.hook_z heads=3".parse().unwrap()],
         sources: Sources::default(),
         device: DeviceWish::Auto,
-        prompt: "One day".to_owned(),
+        prompt: "One day".into(),
         sampling: Sampling::default(),
+        samples: 1,
     }
 }
 
@@ -62,16 +65,16 @@ fn every_field_of_a_request_is_on_its_line() {
             left_out: true,
             doubled: true,
         },
-        sae: Some(PathBuf::from("saes/the one")),
+        saes: vec![Dictionary::from_written(Path::new("saes/the one"))],
         hook: Some("blocks.2.hook_resid_post".parse().unwrap()),
         edits: edits.map(|edit| edit.parse().unwrap()).to_vec(),
         sources: Sources {
-            probe: Some(PathBuf::from("kept/probe.safetensors")),
+            probes: vec![PathBuf::from("kept/probe.safetensors")],
             allow_mismatch: true,
             mean: Some(mean),
         },
         device: DeviceWish::Gpu(Some(2)),
-        prompt: "- \"Well,\" said the fox;\n`it's $5`".to_owned(),
+        prompt: "- \"Well,\" said the fox;\n`it's $5`".into(),
         sampling: Sampling {
             temperature: 0.123_456_789,
             top_p: Some(0.95),
@@ -82,6 +85,7 @@ fn every_field_of_a_request_is_on_its_line() {
             stop: vec!["\n\n".to_owned(), "--".to_owned()],
             ignore_eos: true,
         },
+        samples: 3,
     };
     let line = check(&full);
     assert!(
@@ -90,9 +94,33 @@ fn every_field_of_a_request_is_on_its_line() {
     );
     // A field that went unwritten would leave the request read again like this one, which differs in every field.
     assert_ne!(check(&least()), line);
+    let mut two = full;
+    two.hook = None;
+    two.saes = ["first=saes/a=b/one", "/two=2", "own/name:file=x"]
+        .map(|sae| Dictionary::from_written(Path::new(sae)))
+        .to_vec();
+    let names: Vec<Option<&str>> = two.saes.iter().map(|sae| sae.name.as_deref()).collect();
+    assert_eq!(names, [Some("first"), None, None]);
+    two.sources
+        .probes
+        .push(PathBuf::from("kept/other.safetensors"));
+    two.edits[0].sae = Some("first".to_owned());
+    check(&two);
     let mut usual = least();
     for processing in [Processing::default(), "fold-ln".parse().unwrap()] {
         usual.processing = Some(processing);
+        check(&usual);
+    }
+    let chat = |turns: &[(&str, &str)]| {
+        let messages = turns.iter().map(|(role, text)| Message::new(*role, *text));
+        Input::Chat(messages.collect())
+    };
+    for prompt in [
+        chat(&[("user", "- Hi\n'you'")]),
+        chat(&[("system", "Be brief."), ("user", "Hi")]),
+        chat(&[("user", "Hi"), ("assistant", "\"Yes\""), ("user", "$5")]),
+    ] {
+        usual.prompt = prompt;
         check(&usual);
     }
 }

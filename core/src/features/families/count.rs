@@ -7,7 +7,7 @@ use crate::features::predicate::{Lexicon, Line};
 use crate::ids::TokenId;
 
 /// Returns, for each position of a line, the distinct tokens that follow earlier fuzzy copies of its token, ascending.
-pub(super) fn followers(lexicon: &Lexicon, line: &Line<'_>) -> Vec<Vec<TokenId>> {
+pub(in crate::features) fn followers(lexicon: &Lexicon, line: &Line<'_>) -> Vec<Vec<TokenId>> {
     let class = |t: usize| lexicon.class(lexicon.number(line.tokens[t]));
     let mut latest: HashMap<usize, usize> = HashMap::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(line.tokens.len());

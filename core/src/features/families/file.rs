@@ -2,14 +2,13 @@
 //! before.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 use rusqlite::{Connection, Row, params};
 
 use super::{Families, Induction, LAST, Measured, Reach};
 use crate::error::{Error, Result};
-use crate::features::Index;
+use crate::features::{Index, copied};
 use crate::ids::{FeatureId, TokenId};
 use crate::whole_file;
 
@@ -25,19 +24,13 @@ pub fn write(index: &Index, families: &Families, out: &Path) -> Result<()> {
     whole_file::check_regular(out)?;
     let from = index.path();
     whole_file::write_by(out, |temporary| {
-        copy(from, temporary).map_err(|source| Error::io("cannot copy the index", from, source))?;
+        copied(from, temporary)
+            .map_err(|source| Error::io("cannot copy the index", from, source))?;
         fill(temporary, families).map_err(|refused| {
             Error::database("cannot write families into the index", out, refused)
         })?;
         Ok(true)
     })?;
-    Ok(())
-}
-
-/// Copies the bytes alone: the copy stays writable where the index is not.
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    let mut to = OpenOptions::new().write(true).truncate(true).open(to)?;
-    std::io::copy(&mut File::open(from)?, &mut to)?;
     Ok(())
 }
 

@@ -12,15 +12,15 @@ use crate::ids::{FeatureId, TokenId};
 use crate::latents::Latents;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::Autoencoder;
+use crate::sae::ByToken;
 
 /// Largest activation of a feature and its strongest tokens, at most one per row.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Peaks {
+pub(in crate::features) struct Peaks {
     /// Size of the largest activation.
-    pub(super) max: f64,
+    pub(in crate::features) max: f64,
     /// Row, position and size of the activation, strongest first.
-    pub(super) top: Vec<(u32, u32, f32)>,
+    pub(in crate::features) top: Vec<(u32, u32, f32)>,
 }
 
 /// A feature that is active where its target is next by induction.
@@ -35,7 +35,7 @@ pub struct InductionFeature {
 /// Finds the induction features of a dictionary on `rows`, most specific in their top activation half first: those of which [`Induction::is_clear`] says so.
 /// Reads the rows twice: for the strongest tokens of each feature, then for the counts.
 pub fn induction_features(
-    (model, sae): (&Model, Autoencoder<'_>),
+    (model, sae): (&Model, ByToken<'_>),
     rows: &Rows,
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Vec<InductionFeature>>> {
@@ -63,7 +63,7 @@ pub fn induction_features(
 
 /// Finds the largest activation and the strongest tokens of every feature.
 fn peaks(
-    subject: (&Model, Autoencoder<'_>),
+    subject: (&Model, ByToken<'_>),
     rows: &Rows,
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Vec<Peaks>>> {
@@ -116,7 +116,7 @@ struct Sums {
 
 /// Measures the induction of every feature from its `peaks`; none for a feature without a target.
 pub(super) fn measure(
-    subject: (&Model, Autoencoder<'_>),
+    subject: (&Model, ByToken<'_>),
     rows: &Rows,
     peaks: &[Peaks],
     observe: &mut dyn FnMut(Progress) -> Flow,
@@ -208,7 +208,11 @@ impl Sums {
 
 /// Returns the target of every feature: the token with the largest sum of activations over the strongest tokens whose earlier copies it follows; of equals the
 /// first by id. None where no strongest token has a copy.
-fn targets(rows: &Rows, lexicon: &Lexicon, peaks: &[Peaks]) -> Vec<Option<TokenId>> {
+pub(in crate::features) fn targets(
+    rows: &Rows,
+    lexicon: &Lexicon,
+    peaks: &[Peaks],
+) -> Vec<Option<TokenId>> {
     let mut by_row: BTreeMap<u32, Vec<(usize, u32, f32)>> = BTreeMap::new();
     for (f, peaks) in peaks.iter().enumerate() {
         for (row, position, size) in &peaks.top {

@@ -10,7 +10,7 @@ use crate::fit::Fit;
 use crate::ids::FeatureId;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::Autoencoder;
+use crate::sae::ByToken;
 
 /// Settings of the measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Default for Asked {
 /// Measures induction and reach of every feature on the rows that `index` holds. An index of another dictionary or model is an error, and so is an index of the
 /// first version, which holds no rows.
 pub fn measure(
-    (model, sae): (&Model, Autoencoder<'_>),
+    (model, sae): (&Model, ByToken<'_>),
     index: &Index,
     asked: Asked,
     observe: &mut dyn FnMut(Progress) -> Flow,

@@ -27,10 +27,12 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+pub(super) use self::count::followers;
 pub use self::file::write;
 pub use self::induction::{InductionFeature, induction_features};
+pub(super) use self::induction::{Peaks, targets};
 pub use self::measure::{Asked, measure};
-pub(super) use self::text::HeldText;
+pub(super) use self::text::{Held, HeldText};
 use crate::ids::{FeatureId, TokenId};
 
 /// Numbers of last tokens that stay in place, in turn.

@@ -16,7 +16,7 @@ use crate::features::tally::mix;
 use crate::ids::{FeatureId, HookPoint, TokenId};
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::Autoencoder;
+use crate::sae::ByToken;
 
 /// Examples whose passes run at once.
 const CHUNK: usize = 32;
@@ -28,7 +28,7 @@ type Place = (u32, u32);
 
 /// Measures the reach of every feature from its examples, `[f]`; a feature without examples has none. `seed` chooses the rows put in place.
 pub(super) fn measure(
-    (model, sae): (&Model, Autoencoder<'_>),
+    (model, sae): (&Model, ByToken<'_>),
     rows: &Rows,
     examples: &[Vec<Place>],
     seed: u64,

@@ -198,7 +198,7 @@ fn families_live_in_a_copy_of_the_index_and_come_back() {
     let index = built(folder.path(), Z, 3);
     assert_eq!(index.families().unwrap(), None);
     let sae = sae(Z);
-    let subject = (model(), sae.autoencoder().unwrap());
+    let subject = (model(), sae.by_token().unwrap());
     let asked = Asked {
         examples: 2,
         ..Asked::default()
@@ -230,12 +230,7 @@ fn families_live_in_a_copy_of_the_index_and_come_back() {
     assert_eq!(Index::open(&out).unwrap().families().unwrap(), Some(again));
     // A foreign dictionary, and a bad number of examples, are refused.
     let other = crate::features::tests::signed(Z);
-    let foreign = measure(
-        (model(), other.autoencoder().unwrap()),
-        &index,
-        asked,
-        &mut on,
-    );
+    let foreign = measure((model(), other.by_token().unwrap()), &index, asked, &mut on);
     assert_eq!(foreign.unwrap_err().kind(), "mismatch");
     let none = Asked {
         examples: 0,
@@ -335,7 +330,7 @@ fn planted_sae(hook: &str, w_enc: &[Vec<f32>], b_enc: Vec<f32>) -> Sae {
 fn families_of(model: &Model, sae: &Sae, rows: &Rows) -> Families {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("planted.index");
-    let subject = sae.autoencoder().unwrap();
+    let subject = sae.by_token().unwrap();
     let built = build(model, subject, rows, &Source::default(), &path, &mut on);
     assert!(!built.unwrap().is_stopped());
     let index = Index::open(&path).unwrap();
@@ -458,7 +453,7 @@ fn a_feature_that_reads_the_induction_heads_has_its_target_far_above_chance() {
     assert_eq!(measured.family(), Some(Family::LongRange), "{measured:?}");
     // Its context is needed back to the copy, 29 tokens before.
     assert_eq!(measured.reach.unwrap().reach(), Some(32), "{measured:?}");
-    let subject = (model(), sae.autoencoder().unwrap());
+    let subject = (model(), sae.by_token().unwrap());
     let clear = induction_features(subject, &rows, &mut on).unwrap();
     assert_eq!(clear.done(), Some(vec![]));
 }

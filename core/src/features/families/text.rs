@@ -11,15 +11,15 @@ use crate::models::Model;
 
 /// Rows of an index, with their numbers in the text that it was built over.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) rows: Rows,
+pub(in crate::features) struct Held {
+    pub(in crate::features) rows: Rows,
     /// Ascending.
     numbers: Vec<u32>,
 }
 
 impl Held {
     /// Reads the rows. Special tokens are those of the model, and positions count as they did when the index was built.
-    pub(super) fn read(index: &Index, model: &Model) -> Result<Self> {
+    pub(in crate::features) fn read(index: &Index, model: &Model) -> Result<Self> {
         let held = index.rows_held()?;
         let about = index.about();
         let (tokens, documents, names) = held.text;
@@ -34,7 +34,7 @@ impl Held {
     }
 
     /// Returns the number of a row here from its number in the text.
-    pub(super) fn at(&self, number: u32) -> Option<u32> {
+    pub(in crate::features) fn at(&self, number: u32) -> Option<u32> {
         self.numbers.binary_search(&number).ok().map(|at| at as u32)
     }
 }

@@ -16,7 +16,7 @@ use crate::ids::FeatureId;
 use crate::latents::Latents;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::Autoencoder;
+use crate::sae::ByToken;
 
 /// Number of equal levels from 0 to the largest activation.
 pub const LEVELS: usize = 20;
@@ -191,7 +191,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 
 /// Tests features against a predicate at the positions of `rows` that count, in one pass.
 pub fn test(
-    (model, sae): (&Model, Autoencoder<'_>),
+    (model, sae): (&Model, ByToken<'_>),
     rows: &Rows,
     asked: Asked<'_>,
     observe: &mut dyn FnMut(Progress) -> Flow,

@@ -1,10 +1,12 @@
-//! Finds features by words, best first, with the reason: the words of their examples, the tokens they promote and suppress, their labels.
+//! Finds features by words, best first, with the reason: the words of their examples, the tokens they promote and suppress, their labels, the facts that name
+//! them.
 //!
 //! The words of a text are its runs of letters and digits, and every other visible sign by itself; a line break is the word `⏎`. They are compared without
 //! case and without the marks of Latin letters. A query matches a text in which every word of the query begins a word.
 //!
 //! [`Words`] reads all examples of an index once and answers from memory: less than 30 bytes for each example, each word that examples show and each effect.
 
+mod facts;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,8 @@ pub struct Hit {
     pub number: bool,
     /// Whether its label matches.
     pub label: bool,
+    /// Whether the measured fact that names it matches, by its kind and its tokens.
+    pub fact: bool,
     /// Number of its strongest examples whose window matches.
     pub examples: usize,
     /// Number of these that peak on a word of the query: the token, or the word of the text that it belongs to, begins like it.
@@ -41,7 +45,7 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// Computes the relevance. A stronger reason outranks all weaker ones: 100 for the number, 10 for the label, 1 where an example peaks on it. Within that
+    /// Computes the relevance. A stronger reason outranks all weaker ones: 100 for the number, 20 for the label, 7 for the naming fact, 1 where an example peaks on it. Within that
     /// count 4 times the share of examples that peak on it and the share of examples that hold it, each with two examples more in the denominator, so that a
     /// share of few counts less. The tokens that it moves tell features without examples apart: 2 and 1 over the place among promoted tokens, else 1 over
     /// the place among suppressed ones, in thousandths.
@@ -58,7 +62,8 @@ impl Hit {
             place(&self.suppresses, 0.0)
         };
         100.0 * f64::from(u8::from(self.number))
-            + 10.0 * f64::from(u8::from(self.label))
+            + 20.0 * f64::from(u8::from(self.label))
+            + 7.0 * f64::from(u8::from(self.fact))
             + f64::from(u8::from(self.peaks > 0))
             + 4.0 * share(self.peaks)
             + share(self.examples)
@@ -73,6 +78,9 @@ impl Hit {
         }
         if self.label {
             reasons.push(Reason::Label);
+        }
+        if self.fact {
+            reasons.push(Reason::Fact);
         }
         let of = self.of;
         if self.peaks > 0 {
@@ -106,6 +114,8 @@ pub enum Reason {
     Number,
     /// Its label matches.
     Label,
+    /// The measured fact that names it matches.
+    Fact,
     /// It peaks on the words in so many of its strongest examples.
     Peaks {
         /// Examples that peak there.
@@ -135,6 +145,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Number => f.write_str("number"),
             Self::Label => f.write_str("label"),
+            Self::Fact => f.write_str("measured fact"),
             Self::Peaks { examples, of } => write!(f, "peaks on it in {examples} of {of} examples"),
             Self::Examples { examples, of } => write!(f, "in {examples} of {of} examples"),
             Self::Promotes(token) => write!(f, "promotes ‹{}›", shown(token)),
@@ -145,7 +156,44 @@ impl fmt::Display for Reason {
 
 /// Returns whether every word of `query` begins a word of `text`; no query matches nothing.
 pub fn matches(query: &str, text: &str) -> bool {
-    let (wanted, words) = (split::words(query), split::words(text));
-    let begins = |word: &split::Word| words.iter().any(|w| w.text.starts_with(&word.text));
-    !wanted.is_empty() && wanted.iter().all(begins)
+    Matcher::new(query).matches(text)
+}
+
+/// A query that is compared with many texts.
+#[derive(Debug)]
+pub(super) struct Matcher {
+    words: Vec<split::Word>,
+    /// A word of ASCII letters alone, if there is one: an ASCII text without it need not be divided.
+    ascii: Option<String>,
+}
+
+impl Matcher {
+    /// Divides the query.
+    pub(super) fn new(query: &str) -> Self {
+        let words = split::words(query);
+        let ascii = words.iter().map(|word| &word.text);
+        let ascii = ascii.filter(|word| word.is_ascii()).max_by_key(|w| w.len());
+        Self {
+            ascii: ascii.cloned(),
+            words,
+        }
+    }
+
+    /// Returns whether every word of the query begins a word of `text`.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        if self.words.is_empty() || !self.may_match(text.as_bytes()) {
+            return false;
+        }
+        let words = split::words(text);
+        let begins = |word: &split::Word| words.iter().any(|w| w.text.starts_with(&word.text));
+        self.words.iter().all(begins)
+    }
+
+    fn may_match(&self, text: &[u8]) -> bool {
+        let Some(word) = self.ascii.as_ref().filter(|_| text.is_ascii()) else {
+            return true;
+        };
+        let mut parts = text.windows(word.len());
+        parts.any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    }
 }

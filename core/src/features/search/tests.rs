@@ -34,7 +34,9 @@ fn words_of(tokens: &[String]) -> Vec<(String, Vec<usize>)> {
 }
 
 /// The words of an example's window with whether each belongs to the token of the peak.
-fn held(index: &Index, example: &Example) -> Vec<(String, bool)> {
+type Held = Vec<(String, bool)>;
+
+fn held(index: &Index, example: &Example) -> Held {
     let (row, position) = match index.passage(example) {
         Ok(passage) => (passage.texts, passage.position),
         Err(_) => (example.tokens.clone(), example.at),
@@ -75,13 +77,25 @@ fn effect_matches(effects: &[TokenEffect], query: &[String]) -> Option<(String, 
         .map(|at| (effects[at].text.clone(), at))
 }
 
+/// The words of the fact that names a feature: those of its kind and of its tokens.
+fn fact_words(index: &Index, feature: FeatureId) -> Vec<String> {
+    let Some(fact) = index.naming_fact(feature).unwrap() else {
+        return Vec::new();
+    };
+    let tokens = fact.tokens.iter().map(|token| token.text.as_str());
+    let texts = tokens.chain([fact.kind.name()]);
+    texts.flat_map(words).map(|word| word.text).collect()
+}
+
 /// The hit of a feature by definition; none if it does not match.
-fn defined(detail: &Detail, top: &[Vec<(String, bool)>], query: &[String]) -> Option<Hit> {
+fn defined(detail: &Detail, (top, fact): (&[Held], &[String]), query: &[String]) -> Option<Hit> {
     let mut hit = Hit {
         feature: detail.summary.feature,
         of: detail.top.len(),
         ..Hit::default()
     };
+    let named = |wanted: &String| fact.iter().any(|word| word.starts_with(wanted));
+    hit.fact = query.iter().all(named);
     for held in top {
         let (held, peaks) = example_matches(held, query);
         hit.examples += usize::from(held);
@@ -97,7 +111,8 @@ fn defined(detail: &Detail, top: &[Vec<(String, bool)>], query: &[String]) -> Op
         (None, None) => 0.0,
     };
     let peaks = if hit.peaks > 0 { 1.0 } else { 0.0 };
-    hit.score = peaks + 4.0 * share(hit.peaks) + share(hit.examples) + 0.001 * moves;
+    let fact = if hit.fact { 7.0 } else { 0.0 };
+    hit.score = fact + peaks + 4.0 * share(hit.peaks) + share(hit.examples) + 0.001 * moves;
     (hit.score > 0.0).then_some(hit)
 }
 
@@ -111,14 +126,15 @@ fn check(path: &str, queries: &[&str], step: usize) {
         let detail = index.detail(feature).unwrap();
         let top = detail.top.iter().map(|example| held(&index, example));
         let top: Vec<_> = top.collect();
-        (detail, top)
+        (detail, (top, fact_words(&index, feature)))
     };
-    let details: Vec<(Detail, Vec<_>)> = features.map(read).collect();
+    let details: Vec<(Detail, (Vec<_>, Vec<String>))> = features.map(read).collect();
     let is_checked = |hit: &Hit| hit.feature.index().is_multiple_of(step);
     for query in queries {
         let wanted: Vec<String> = words(query).into_iter().map(|word| word.text).collect();
         let matching = details.iter();
-        let matching = matching.filter_map(|(detail, top)| defined(detail, top, &wanted));
+        let matching =
+            matching.filter_map(|(detail, (top, fact))| defined(detail, (top, fact), &wanted));
         let mut want: Vec<Hit> = matching.collect();
         want.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.feature.cmp(&b.feature)));
         let mut got = all.search(query, &[]);

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::super::pack::{Of, PackedDetail};
 use super::super::{Index, TOP};
+use super::facts::FactWords;
 use super::split::{self, Word};
-use super::{Hit, matches};
+use super::{Hit, Matcher};
 use crate::error::Result;
 use crate::ids::FeatureId;
 use crate::progress::{Ended, Flow, Progress};
@@ -31,6 +34,7 @@ pub struct Words {
     tokens: Vec<Arc<str>>,
     promoted: Effects,
     suppressed: Effects,
+    facts: FactWords,
 }
 
 /// A word in a row: from its first token to its last.
@@ -85,6 +89,7 @@ impl Words {
             tokens: index.token_texts()?,
             promoted: Effects::default(),
             suppressed: Effects::default(),
+            facts: FactWords::new(index.facts()?.as_ref()),
         };
         for from in (0..features).step_by(STEP) {
             if observe(Progress::new(from, features, "features")).is_break() {
@@ -171,71 +176,120 @@ impl Words {
         }
     }
 
-    /// Finds the features that `query` is about, best first: by number (`12` or `#12`), by their `labels`, by their examples and by the tokens they move.
+    /// Finds the features that `query` is about, best first: by number (`12` or `#12`), by their `labels` and naming facts, by their examples and by the tokens they move.
     pub fn search(&self, query: &str, labels: &[(FeatureId, &str)]) -> Vec<Hit> {
         let wanted = Wanted::new(query, self);
-        let mut hits: BTreeMap<u32, Hit> = BTreeMap::new();
-        if !wanted.words.is_empty() {
-            self.find_in_examples(&wanted, &mut hits);
-            self.find_in_effects(&wanted, &mut hits);
-        }
-        for (feature, label) in labels {
-            if matches(query, label) {
-                hits.entry(feature.0).or_default().label = true;
-            }
-        }
-        let number = query.trim().trim_start_matches('#').parse::<u32>();
-        if let Some(number) = number.ok().filter(|n| (*n as usize) < self.of.len()) {
-            hits.entry(number).or_default().number = true;
-        }
-        let named = hits.into_iter().map(|(feature, mut hit)| {
-            hit.feature = FeatureId(feature);
-            hit.of = self.of.get(feature as usize).map_or(0, |of| (*of).into());
-            hit.score = hit.score();
-            hit
-        });
-        let mut hits: Vec<Hit> = named.collect();
-        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.feature.cmp(&b.feature)));
-        hits
-    }
-
-    fn find_in_examples(&self, wanted: &Wanted, hits: &mut BTreeMap<u32, Hit>) {
-        let mut spans = wanted.spans.as_slice();
-        for examples in self.examples.chunk_by(|a, b| a.row == b.row) {
-            let row = examples[0].row;
-            let before = spans.partition_point(|(span, _)| span.row < row);
-            let here = spans.partition_point(|(span, _)| span.row <= row);
-            let of_row = &spans[before..here];
-            spans = &spans[here..];
-            for example in examples {
-                let (held, peaks) = example.masks(of_row, wanted);
-                if held == wanted.all {
-                    let hit = hits.entry(example.feature).or_default();
-                    hit.examples += 1;
-                    hit.peaks += usize::from(peaks);
+        let all = self.of.len();
+        let mut found: Vec<Counts> = vec![Counts::default(); all];
+        let searched = !wanted.words.is_empty();
+        if searched {
+            self.count_examples(&wanted, &mut found);
+            for feature in self.facts.find(&wanted.words) {
+                if let Some(found) = found.get_mut(feature as usize) {
+                    found.fact = true;
                 }
             }
         }
+        let matcher = Matcher::new(query);
+        let labelled = labels
+            .par_iter()
+            .filter(|(_, label)| matcher.matches(label));
+        let labelled: Vec<FeatureId> = labelled.map(|(feature, _)| *feature).collect();
+        let mut beyond: Vec<FeatureId> = Vec::new();
+        for feature in labelled {
+            match found.get_mut(feature.index()) {
+                Some(found) => found.label = true,
+                None => beyond.push(feature),
+            }
+        }
+        let number = query.trim().trim_start_matches('#').parse::<usize>();
+        let number = number.ok().filter(|number| *number < all);
+        let hit = |feature: usize| {
+            let counts = found[feature];
+            let moved = |effects: &Effects| {
+                let ranks = effects.of(feature);
+                searched.then(|| self.moved(&wanted, ranks)).flatten()
+            };
+            let (promotes, suppresses) = (moved(&self.promoted), moved(&self.suppressed));
+            let is_number = number == Some(feature);
+            let is_hit = counts != Counts::default() || is_number;
+            (is_hit || promotes.is_some() || suppresses.is_some()).then(|| Hit {
+                feature: FeatureId::from(feature),
+                number: is_number,
+                label: counts.label,
+                fact: counts.fact,
+                examples: counts.examples.into(),
+                peaks: counts.peaks.into(),
+                of: self.of[feature].into(),
+                promotes,
+                suppresses,
+                ..Hit::default()
+            })
+        };
+        let mut hits: Vec<Hit> = (0..all).into_par_iter().filter_map(hit).collect();
+        // Labels of features that the index does not have.
+        hits.extend(beyond.into_iter().map(|feature| Hit {
+            feature,
+            label: true,
+            ..Hit::default()
+        }));
+        for hit in &mut hits {
+            hit.score = hit.score();
+        }
+        hits.par_sort_unstable_by(|a, b| {
+            b.score.total_cmp(&a.score).then(a.feature.cmp(&b.feature))
+        });
+        hits
     }
 
-    fn find_in_effects(&self, wanted: &Wanted, hits: &mut BTreeMap<u32, Hit>) {
-        let first = |ranks: &[u32]| {
-            let masks = ranks.iter().map(|rank| wanted.of_token(*rank));
-            if masks.clone().fold(0, |all, mask| all | mask) != wanted.all {
-                return None;
-            }
-            let at = masks.clone().position(|mask| mask != 0)?;
-            Some((Arc::clone(self.tokens.get(ranks[at] as usize)?), at))
-        };
-        for feature in 0..self.of.len() {
-            let promotes = first(self.promoted.of(feature));
-            let suppresses = first(self.suppressed.of(feature));
-            if promotes.is_some() || suppresses.is_some() {
-                let hit = hits.entry(feature as u32).or_default();
-                (hit.promotes, hit.suppresses) = (promotes, suppresses);
+    /// Counts the examples of each feature that match, and those that peak on a word.
+    fn count_examples(&self, wanted: &Wanted, found: &mut [Counts]) {
+        let rows = || self.examples.chunk_by(|a, b| a.row == b.row);
+        let mut spans = wanted.spans.as_slice();
+        let mut parts = Vec::new();
+        for examples in rows() {
+            let row = examples[0].row;
+            let before = spans.partition_point(|(span, _)| span.row < row);
+            let here = spans.partition_point(|(span, _)| span.row <= row);
+            parts.push((examples, &spans[before..here]));
+            spans = &spans[here..];
+        }
+        let matching: Vec<(u32, bool)> = parts
+            .into_par_iter()
+            .flat_map_iter(|(examples, spans)| {
+                examples.iter().filter_map(move |example| {
+                    let (held, peaks) = example.masks(spans, wanted);
+                    (held == wanted.all).then_some((example.feature, peaks))
+                })
+            })
+            .collect();
+        for (feature, peaks) in matching {
+            if let Some(found) = found.get_mut(feature as usize) {
+                found.examples += 1;
+                found.peaks += u8::from(peaks);
             }
         }
     }
+
+    /// The first token that matches among the ranks of a feature that moves all words of the query, and how many stand before it.
+    fn moved(&self, wanted: &Wanted, ranks: &[u32]) -> Option<(Arc<str>, usize)> {
+        let masks = ranks.iter().map(|rank| wanted.of_token(*rank));
+        if masks.clone().fold(0, |all, mask| all | mask) != wanted.all {
+            return None;
+        }
+        let at = masks.clone().position(|mask| mask != 0)?;
+        Some((Arc::clone(self.tokens.get(ranks[at] as usize)?), at))
+    }
+}
+
+/// Matches of a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Counts {
+    /// Of its strongest examples, at most [`TOP`].
+    examples: u8,
+    peaks: u8,
+    label: bool,
+    fact: bool,
 }
 
 impl Example {
@@ -296,7 +350,7 @@ impl Wanted {
         Self {
             all,
             spans,
-            tokens: of.tokens.iter().map(mask).collect(),
+            tokens: of.tokens.par_iter().map(mask).collect(),
             words,
         }
     }
@@ -308,4 +362,76 @@ impl Wanted {
 
 fn bit(word: usize) -> u64 {
     1 << word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::facts::Facts;
+
+    /// 131,072 features with 20 examples each: as many are found as were placed. The times are for people who run this with `--nocapture`.
+    #[test]
+    fn the_words_of_many_features_are_searched() {
+        let features = 131_072_u32;
+        let tokens: Vec<Arc<str>> = (0..50_000).map(|i| format!(" word{i}").into()).collect();
+        let mixed = |i: u32| (u64::from(i).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33) as u32;
+        let mut words = Words {
+            places: BTreeMap::new(),
+            examples: Vec::new(),
+            of: vec![TOP as u8; features as usize],
+            tokens,
+            promoted: Effects::default(),
+            suppressed: Effects::default(),
+            facts: FactWords::new(None::<&Facts>),
+        };
+        for feature in 0..features {
+            let effects: Vec<(u32, f32)> = (0..20)
+                .map(|i| (mixed(feature + i) % 50_000, 1.0))
+                .collect();
+            words.promoted.push(&effects);
+            words.suppressed.push(&effects[..1]);
+            for i in 0..TOP as u32 {
+                let at = mixed(feature * 20 + i);
+                words.examples.push(Example {
+                    row: at % 100_000,
+                    feature,
+                    peak: 49_999 - at % 100,
+                    position: at % 128,
+                    at: 10,
+                    window: 21,
+                });
+            }
+        }
+        words.examples.sort_unstable_by_key(|example| example.row);
+        // The first token of every row is `rare`, and the peaks are the last hundred tokens.
+        let places = (0..100_000).map(|row| Span {
+            row,
+            first: 0,
+            last: 0,
+        });
+        words.places.insert("rare".into(), places.collect());
+        for (query, holds) in [
+            (
+                "rare",
+                (|e: &Example| e.window().contains(&0)) as fn(&Example) -> bool,
+            ),
+            ("word49999", |e| e.peak == 49_999),
+        ] {
+            let before = std::time::Instant::now();
+            let hits = words.search(query, &[]);
+            println!(
+                "{query}: {} features in {:.1?}",
+                hits.len(),
+                before.elapsed()
+            );
+            let found: usize = hits.iter().map(|hit| hit.examples).sum();
+            let want = words
+                .examples
+                .iter()
+                .filter(|example| holds(example))
+                .count();
+            assert!(want > 1_000);
+            assert_eq!(found, want, "{query}");
+        }
+    }
 }

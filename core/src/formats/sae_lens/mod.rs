@@ -28,7 +28,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Known, Precision, parent, place};
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
-use crate::sae::{Provenance, Role, Sae, Transcoder};
+use crate::sae::{Provenance, Role, Sae, StoredLengths, Transcoder};
 use crate::whole_file;
 
 pub(super) const CFG: &str = "cfg.json";
@@ -60,6 +60,7 @@ pub(super) fn read_as(
     let weights = weights::read(tensors, &cfg, &mut notes)?;
     let pursues = cfg.architecture == Architecture::MatchingPursuit;
     let mut parts = Parts {
+        stored: None,
         w_enc: weights.w_enc,
         b_enc: weights.b_enc,
         w_dec: weights.w_dec,
@@ -104,6 +105,8 @@ pub(super) fn read_as(
     )?;
     if cfg.scale == Scale::Whitening {
         sae.fold_whitening(&scale::whitening(folder)?)?;
+        // A row of a whitened space has no length in this one.
+        sae.stored_lengths = StoredLengths::default();
         notes.add("Training whitened its inputs: the whitening is folded into the weights");
     }
     Ok((sae, notes))

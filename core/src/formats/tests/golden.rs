@@ -52,6 +52,26 @@ fn transcoders() -> PathBuf {
 }
 
 #[test]
+fn the_folder_of_a_cross_layer_transcoder_stands_for_its_layers() {
+    let folder = transcoders().join("across-relu");
+    let layers = formats::dictionaries_at(&folder).unwrap();
+    assert_eq!(layers.len(), 3);
+    for (at, layer) in layers.iter().enumerate() {
+        let (sae, _) = formats::open(layer).unwrap();
+        let outputs = sae.outputs().unwrap();
+        assert_eq!(outputs.len(), 3 - at);
+        assert_eq!(
+            outputs[0].hook.to_string(),
+            format!("blocks.{at}.hook_mlp_out")
+        );
+        assert_eq!(
+            formats::dictionaries_at(layer).unwrap(),
+            std::slice::from_ref(layer)
+        );
+    }
+}
+
+#[test]
 fn transcoders_are_those_of_circuit_tracer() {
     let scope = "gemma-scope-2-tiny-pt/transcoder/layer_1_width_20_l0_small_affine";
     for (name, format) in [

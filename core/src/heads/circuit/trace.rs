@@ -42,7 +42,7 @@ pub(super) fn trace(
     let nodes = search.into_nodes();
     let text = match input {
         Input::Text(text) => text.clone(),
-        Input::Tokens { .. } => model.codec().decode(&tokens),
+        Input::Tokens { .. } | Input::Chat(_) => model.codec().decode(&tokens),
     };
     let next = next(model, input, (&listed[0], at))?;
     Ok(Ended::Done(Circuit {

@@ -43,16 +43,28 @@ pub(in crate::models) struct KeyValueCache {
 
 impl KeyValueCache {
     /// Returns the first `layers` layers alone.
-    pub(in crate::models) fn below(&self, layers: usize) -> Self {
+    fn below(&self, layers: usize) -> Self {
         Self {
             layers: self.layers.iter().take(layers).cloned().collect(),
         }
     }
 
-    /// Appends `k`, `v` `[b, t, h_kv, e]` of `layer` and returns all of that layer.
+    /// Returns the layers below `layer` as they are, and the first `positions` positions of the others.
+    pub(in crate::models) fn until(&self, positions: usize, layer: usize) -> Result<Self> {
+        let Some(above) = (positions > 0).then(|| self.layers.iter().skip(layer)) else {
+            return Ok(self.below(layer));
+        };
+        let mut layers = self.below(layer).layers;
+        for (k, v) in above {
+            layers.push((k.narrow(1, 0, positions)?, v.narrow(1, 0, positions)?));
+        }
+        Ok(Self { layers })
+    }
+
+    /// Appends `k`, `v` `[b, t, h_kv, e]` of `layer` and returns all of that layer. A memory of one row is that of every row of a larger batch.
     fn append(&mut self, layer: usize, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor)> {
         let all = match self.layers.get(layer) {
-            Some((old_k, old_v)) => (Tensor::cat(&[old_k, &k], 1)?, Tensor::cat(&[old_v, &v], 1)?),
+            Some((old_k, old_v)) => (behind(old_k, &k)?, behind(old_v, &v)?),
             None => (k, v),
         };
         if layer < self.layers.len() {
@@ -62,6 +74,17 @@ impl KeyValueCache {
         }
         Ok(all)
     }
+}
+
+/// Puts `new [b, t, h_kv, e]` behind `old`, whose single row stands for all of them.
+fn behind(old: &Tensor, new: &Tensor) -> Result<Tensor> {
+    let (b, ..) = new.dims4()?;
+    let (rows, t, h, e) = old.dims4()?;
+    if rows == b {
+        return Ok(Tensor::cat(&[old, new], 1)?);
+    }
+    let old = old.broadcast_as((b, t, h, e))?;
+    Ok(Tensor::cat(&[&old, new], 1)?)
 }
 
 impl Attention {

@@ -107,8 +107,13 @@ impl Gguf {
 
     /// Reads the tokenizer inside, with its special tokens and its BOS rule.
     pub(super) fn codec(&self) -> Result<TextCodec> {
-        let (tokenizer, special) = tokenizer::read(&self.header())?;
-        TextCodec::from_tokenizer(tokenizer, special, &self.path)
+        let header = self.header();
+        let (tokenizer, special) = tokenizer::read(&header)?;
+        let codec = TextCodec::from_tokenizer(tokenizer, special, &self.path)?;
+        Ok(match header.text_if_any("tokenizer.chat_template")? {
+            Some(source) => codec.with_chat_template(source, &self.path),
+            None => codec,
+        })
     }
 
     /// Returns the bytes of all keys of its tokenizer.

@@ -19,7 +19,7 @@ pub(super) fn induction(
     let mut found: Vec<(&str, InductionFeature)> = Vec::new();
     for study in &of.studies {
         let (watch, name) = (&mut *to.watch, study.sae.name.as_str());
-        let subject = (&of.model, study.sae.autoencoder()?);
+        let subject = (&of.model, study.sae.by_token()?);
         let ended = induction_features(subject, &of.held_out, &mut |at| {
             watch.at(format!(
                 "induction features of {name}, {} of {} rows",

@@ -26,6 +26,14 @@ impl Selects for Jump {
         Some(Limit::new(threshold, "the feature's threshold"))
     }
 
+    fn alone(&self, pre: f32, feature: usize) -> Option<f32> {
+        Some(if pre > self.thresholds[feature] {
+            pre
+        } else {
+            0.0
+        })
+    }
+
     fn describe(&self) -> String {
         "thresholds without ReLU".to_owned()
     }

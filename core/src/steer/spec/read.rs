@@ -25,6 +25,7 @@ impl EditSpec {
         let what = what(&action, &mut keys)?;
         let spec = Self {
             what,
+            sae: keys.keys.remove("sae"),
             hook: keys.parsed("hook")?,
             positions: keys.parsed("positions")?,
             rows: keys.list("rows")?,
@@ -69,6 +70,8 @@ fn what(action: &str, keys: &mut Keys) -> Result<What> {
         "mean" if keys.keys.contains_key("file") => What::Mean(Some(keys.vector()?)),
         "mean" => What::Mean(None),
         "project-out" => What::ProjectOut(keys.vector()?),
+        "orthogonal" => What::Orthogonal(keys.vector()?, keys.required("by")?),
+        "cap" => What::Clamp(keys.vector()?, f32::NEG_INFINITY, keys.required("most")?),
         "clamp" => What::Clamp(
             keys.vector()?,
             keys.parsed("least")?.unwrap_or(f32::NEG_INFINITY),
@@ -197,7 +200,7 @@ impl Keys {
             .map(|action| action.keys)
             .filter(|keys| !keys.is_empty());
         let what = format!(
-            "`{}` has no key `{key}`, it takes {}hook, positions, rows, heads",
+            "`{}` has no key `{key}`, it takes {}sae, hook, positions, rows, heads",
             self.action,
             takes.map_or(String::new(), |keys| format!("{keys}; "))
         );

@@ -26,8 +26,11 @@ fn every_action_is_written_as_it_is_read() {
         "mean hook=blocks.1.hook_mlp_out",
         "mean file=m.safetensors key=mean hook=blocks.1.hook_mlp_out",
         "project-out feature=7",
+        "orthogonal feature=7 by=-2.5 positions='after: king'",
         "clamp feature=7 least=0 most=2",
         "clamp feature=7 most=2",
+        "clamp feature=7 most=2 sae=attn-1",
+        "scale-feature feature=1 by=0 sae='my sae' positions=2..",
         "set-feature feature=1,2 value=0",
         "add-feature feature=1 value=2 error=frozen",
         "scale-feature feature=1 by=3 error=linear",
@@ -38,8 +41,8 @@ fn every_action_is_written_as_it_is_read() {
         "patch file='my run.safetensors' key=blocks.1.attn.hook_z hook=blocks.1.attn.hook_z",
         "attend to=previous hook=blocks.0.attn.hook_pattern heads=2 positions=prompt",
     ];
-    // All actions are among them.
-    for action in ACTIONS {
+    // All actions are among them; `cap` is a clamp.
+    for action in ACTIONS.iter().filter(|action| action.name != "cap") {
         assert!(
             texts.iter().any(|text| text.starts_with(action.name)),
             "{}",
@@ -47,6 +50,8 @@ fn every_action_is_written_as_it_is_read() {
         );
     }
     texts.into_iter().for_each(check);
+    let cap: EditSpec = "cap feature=7 most=2".parse().unwrap();
+    assert_eq!(cap.to_string(), "clamp feature=7 most=2");
     let zero: EditSpec = "splice part=zero".parse().unwrap();
     assert_eq!(zero.what, What::Zero);
 }
@@ -82,15 +87,15 @@ fn what_cannot_be_read_is_refused_with_what_could() {
 struct Stock(Arc<Sae>);
 
 impl Materials for Stock {
-    fn dictionary(&mut self) -> Result<Arc<Sae>> {
+    fn dictionary(&mut self, _: Option<&str>) -> Result<Arc<Sae>> {
         Ok(Arc::clone(&self.0))
     }
 
-    fn probe(&mut self) -> Result<Arc<Probe>> {
+    fn probe(&mut self, _: Option<&str>) -> Result<Arc<Probe>> {
         Err(Error::setting("probe", "there is none"))
     }
 
-    fn mean(&mut self, _: HookPoint) -> Result<Vec<f32>> {
+    fn mean(&mut self, _: HookPoint, _: Option<&str>) -> Result<Vec<f32>> {
         Ok(vec![0.5; 256])
     }
 }
@@ -141,4 +146,31 @@ fn what_is_left_out_is_filled_in() {
     let beyond = resolved("add feature=2").unwrap_err().to_string();
     assert!(beyond.contains("features 0 to 1"), "{beyond}");
     assert!(resolved("splice part=+linear").is_err());
+}
+
+#[test]
+fn a_strength_is_told_as_it_is_given_and_with_the_rows_length() {
+    let rows = |x: f32| crate::dims::Matrix::new(2, 4, vec![x; 8]).unwrap();
+    let sae = |x: f32| {
+        let (encoder, decoder) = ((rows(0.5), vec![0.0; 2]), (rows(x), vec![0.0; 4]));
+        Sae::new("two", encoder, decoder, TopK { k: 1 })
+    };
+    let spec = |text: &str| -> EditSpec { text.parse().unwrap() };
+    let add = spec("add feature=1 strength=-3");
+    let strength = add.strength(&sae(0.75)).unwrap();
+    assert_eq!((strength.raw, strength.row), (-3.0, 1.5));
+    assert_eq!((strength.folded(), strength.stored), (-4.5, -3.0));
+    assert!(strength.is_as_stored());
+    assert_eq!(strength.of_norm(9.0), Some(0.5));
+    assert_eq!(strength.of_norm(0.0), None);
+    assert!(!strength.is_unit());
+    let said = add.units(&sae(0.75)).unwrap();
+    assert!(
+        said.contains("-3 rows are -4.5000 × the unit row"),
+        "{said}"
+    );
+    assert_eq!(add.units(&sae(0.5)), None, "rows of length 1");
+    assert_eq!(spec("project-out feature=1").strength(&sae(0.75)), None);
+    let more = spec("add-feature feature=0 value=2");
+    assert_eq!(more.strength(&sae(0.75)).unwrap().folded(), 3.0);
 }

@@ -17,6 +17,7 @@ impl fmt::Display for EditSpec {
             What::Mean(None) => f.write_str("mean")?,
             What::Mean(Some(vector)) => write!(f, "mean {vector}")?,
             What::ProjectOut(vector) => write!(f, "project-out {vector}")?,
+            What::Orthogonal(vector, by) => write!(f, "orthogonal {vector} by={by}")?,
             What::Clamp(vector, least, most) => {
                 write!(f, "clamp {vector}")?;
                 if *least > f32::NEG_INFINITY {
@@ -38,6 +39,9 @@ impl fmt::Display for EditSpec {
             }
         }
         let list = |numbers: Vec<String>| numbers.join(",");
+        if let Some(sae) = &self.sae {
+            write!(f, " sae={}", quoted(sae))?;
+        }
         if let Some(hook) = &self.hook {
             write!(f, " hook={hook}")?;
         }
@@ -49,7 +53,13 @@ impl fmt::Display for EditSpec {
             )?;
         }
         if let Some(positions) = &self.positions {
-            write!(f, " positions={positions}")?;
+            let text = positions.to_string();
+            let is_plain = !text.contains(|c: char| c.is_whitespace() || "\"'\\".contains(c));
+            if is_plain {
+                write!(f, " positions={text}")?;
+            } else {
+                write!(f, " positions={}", quoted(&text))?;
+            }
         }
         if let Some(rows) = &self.rows {
             write!(

@@ -12,6 +12,8 @@ pub enum Runs<'a> {
     Sae(&'a Sae),
     /// All layers of a cross-layer transcoder.
     CrossLayer(&'a CrossLayer),
+    /// Several dictionaries, run one after another.
+    Several(&'a [&'a Sae]),
 }
 
 /// Device of a job, and the dictionary's place on it.
@@ -34,11 +36,18 @@ impl<'a> From<&'a CrossLayer> for Runs<'a> {
     }
 }
 
+impl<'a> From<&'a [&'a Sae]> for Runs<'a> {
+    fn from(of: &'a [&'a Sae]) -> Self {
+        Self::Several(of)
+    }
+}
+
 impl Runs<'_> {
-    fn layers(&self) -> &[Sae] {
+    fn layers(&self) -> Vec<&Sae> {
         match self {
-            Self::Sae(sae) => std::slice::from_ref(sae),
-            Self::CrossLayer(of) => of.layers(),
+            Self::Sae(sae) => vec![sae],
+            Self::CrossLayer(of) => of.layers().iter().collect(),
+            Self::Several(of) => of.to_vec(),
         }
     }
 
@@ -46,6 +55,13 @@ impl Runs<'_> {
         match self {
             Self::Sae(sae) => sae.place(compute),
             Self::CrossLayer(of) => of.place(compute),
+            Self::Several(of) => {
+                let mut all = Placement::default();
+                for sae in of {
+                    all.extend([sae.place(compute)?]);
+                }
+                Ok(all)
+            }
         }
     }
 
@@ -60,8 +76,8 @@ impl Runs<'_> {
             .first()
             .map_or((0, 0), |sae| (sae.width(), sae.features()));
         Job {
-            bytes: layers.iter().map(bytes).sum(),
-            uncovered: layers.iter().find_map(Sae::needs_cpu),
+            bytes: layers.iter().copied().map(bytes).sum(),
+            uncovered: layers.iter().find_map(|sae| sae.needs_cpu()),
             ..Job::new(rows, width, features)
         }
     }

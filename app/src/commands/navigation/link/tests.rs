@@ -27,6 +27,7 @@ fn desk() -> Desk {
         kind: Kind::Own,
         sentence: None,
         kept: None,
+        edits: vec![],
     };
     state.apply(Event::Project(project::Event::Opened(Box::new(opened))));
     for (at, features) in [(0, 64), (1, 32)] {

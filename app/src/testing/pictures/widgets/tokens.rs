@@ -41,6 +41,7 @@ pub(super) fn token_editor(ui: &mut Ui) {
             tint: (share > 0.3).then(|| theme.tint(Hue::Activation, share)),
             negative: i == 5,
             marks: vec![0, 1, 2, 3, 4][..(i * 3) % 6].to_vec(),
+            ..Piece::default()
         });
         at += token.len();
     }

@@ -10,6 +10,7 @@ use crate::state::dark_matter::predict::job;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::predict::Command;
 use crate::theme::{Hue, Theme, body_strong, caption, space};
+use crate::views::report;
 use crate::widgets::heat_map::{Cell, HeatMap, Scale, Side};
 use crate::widgets::meaning::sentence;
 use crate::widgets::number::{count, number, percent};
@@ -37,6 +38,7 @@ pub(super) fn predict_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, comman
     let name = state.catalogue.get(id).map_or("", |d| d.name.as_str());
     if let Some(found) = state.dark_matter.predict.study.result(&id) {
         predictions_ui(ui, found);
+        report::add_ui(ui, commands, || found.section());
     }
     let offer = Offer {
         what: "Predicts the error and its parts from the reconstructions of the project's other dictionaries, of earlier, the same and later hooks.",

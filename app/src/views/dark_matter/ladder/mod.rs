@@ -18,6 +18,7 @@ use crate::state::dark_matter::ladder::{candidates, chosen, differs, job};
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::ladder::Command;
 use crate::theme::{Theme, body_strong, caption, space};
+use crate::views::report;
 use crate::widgets::number;
 
 /// The panel: what is shown of the result.
@@ -77,6 +78,7 @@ impl Panel {
         }
         if let Some(ladder) = ladder {
             self.result_ui(ui, ladder);
+            report::add_ui(ui, commands, || ladder.section());
         }
         section(ui, "More widths");
         train::train_ui(ui, state, id, commands);

@@ -17,6 +17,7 @@ use crate::state::requests::dark_matter::places::Command;
 use crate::state::requests::{Commands, navigation};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, body_strong, space};
+use crate::views::report;
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::grid::Selection;
 
@@ -127,6 +128,9 @@ impl Panel {
             }
         }
         ui.add_space(space::CONTROL);
+        if let Some(found) = found {
+            report::add_ui(ui, commands, || found.section());
+        }
         offer::offer_ui(ui, state, id, commands);
     }
 

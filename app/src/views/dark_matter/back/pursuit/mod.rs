@@ -15,6 +15,7 @@ use crate::state::dark_matter::pursuit::job;
 use crate::state::requests::Commands;
 use crate::state::requests::dark_matter::pursuit::Command;
 use crate::theme::{Hue, Theme, caption, space};
+use crate::views::report;
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::number;
 use crate::widgets::parts::fact_ui;
@@ -55,6 +56,7 @@ pub(super) fn pursuit_ui(ui: &mut Ui, state: &AppState, id: DictionaryId, comman
         figures_ui(ui, &compared.comparison);
         ui.add_space(space::GROUP);
         lists::lists_ui(ui, state, (id, compared), commands);
+        report::add_ui(ui, commands, || compared.comparison.section());
     }
     ui.add_space(space::GROUP);
     token::token_ui(ui, state, id, commands);

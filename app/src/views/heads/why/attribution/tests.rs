@@ -44,8 +44,7 @@ fn reading() -> Reading {
         counts: vec![true, true],
         latents: Latents::from_unsorted(&rows).unwrap(),
         next: vec![Vec::new(), Vec::new()],
-        cut: 0,
-        bos: None,
+        ..Reading::default()
     }
 }
 
