@@ -89,6 +89,7 @@
 //! | [`features`] | the feature index: build, read, search; predicates of tokens and families of features |
 //! | [`folders`] | what a folder holds already, and whether it may be written |
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
+//! | [`baselines`] | PCA, ICA, NMF, k-means, sparse coding and random directions as dictionaries; canonical correlations |
 //! | [`heads`] | what every head does: survey, features, roles, attribution, circuits, induction, sentences with two names |
 //! | [`steer`] | baseline and steered generation side by side |
 //! | [`causes`] | causes of a prediction: a target, and how much features, parts, places and paths give to it |
@@ -99,6 +100,7 @@
 //! | `cli` | feature `cli`: one file per noun |
 
 pub mod attention;
+pub mod baselines;
 pub mod bench;
 pub mod capture;
 pub mod causes;

@@ -7,6 +7,7 @@
 
 mod args;
 mod attribute;
+mod baseline;
 mod bench;
 mod capture;
 mod chat;
@@ -115,6 +116,8 @@ nouns! {
     Train => train,
     /// Train dictionaries of several widths in one pass of the model, to see whether more width helps
     Ladder => ladder,
+    /// Fit classical baselines (PCA, ICA, NMF, k-means, sparse coding, random directions) as dictionaries, and measure canonical correlations
+    Baseline => baseline,
     /// Time a training step on this machine against the product of its encoder alone
     Bench => bench,
 /// List CPU and GPUs with their speed, and say which one `--device auto` takes

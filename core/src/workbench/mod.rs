@@ -1,6 +1,7 @@
 //! Tasks of a user, written once for the window, the command line and programs.
 
 pub mod ask;
+pub mod baselines;
 pub mod circuit;
 pub mod dark_matter;
 pub mod devices;
