@@ -18,6 +18,7 @@ mod device;
 mod devices;
 mod edits;
 mod eval;
+mod evaluate;
 mod guide;
 mod heads;
 mod hub;
@@ -136,6 +137,8 @@ nouns! {
 Project => project,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
+    /// Test dictionaries on tasks with known answers, on labelled text, on first letters, across seeds, and on toys
+    Evaluate => evaluate,
 /// Build, show, search or export the feature index of a dictionary; measure families of features, and test predicates
     Index => index,
     /// Set, list, import and export labels of features, and ask a language model for one

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod direct;
 pub mod edits_file;
 pub mod error_parts;
+pub mod evaluate;
 pub mod facts;
 pub mod indexes;
 pub mod labels;
