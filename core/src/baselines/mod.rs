@@ -269,7 +269,7 @@ pub struct Fitted {
     pub left: Option<f64>,
 }
 
-/// What a fit makes; its dictionary reads the activation less the mean.
+/// Result of a fit; its dictionary reads the activation less the mean.
 #[derive(Debug, Clone)]
 struct Made {
     w_enc: Matrix,

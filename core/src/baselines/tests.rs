@@ -466,7 +466,7 @@ fn a_fit_at_a_hook_is_that_of_its_activations_and_opens_as_it_was_saved() {
         let at_hook = at_hook.done().unwrap();
         let alone = fitted(&spec, &x);
         assert_eq!(at_hook, alone, "{kind}");
-               let mut sae = alone.sae.reading(hook);
+        let mut sae = alone.sae.reading(hook);
         let held = held_out(&sae, &model, &rows, &mut go_on).unwrap();
         let held = held.done().unwrap();
         near([held.fvu], &[left_by(&sae, &x)], 1e-6);
