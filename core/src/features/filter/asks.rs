@@ -152,13 +152,12 @@ mod tests {
             ],
             vec![fact(Kind::On, " king", 0.6)],
         ];
-        Columns {
-            facts: Some(Facts {
-                features,
-                ..Facts::default()
-            }),
-            ..Columns::default()
-        }
+        let mut columns = Columns::new(vec![], vec![]);
+        columns.facts = Some(Facts {
+            features,
+            ..Facts::default()
+        });
+        columns
     }
 
     #[test]
