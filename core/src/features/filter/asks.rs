@@ -1,4 +1,4 @@
-//! What the conditions of a filter ask for: facts, and which fact of a feature meets them; labels, which an index does not hold.
+//! Facts and labels that the conditions of a filter ask for: which fact of a feature meets them, and whether labels are needed, which an index does not hold.
 
 use rayon::prelude::*;
 
