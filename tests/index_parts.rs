@@ -42,6 +42,11 @@ fn a_build_names_the_files_that_it_reads_and_replaces_no_index_unasked() {
     assert!(bytes() == first);
     build(&["--seed", "7", "--overwrite"]).done();
     assert!(bytes() != first);
+    // Two dictionaries on one device: it is named once.
+    let other = at("assets/demo/saes/attn-0");
+    let of = ["--sae", &sae, "--sae", &other, "--tokens", "300"];
+    let both = umbra(here.path(), &[&on[..], &of, &["--out", "both"]].concat()).done();
+    assert_eq!(both.err.matches("Computing on").count(), 1, "{}", both.err);
 }
 
 fn show(folder: &Path, index: &str, feature: &str) -> Value {
