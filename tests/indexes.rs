@@ -463,8 +463,8 @@ fn a_list_names_the_fact_that_its_filter_asks_for() {
     let plain = list("max>5", &["--json"]).json();
     assert!(plain["features"][0]["matching_fact"].is_null());
     assert!(!list("fact:induction", &[]).err.contains("no kind"));
-    let said = list("fact:king", &[]).err;
-    assert!(said.contains("`king` is no kind of fact"), "{said}");
+    let said = list("fact:said", &[]).err;
+    assert!(said.contains("`said` is no kind of fact"), "{said}");
 }
 
 #[test]
