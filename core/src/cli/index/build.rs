@@ -54,11 +54,18 @@ pub(super) struct Args {
     /// Leave out the full counts of pairs and tokens, by which `umbra index merge` joins indexes: the file takes about a third of the space
     #[arg(long)]
     no_counts: bool,
-    /// Replace index files that are at --out already; without this flag such a file is an error
-    #[arg(long)]
-    overwrite: bool,
+    #[command(flatten)]
+    overwrite: OverwriteArg,
     #[command(flatten)]
     device: DeviceArg,
+}
+
+/// `--overwrite`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct OverwriteArg {
+    /// Replace an index file that is at --out already; without this flag such a file is an error
+    #[arg(long)]
+    pub(super) overwrite: bool,
 }
 
 impl Args {
@@ -106,10 +113,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     // A file that cannot be written is refused before the work.
     let named = args.out.iter().filter(|out| !out.is_dir());
     let named: Vec<PathBuf> = named.cloned().collect();
-    indexes::claim(&named, args.overwrite)?;
+    indexes::claim(&named, args.overwrite.overwrite)?;
     let (pair, saes) = args.open(console)?;
     let files = indexes::files(&args.out, &saes)?;
-    indexes::claim(&files, args.overwrite)?;
+    indexes::claim(&files, args.overwrite.overwrite)?;
     if args.dfa {
         console.notes(&without_sources(&pair.model, &saes)?);
     }

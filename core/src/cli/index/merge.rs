@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::{Console, Exit};
-use super::build::answer;
+use super::build::{OverwriteArg, answer};
 use crate::error::Result;
 use crate::features::{self, Index};
 use crate::folders::claim_file;
@@ -17,14 +17,13 @@ pub(super) struct Args {
     /// Index file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Replace an index file that is at --out already; without this flag such a file is an error
-    #[arg(long)]
-    overwrite: bool,
+    #[command(flatten)]
+    overwrite: OverwriteArg,
 }
 
 /// Runs `umbra index merge`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    claim_file(&args.out, args.overwrite)?;
+    claim_file(&args.out, args.overwrite.overwrite)?;
     let indexes = args.indexes.iter().map(|path| Index::open(path));
     let indexes: Vec<Index> = indexes.collect::<Result<_>>()?;
     let mut bar = console.bar("Merging");

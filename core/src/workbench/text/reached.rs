@@ -11,21 +11,23 @@ pub(super) struct Files(Vec<(String, usize)>);
 impl Files {
     /// Counts the tokens of all files of `rows`.
     pub(super) fn new(rows: &Rows) -> Self {
+        // Names are compared once for each document of a row, not for each token.
         let mut files: Vec<(String, usize)> = Vec::new();
-        let mut last = None;
         for row in 0..rows.len() {
-            for (t, counts) in rows.counts(row).iter().enumerate() {
-                let number = rows.document_number(row, t);
-                if last != Some(number) {
-                    last = Some(number);
-                    let file = file(rows.document(row, t));
-                    if files.last().is_none_or(|(name, _)| name != file) {
-                        files.push((file.to_owned(), 0));
-                    }
+            let counts = rows.counts(row);
+            let mut from = 0;
+            while from < counts.len() {
+                let number = rows.document_number(row, from);
+                let own =
+                    (from..counts.len()).take_while(|t| rows.document_number(row, *t) == number);
+                let to = from + own.count();
+                let tokens = counts[from..to].iter().filter(|counts| **counts).count();
+                let file = file(rows.document(row, from));
+                match files.last_mut() {
+                    Some((name, known)) if name == file => *known += tokens,
+                    _ => files.push((file.to_owned(), tokens)),
                 }
-                if let Some((_, tokens)) = files.last_mut() {
-                    *tokens += usize::from(*counts);
-                }
+                from = to;
             }
         }
         Self(files)
