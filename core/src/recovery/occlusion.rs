@@ -251,10 +251,19 @@ pub struct Study {
 impl Study {
     /// Returns the mean over seeds of the number of values found of attribute `of` at α number `alpha` and threshold number `at`.
     pub fn found(&self, alpha: usize, of: usize, at: usize) -> Spread {
+        self.over_seeds(alpha, |run| run.counts[of][at].found)
+    }
+
+    /// Returns the mean over seeds of the number of values found by chance, as [`Self::found`] does.
+    pub fn chance(&self, alpha: usize, of: usize, at: usize) -> Spread {
+        self.over_seeds(alpha, |run| run.counts[of][at].chance)
+    }
+
+    fn over_seeds(&self, alpha: usize, count: impl Fn(&Run) -> usize) -> Spread {
         let seeds = self.spec.seeds as usize;
         let runs = self.runs.iter().skip(alpha * seeds).take(seeds);
-        let found: Vec<f64> = runs.map(|run| run.counts[of][at].found as f64).collect();
-        Spread::new(&found)
+        let counts: Vec<f64> = runs.map(|run| count(run) as f64).collect();
+        Spread::new(&counts)
     }
 }
 

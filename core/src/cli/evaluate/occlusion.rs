@@ -198,9 +198,12 @@ fn trained(on: &OnModel) -> Vec<String> {
             "mean norm of the difference vectors: {removed} {:.3}, {other} {:.3}",
             study.norms[0], study.norms[1]
         ),
-        format!("values found, mean over {} seeds", study.spec.seeds),
         format!(
-            "{:>6}  {:>20}  {:>20}",
+            "values found, mean over {} seeds; in brackets where values are shuffled over the prompts",
+            study.spec.seeds
+        ),
+        format!(
+            "{:>6}  {:>24}  {:>24}",
             "α",
             format!("{removed} at F1 0.9, 0.5"),
             format!("{other} at F1 0.9, 0.5")
@@ -208,10 +211,13 @@ fn trained(on: &OnModel) -> Vec<String> {
     ];
     for (at, alpha) in study.spec.alphas.iter().enumerate() {
         let both = |of: usize| {
-            let [high, low] = [0, 1].map(|threshold| study.found(at, of, threshold).mean);
-            format!("{high:.1}, {low:.1}")
+            let [high, low] = [0, 1].map(|threshold| {
+                let found = study.found(at, of, threshold).mean;
+                format!("{found:.1} ({:.1})", study.chance(at, of, threshold).mean)
+            });
+            format!("{high}, {low}")
         };
-        lines.push(format!("{alpha:>6}  {:>20}  {:>20}", both(0), both(1)));
+        lines.push(format!("{alpha:>6}  {:>24}  {:>24}", both(0), both(1)));
     }
     lines
 }

@@ -161,16 +161,20 @@ fn toy_conclusion(study: &ToyStudy) -> String {
 fn trained_conclusion(study: &Study) -> String {
     let [removed, other] = &study.spec.attributes;
     let last = study.spec.alphas.len() - 1;
-    let at = |alpha: usize, of: usize| study.found(alpha, of, THRESHOLDS.len() - 1).mean;
+    let low = THRESHOLDS.len() - 1;
+    let at = |alpha: usize, of: usize| {
+        let (found, chance) = (study.found(alpha, of, low), study.chance(alpha, of, low));
+        format!("{:.1} (by chance {:.1})", found.mean, chance.mean)
+    };
     format!(
-        "With {removed} present (α {}) dictionaries find {:.1} values of it and {:.1} of {other} at F1 {}; with α {} removed, {:.1} and {:.1}",
-        study.spec.alphas[0],
+        "At F1 {} dictionaries find {} values of {removed} and {} of {other} with {} of {removed} removed, and {} and {} with {} removed",
+        THRESHOLDS[low],
         at(0, 0),
         at(0, 1),
-        THRESHOLDS[THRESHOLDS.len() - 1],
-        study.spec.alphas[last],
+        study.spec.alphas[0],
         at(last, 0),
-        at(last, 1)
+        at(last, 1),
+        study.spec.alphas[last]
     )
 }
 
@@ -289,6 +293,23 @@ fn trained_section(on: &OnModel, conclusion: String) -> Section {
         }
     }
     let [removed, other] = &study.spec.attributes;
+    let mut chance = Table::new(
+        "Values found, and values found where they are shuffled over the rows, mean over seeds",
+        &["α", "attribute", "F1", "found", "by chance"],
+    );
+    for (alpha, removed) in study.spec.alphas.iter().enumerate() {
+        for (of, name) in study.spec.attributes.iter().enumerate() {
+            for (at, threshold) in study.thresholds.iter().enumerate() {
+                chance = chance.row([
+                    (*removed).into(),
+                    name.as_str().into(),
+                    (*threshold).into(),
+                    said(&study.found(alpha, of, at)).into(),
+                    study.chance(alpha, of, at).mean.into(),
+                ]);
+            }
+        }
+    }
     Section::new(
         format!("Does {removed} hide {other}? {} of {}", on.site, on.model),
         conclusion,
@@ -307,6 +328,7 @@ fn trained_section(on: &OnModel, conclusion: String) -> Section {
         study.norms[0], study.norms[1]
     ))
     .figure(lines)
+    .figure(chance)
 }
 
 fn loaded_section(found: &Found, conclusion: String) -> Section {
@@ -462,6 +484,6 @@ mod tests {
             site: "blocks.0.hook_resid_post@end".to_owned(),
             study,
         };
-        survives(&Occlusion::Trained(on), 1);
+        survives(&Occlusion::Trained(on), 2);
     }
 }
