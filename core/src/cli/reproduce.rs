@@ -18,7 +18,7 @@ use crate::progress::Ended;
 use crate::project::Project;
 use crate::reproduce::{
     self, Attention, AttentionOptions, ChoiceOptions, Claim, DarkMatter, DarkMatterOptions, Demo,
-    DemoOptions, Event, Report, Row, Spread, Verdict,
+    DemoOptions, EvaluationOptions, Event, Report, Row, Spread, Verdict,
 };
 use crate::sae::Variant;
 use crate::workbench::text::TextRequest;
@@ -41,6 +41,8 @@ enum List {
     Choice(ChoiceArgs),
     /// Take the error of dictionaries apart: linear and nonlinear part, widths, cross-entropy, dictionaries trained on it (Engels et al. 2024, arXiv 2410.14670)
     DarkMatter(DarkMatterArgs),
+    /// Test supervised dictionaries, and dictionaries trained on a task, on sentences with two names; and two toys (Makelov et al. 2024, arXiv 2405.08366)
+    Evaluation(EvaluationArgs),
     /// Compare gradient SAEs with TopK on the demo model: selection, cross-entropy, steering (Olmo et al. 2024, arXiv 2411.10397)
     Gradient(DemoArgs),
     /// Train every variant on the same activations at one mean L0, and print a Markdown table
@@ -73,6 +75,19 @@ struct DarkMatterArgs {
     #[arg(long)]
     train: bool,
     /// Use little text and a small ladder trained here, to try the command; too little for verdicts
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct EvaluationArgs {
+    /// Project whose model is measured [default: the bundled demo]
+    #[arg(long, value_name = "DIR")]
+    demo: Option<PathBuf>,
+    /// Number of sentences [default: 1200]
+    #[arg(long, value_name = "N")]
+    prompts: Option<usize>,
+    /// Measure on few sentences and small dictionaries, to try the command; too little for verdicts
     #[arg(long)]
     quick: bool,
 }
@@ -193,6 +208,7 @@ fn bundled() -> PathBuf {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.list {
         List::Attention(args) => attention(args, console),
+        List::Evaluation(args) => evaluation(args, console),
         List::Choice(args) => choice(args, console),
         List::DarkMatter(args) => dark_matter(args, console),
         List::Gradient(args) => {
@@ -271,6 +287,33 @@ fn attention(args: &AttentionArgs, console: &Console) -> Result<Exit> {
         return Ok(Exit::Stopped);
     };
     judged(&[("attention", report)], console)
+}
+
+fn evaluation(args: &EvaluationArgs, console: &Console) -> Result<Exit> {
+    let mut options = if args.quick {
+        EvaluationOptions::quick()
+    } else {
+        EvaluationOptions::default()
+    };
+    options.prompts = args.prompts.unwrap_or(options.prompts);
+    let folder = args.demo.clone().unwrap_or_else(bundled);
+    let (project, notes) = Project::open(&folder)?;
+    console.notes(&notes);
+    let path = project.model.as_ref().ok_or_else(|| {
+        Error::input(
+            "the project has no model, add one with `umbra project`",
+            &folder,
+        )
+    })?;
+    let (model, notes) = Model::open_as(path, project.opening)?;
+    console.notes(&notes);
+    let found = watched(console, |observe| {
+        reproduce::evaluation(&model, &options, observe)
+    })?;
+    let Ended::Done(report) = found else {
+        return Ok(Exit::Stopped);
+    };
+    judged(&[("evaluation", report)], console)
 }
 
 fn dark_matter(args: &DarkMatterArgs, console: &Console) -> Result<Exit> {

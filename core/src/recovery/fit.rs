@@ -95,13 +95,32 @@ impl Fit {
         seed: u64,
         observe: &mut dyn FnMut(usize) -> Flow,
     ) -> Result<Ended<Sae>> {
+        self.trained((x, seed), |trainer| trainer, observe)
+    }
+
+    /// Trains a dictionary as [`Self::train`] does, with decoder rows left as they are drawn: random directions whose encoder alone learns.
+    pub fn train_with_frozen_decoder(
+        &self,
+        x: &Matrix,
+        seed: u64,
+        observe: &mut dyn FnMut(usize) -> Flow,
+    ) -> Result<Ended<Sae>> {
+        self.trained((x, seed), Trainer::with_frozen_decoder, observe)
+    }
+
+    fn trained(
+        &self,
+        (x, seed): (&Matrix, u64),
+        prepared: fn(Trainer) -> Trainer,
+        observe: &mut dyn FnMut(usize) -> Flow,
+    ) -> Result<Ended<Sae>> {
         if self.epochs == 0 || self.batch == 0 {
             let what = "no row would be read: give 1 or more";
             let key = if self.batch == 0 { "batch" } else { "epochs" };
             return Err(Error::setting(key, what));
         }
         let spec = self.spec(x.rows(), seed);
-        let mut trainer = Trainer::new(&spec, x)?;
+        let mut trainer = prepared(Trainer::new(&spec, x)?);
         let mut rng = draws::source(seed, draws::ORDER);
         let steps = self.steps(x.rows());
         let mut step = 0;

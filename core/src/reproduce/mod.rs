@@ -5,6 +5,7 @@
 //! | `attention` | Kissane et al. 2024 (arXiv 2406.17759), attention-output dictionaries | a project's model and dictionaries, nothing is trained |
 //! | `choice` | Ayonrinde 2024 (arXiv 2411.02124), Mutual and Feature Choice | a synthetic world whose directions are known, then a model's activations |
 //! | `dark_matter` | Engels et al. 2024 (arXiv 2410.14670), the error of dictionaries | a ladder of widths at one hook of a project's model, trained if there is none |
+//! | `evaluation` | Makelov et al. 2024 (arXiv 2405.08366), supervised dictionaries | sentences with two names on a project's model, and two toys |
 //! | `gradient` | Olmo et al. 2024 (arXiv 2411.10397), gradient SAEs | a model's activations and its loss |
 //! | `variants` | every variant at one mean L0 | a model's activations |
 //!
@@ -14,6 +15,7 @@ mod attention;
 mod choice;
 mod dark_matter;
 mod demo;
+mod evaluation;
 mod gradient;
 mod gradient_checks;
 mod held;
@@ -31,6 +33,7 @@ pub use attention::{Attention, AttentionOptions, attention};
 pub use choice::{ChoiceOptions, choice_in_the_world, choice_on_a_model};
 pub use dark_matter::{DarkMatter, DarkMatterOptions, dark_matter};
 pub use demo::{Demo, DemoOptions};
+pub use evaluation::{EvaluationOptions, evaluation};
 pub use gradient::gradient;
 pub use measure::Spread;
 pub use variants::{Row, variants};

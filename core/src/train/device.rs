@@ -118,6 +118,10 @@ impl Trainer {
         self.pull()?;
         self.device = None;
         if let Compute::Gpu(gpu) = compute {
+            if self.features.frozen {
+                let what = "a frozen decoder trains on the CPU alone";
+                return Err(Error::setting("device", what));
+            }
             self.device = Some(Box::new(OnDevice::new(self, gpu)?));
         }
         Ok(())

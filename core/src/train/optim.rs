@@ -129,6 +129,8 @@ pub(super) struct Features {
     pub(super) free: bool,
     /// Whether Adam leaves alone what has no gradient.
     pub(super) lazy: bool,
+    /// Whether decoder rows stay as they are.
+    pub(super) frozen: bool,
 }
 
 /// A dictionary whose decoder rows have length 1.
@@ -216,7 +218,7 @@ impl Features {
     /// One step: gradients of all terms, the decoder's made orthogonal to its rows, Adam, rows back to length 1.
     pub(super) fn step(&mut self, given: Given<'_>, by: Move) -> Passed {
         let d = given.reads();
-        let (free, lazy) = (self.free, self.lazy);
+        let (free, lazy, frozen) = (self.free, self.lazy, self.frozen);
         let passed: Vec<Passed> = self
             .w_enc
             .par_chunks(CHUNK)
@@ -231,6 +233,9 @@ impl Features {
                     unfold(&mut gradients, [w_enc.value, w_dec.value, b_enc.value]);
                 }
                 gradients.shorten(by.factor);
+                if frozen {
+                    gradients.w_dec.values_mut().fill(0.0);
+                }
                 let after = begun.elapsed();
                 let moves = |i: usize| !lazy || given.any(first + i);
                 let rows = [w_enc, w_dec, b_enc];

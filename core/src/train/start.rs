@@ -214,6 +214,7 @@ impl Trainer {
                 w_dec: Parameter::new(sae.w_dec),
                 free: spec.decoder == Decoder::Free,
                 lazy: spec.adam == Adam::Lazy,
+                frozen: false,
             },
             b_dec: Parameter::new(Matrix::new(1, d, sae.b_dec)?),
             rule: rules::rule(spec, features, unit),
@@ -342,6 +343,13 @@ impl Trainer {
         let mut left = Residual::default();
         residual(&mut left, &moved, &latents, &dictionary.w_dec, 0.0)?;
         Ok((latents.acts.len(), left.squared))
+    }
+
+    /// Leaves decoder rows as they are drawn from now on: a control that learns what to read and not what to write. On the CPU alone.
+    #[must_use]
+    pub fn with_frozen_decoder(mut self) -> Self {
+        self.features.frozen = true;
+        self
     }
 
     /// The dictionary as it stands, for activations as they come, decoder rows of length 1; the average of the steps, if one is kept.

@@ -150,6 +150,7 @@ impl Case {
             w_dec,
             free: self.free,
             lazy: self.lazy,
+            frozen: false,
         }
     }
 
@@ -656,6 +657,7 @@ impl Problem {
                 w_dec: Parameter::new(w_dec),
                 free,
                 lazy: false,
+                frozen: false,
             },
             x: uneven(rng, N as usize, READS),
             errors,
