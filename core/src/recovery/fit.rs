@@ -13,7 +13,7 @@ use crate::train::{Batch, Spec, Trainer};
 /// Share of the steps at the end over which the learning rate falls to 0.
 const DECAY: f64 = 0.2;
 
-/// What keeps codes sparse.
+/// Rule that keeps codes sparse.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sparsity {
@@ -37,7 +37,7 @@ impl std::fmt::Display for Sparsity {
 pub struct Fit {
     /// Features.
     pub features: usize,
-    /// What keeps codes sparse.
+    /// Rule that keeps codes sparse.
     pub sparsity: Sparsity,
     /// Peak learning rate.
     pub learning_rate: f64,
