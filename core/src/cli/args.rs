@@ -216,6 +216,36 @@ pub struct SaesArgs {
     pub parent: ParentArg,
 }
 
+/// `--sae`, given once for each dictionary, or not at all.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct AnySaesArgs {
+    /// Dictionary: a folder or file of any library that Umbra reads, or a name on the hub (owner/name:path) or in SAELens's registry (RELEASE:ID). May be repeated
+    #[arg(long = "sae", value_name = "PATH|NAME")]
+    pub saes: Vec<PathBuf>,
+    /// Parent of a dictionary of an error.
+    #[command(flatten)]
+    pub parent: ParentArg,
+}
+
+impl AnySaesArgs {
+    /// Opens a model alone, or with all dictionaries as [`SaesArgs::open`] does.
+    pub(super) fn open(
+        &self,
+        model: &ModelArgs,
+        console: &Console,
+    ) -> Result<(Arc<Model>, Vec<Arc<Sae>>)> {
+        if self.saes.is_empty() {
+            return Ok((Arc::new(model.open(console)?), Vec::new()));
+        }
+        let all = SaesArgs {
+            saes: self.saes.clone(),
+            hook: None,
+            parent: self.parent.clone(),
+        };
+        all.open(model, console)
+    }
+}
+
 impl SaesArgs {
     /// Returns the flags of each dictionary.
     pub fn each(&self) -> Vec<SaeArgs> {

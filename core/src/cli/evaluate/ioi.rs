@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::rows::KeepArgs;
-use crate::cli::args::SaesArgs;
+use crate::cli::args::AnySaesArgs;
 use crate::cli::{Console, Exit, ModelArgs};
 use crate::error::{Error, Result};
 use crate::models::Model;
@@ -20,12 +20,11 @@ use crate::workbench::sweep;
 
 /// Flags that both commands have.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("saes", |arg| arg.required(false)))]
 struct Common {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    saes: Option<SaesArgs>,
+    saes: AnySaesArgs,
     #[arg(long = "site", value_name = "SITE", help = format!("Place that is edited: {}. May be repeated: all places are edited together [default: the hooks of the dictionaries at the last token; without dictionaries the heads whose mean ablation there matters most]", site::FORMAT))]
     sites: Vec<site::Site>,
     /// Numbers of exchanges that are tried at each place, separated by commas; 2 is always among them
@@ -161,10 +160,7 @@ impl Common {
     }
 
     fn open(&self, console: &Console) -> Result<(Arc<Model>, Vec<Arc<Sae>>)> {
-        match &self.saes {
-            Some(saes) => saes.open(&self.model, console),
-            None => Ok((Arc::new(self.model.open(console)?), Vec::new())),
-        }
+        self.saes.open(&self.model, console)
     }
 
     fn test(&self, request: &Request, opened: Opened<'_>, console: &Console) -> Result<Exit> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::args::SaesArgs;
+use crate::cli::args::AnySaesArgs;
 use crate::cli::{Console, ModelArgs};
 use crate::error::{Error, Result};
 use crate::models::Model;
@@ -22,13 +22,13 @@ use crate::workbench::results;
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     mut_arg("model", |arg| arg.required(false).required_unless_present("toy")),
-    mut_arg("saes", |arg| arg.required(false).requires("model").conflicts_with("site"))
+    mut_arg("saes", |arg| arg.requires("model").conflicts_with("site"))
 )]
 pub(super) struct RowsArgs {
     #[command(flatten)]
     model: Option<ModelArgs>,
     #[command(flatten)]
-    saes: SaesArgs,
+    saes: AnySaesArgs,
     /// Place whose activations dictionaries are trained on: HOOK:HEADS@POSITION, as in blocks.2.attn.hook_z:0,3@end. May be repeated: the places are read side by side
     #[arg(long, value_name = "SITE", requires = "model")]
     site: Vec<String>,
@@ -154,11 +154,7 @@ impl RowsArgs {
                 "is missing, give a model or --toy",
             ));
         };
-        let (model, saes) = if self.saes.saes.is_empty() {
-            (Arc::new(args.open(console)?), Vec::new())
-        } else {
-            self.saes.open(args, console)?
-        };
+        let (model, saes) = self.saes.open(args, console)?;
         if saes.is_empty() && self.site.is_empty() {
             let what = "give the place of the activations with --site, or dictionaries with --sae";
             return Err(Error::setting("--site", what));
