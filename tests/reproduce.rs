@@ -135,3 +135,13 @@ fn variants_are_a_table_in_markdown() {
     assert_eq!(rows.count(), 10, "{table}");
     assert!(table.contains("| variant | L0 | FVU |"), "{table}");
 }
+
+#[test]
+fn claims_on_supervised_dictionaries_are_judged_on_sentences_with_two_names() {
+    let demo = umbra_tests::at("assets/demo");
+    let claims = judged(&["reproduce", "evaluation", "--demo", &demo]);
+    for exact in ["equal up to a constant", "necessity 0", "sum to 1"] {
+        holds(&claims, exact);
+    }
+    assert!(claims.len() > 8, "{claims:?}");
+}

@@ -9,6 +9,7 @@ use super::dark_matter::{DEPTH, PLACES};
 use super::error_parts::Study;
 use super::evaluate::occlusion::{self, Occlusion};
 use super::evaluate::oversplit::{self, Oversplit};
+use super::evaluate::task;
 use super::ladder::LADDER;
 use super::patching::{self, Asked};
 use super::sweep;
@@ -66,6 +67,7 @@ const STUDIES: &[(&str, Reader)] = &[
     (pursuit::STUDY, |result| read(result, Comparison::section)),
     (occlusion::STUDY, |result| read(result, Occlusion::section)),
     (oversplit::STUDY, |result| read(result, Oversplit::section)),
+    (task::STUDY, |result| read(result, task::section)),
 ];
 
 fn read<T: DeserializeOwned>(

@@ -194,46 +194,63 @@ pub fn ability(found: &Evaluation) -> String {
     }
 }
 
-/// Says for each attribute which dictionary that was not made from the answers controls it best with few exchanges, at what cost, and what a supervised one reaches.
+/// Agreement without an edit above which an attribute hardly decides the answer.
+const IDLE: f64 = 0.9;
+/// Gain over no edit under which a dictionary is not said to control an attribute.
+const GAIN: f64 = 0.05;
+
+/// Says for each attribute which dictionary that was not made from the answers controls it best with few exchanges, at what cost, and what a supervised one reaches. Dictionaries
+/// are edited at different places, so that their gain over no edit at the same places counts.
 pub fn conclusions(found: &Evaluation) -> Vec<String> {
-    let of = |attribute: &String| {
-        let own = found
-            .dictionaries
-            .iter()
-            .filter(|tested| !tested.supervised);
-        let points = own.filter_map(|tested| Some((tested, few(tested, attribute)?)));
-        let best = points.max_by(|a, b| a.1.accuracy.total_cmp(&b.1.accuracy));
-        let supervised = found
-            .dictionaries
-            .iter()
-            .find(|tested| tested.supervised)
-            .and_then(|tested| few(tested, attribute));
-        let supervised = supervised.map(|point| {
-            format!(
-                "the supervised dictionary reaches {} and removes {}",
-                percent(point.accuracy),
-                percent(point.magnitude)
-            )
-        });
-        let Some((tested, point)) = best else {
-            return supervised.map(|said| format!("`{attribute}`: {said}."));
-        };
-        let untouched = tested.untouched.get(attribute).copied().unwrap_or(0.0);
-        let gain = if point.accuracy <= untouched {
-            " (no better than no edit)"
-        } else {
-            ""
-        };
-        Some(format!(
-            "{} controls `{attribute}` best: {FEW} exchanges agree with the true change on {} of the prompts{gain}, no edit on {}, and remove {} of the reconstruction; {}.",
-            tested.name,
-            percent(point.accuracy),
-            percent(untouched),
-            percent(point.magnitude),
-            supervised.unwrap_or_default()
-        ))
+    let attributes = found.attributes.iter();
+    attributes
+        .filter_map(|attribute| conclusion(found, attribute))
+        .collect()
+}
+
+fn conclusion(found: &Evaluation, attribute: &str) -> Option<String> {
+    let untouched = |tested: &Tested| tested.untouched.get(attribute).copied().unwrap_or(1.0);
+    let supervised = found.dictionaries.iter().find(|tested| tested.supervised)?;
+    if untouched(supervised) > IDLE {
+        return Some(format!(
+            "`{attribute}` hardly decides the answer at these places: without an edit {} of the prompts agree with the true change.",
+            percent(untouched(supervised))
+        ));
+    }
+    let reached = few(supervised, attribute)?;
+    let reached = format!(
+        "one exchange of the supervised dictionary agrees on {} and removes {} of the reconstruction",
+        percent(reached.accuracy),
+        percent(reached.magnitude)
+    );
+    let own = found
+        .dictionaries
+        .iter()
+        .filter(|tested| !tested.supervised);
+    let gains = own.filter_map(|tested| {
+        let point = few(tested, attribute)?;
+        Some((point.accuracy - untouched(tested), tested, point))
+    });
+    let Some((gain, tested, point)) = gains.max_by(|a, b| a.0.total_cmp(&b.0)) else {
+        return Some(format!(
+            "`{attribute}`: {reached}; no edit on {}.",
+            percent(untouched(supervised))
+        ));
     };
-    found.attributes.iter().filter_map(of).collect()
+    let facts = format!(
+        "{FEW} exchanges agree with the true change on {} of the prompts (no edit: {}) and remove {} of the reconstruction; {reached}",
+        percent(point.accuracy),
+        percent(untouched(tested)),
+        percent(point.magnitude)
+    );
+    Some(if gain < GAIN {
+        format!(
+            "No dictionary controls `{attribute}`: of {}, which comes closest, {facts}.",
+            tested.name
+        )
+    } else {
+        format!("{} controls `{attribute}` best: {facts}.", tested.name)
+    })
 }
 
 /// Returns the evaluation as a section of a report.
