@@ -230,6 +230,8 @@ pub(crate) enum Event {
     IndexFit(DictionaryId, Load<Fit>),
     /// An evaluation arrived, failed, or runs.
     Evaluation(DictionaryId, Load<Evaluation>),
+    /// A job that evaluated these dictionaries broke off, with the reason; what still ran has failed.
+    EvaluationsFailed(Vec<DictionaryId>, String),
     /// A dictionary was taken off the project.
     Removed(DictionaryId),
     /// The memory of what is no longer open is being given back.

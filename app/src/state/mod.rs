@@ -11,6 +11,7 @@ pub(crate) mod catalogue;
 pub(crate) mod compare;
 pub(crate) mod dark_matter;
 pub(crate) mod devices;
+pub(crate) mod evaluation;
 pub(crate) mod families;
 pub(crate) mod features;
 pub(crate) mod fit;

@@ -22,6 +22,7 @@ pub mod pursuit;
 pub mod results;
 pub mod roles;
 pub mod score;
+pub mod scores;
 pub mod separate;
 pub mod steering;
 pub mod sweep;

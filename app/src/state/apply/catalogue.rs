@@ -82,6 +82,14 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 dictionary.evaluation = load;
             }
         }
+        Event::EvaluationsFailed(all, why) => {
+            for id in all {
+                let ran = catalogue.get_mut(id).filter(|d| d.evaluation.is_loading());
+                if let Some(dictionary) = ran {
+                    dictionary.evaluation = Load::Failed(why.clone());
+                }
+            }
+        }
         Event::GivingBack => catalogue.former.clear(),
         Event::Removed(id) => {
             catalogue.leave(id);

@@ -1,0 +1,13 @@
+//! Requests of the screen Evaluation.
+
+use crate::state::catalogue::DictionaryId;
+use crate::state::evaluation::tab::Tab;
+
+/// Requests of this area.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Show a tab.
+    Show(Tab),
+    /// Measure the numbers of these dictionaries, one after the other in one job.
+    Measure(Vec<DictionaryId>),
+}

@@ -1,0 +1,63 @@
+//! Evaluation: what the dictionaries are worth, in two tabs: their kept numbers side by side, and a task with a known answer.
+
+mod dictionaries;
+#[cfg(test)]
+mod tests;
+
+use egui::{Button, ScrollArea, Ui};
+
+use super::view::View;
+use crate::state::AppState;
+use crate::state::evaluation::tab::Tab;
+use crate::state::requests::{Commands, evaluation, navigation};
+use crate::state::view::ViewId;
+use crate::theme::{icons, space};
+use crate::widgets::empty_state::empty_state;
+use crate::widgets::scroll::scroll_ui;
+
+/// Evaluation: what the dictionaries are worth.
+#[derive(Debug, Default)]
+pub(crate) struct EvaluationView {
+    dictionaries: dictionaries::Panel,
+}
+
+impl View for EvaluationView {
+    fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let shown = state.selection.evaluation;
+        tabs_ui(ui, shown, commands);
+        ui.add_space(space::CONTROL);
+        if state.catalogue.dictionaries.is_empty() {
+            let sentence = "This screen compares dictionaries: the numbers that are kept of each, and how far their features approximate, control and explain the model on a task with a known answer.";
+            if empty_state(ui, icons::GAUGE, sentence, Some("Open a dictionary")) {
+                commands.send(navigation::Command::Go(ViewId::Library));
+            }
+            return;
+        }
+        let area = ScrollArea::vertical().id_salt(shown.title());
+        scroll_ui(
+            ui,
+            shown.title(),
+            area.auto_shrink(false),
+            |ui| match shown {
+                Tab::Dictionaries => self.dictionaries.ui(ui, state, commands),
+                Tab::Task => {}
+            },
+        );
+    }
+
+    fn least(&self) -> egui::Vec2 {
+        egui::vec2(400.0, 160.0) // it scrolls by itself
+    }
+}
+
+/// Draws the tabs.
+fn tabs_ui(ui: &mut Ui, shown: Tab, commands: &mut Commands) {
+    ui.horizontal_wrapped(|ui| {
+        for tab in Tab::ALL {
+            let button = ui.add(Button::selectable(shown == tab, tab.title()));
+            if button.on_hover_text(tab.help()).clicked() {
+                commands.send(evaluation::Command::Show(tab));
+            }
+        }
+    });
+}
