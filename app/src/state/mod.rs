@@ -82,6 +82,8 @@ pub(crate) struct AppState {
     pub(crate) lens: lens::LensState,
     /// Attention patterns on it.
     pub(crate) attention: attention::AttentionState,
+    /// What dictionaries are worth.
+    pub(crate) evaluation: evaluation::EvaluationState,
     /// Training runs.
     pub(crate) training: training::TrainingState,
     /// Two dictionaries side by side.
@@ -137,6 +139,8 @@ pub(crate) enum Event {
     Lens(lens::Event),
     /// See [`attention::Event`].
     Attention(attention::Event),
+    /// See [`evaluation::Event`].
+    Evaluation(evaluation::Event),
     /// See [`training::Event`].
     Training(training::Event),
     /// See [`compare::Event`].

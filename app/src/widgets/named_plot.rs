@@ -29,27 +29,15 @@ pub(crate) enum Shape {
     Square,
     /// On its base.
     Triangle,
-    /// On its top.
-    Down,
 }
 
 impl Shape {
-    /// All shapes, for kinds that have no shape of their own.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Circle,
-        Self::Square,
-        Self::Triangle,
-        Self::Diamond,
-        Self::Down,
-    ];
-
     fn marker(self) -> MarkerShape {
         match self {
             Self::Circle => MarkerShape::Circle,
             Self::Diamond => MarkerShape::Diamond,
             Self::Square => MarkerShape::Square,
             Self::Triangle => MarkerShape::Up,
-            Self::Down => MarkerShape::Down,
         }
     }
 
@@ -71,7 +59,6 @@ impl Shape {
                 corner(-0.7, 0.7),
             ],
             Self::Triangle => vec![corner(0.0, -0.9), corner(0.9, 0.7), corner(-0.9, 0.7)],
-            Self::Down => vec![corner(0.0, 0.9), corner(-0.9, -0.7), corner(0.9, -0.7)],
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Evaluation: the tab that is shown, and measuring the numbers of dictionaries.
 
+mod task;
+
 use umbra_core::workbench::passes::{Amount, Pass};
 
 use super::context::Context;
@@ -18,6 +20,7 @@ impl Command {
                     .layout
                     .go(ViewId::Evaluation, &context.state.selection);
             }
+            Self::Task(command) => command.run(context),
             Self::Measure(ids) => {
                 let amount = Amount::Tokens(Pass::Evaluation.default_tokens());
                 passes::evaluate(context, &ids, amount);

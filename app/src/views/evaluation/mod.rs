@@ -1,6 +1,8 @@
 //! Evaluation: what the dictionaries are worth, in two tabs: their kept numbers side by side, and a task with a known answer.
 
+mod definitions;
 mod dictionaries;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +21,7 @@ use crate::widgets::scroll::scroll_ui;
 #[derive(Debug, Default)]
 pub(crate) struct EvaluationView {
     dictionaries: dictionaries::Panel,
+    task: task::Panel,
 }
 
 impl View for EvaluationView {
@@ -26,23 +29,23 @@ impl View for EvaluationView {
         let shown = state.selection.evaluation;
         tabs_ui(ui, shown, commands);
         ui.add_space(space::CONTROL);
-        if state.catalogue.dictionaries.is_empty() {
+        if shown == Tab::Dictionaries && state.catalogue.dictionaries.is_empty() {
             let sentence = "This screen compares dictionaries: the numbers that are kept of each, and how far their features approximate, control and explain the model on a task with a known answer.";
             if empty_state(ui, icons::GAUGE, sentence, Some("Open a dictionary")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }
             return;
         }
-        let area = ScrollArea::vertical().id_salt(shown.title());
-        scroll_ui(
-            ui,
-            shown.title(),
-            area.auto_shrink(false),
-            |ui| match shown {
-                Tab::Dictionaries => self.dictionaries.ui(ui, state, commands),
-                Tab::Task => {}
-            },
-        );
+        match shown {
+            Tab::Dictionaries => {
+                let area = ScrollArea::vertical().id_salt("numbers of dictionaries");
+                let area = area.auto_shrink(false);
+                scroll_ui(ui, "numbers of dictionaries", area, |ui| {
+                    self.dictionaries.ui(ui, state, commands);
+                });
+            }
+            Tab::Task => self.task.ui(ui, state, commands),
+        }
     }
 
     fn least(&self) -> egui::Vec2 {

@@ -9,8 +9,9 @@ use crate::state::requests::{Commands, navigation};
 use crate::theme::{Theme, caption, space};
 use crate::widgets::named_plot::{Axis, NamedLine, NamedPlot, NamedPoint, PointKind, Shape};
 
-/// Height of the plot.
-const HEIGHT: f32 = 340.0;
+/// Least and greatest height of the plot, and the room below it.
+const HEIGHT: [f32; 2] = [240.0, 420.0];
+const BELOW: f32 = 64.0;
 
 /// Choice of numbers before a person made one.
 const FIRST: [&str; 2] = ["l0", "fvu"];
@@ -163,12 +164,18 @@ impl Choice {
             kinds: &kinds,
             points: &points,
             lines: &lines,
-            height: HEIGHT,
+            height: height(ui),
             definition: &definition,
         };
         let clicked = plot.show(ui)?;
         placed.get(clicked).map(|(line, _)| *line)
     }
+}
+
+/// Returns the height that lets the plot end above the lower edge of the screen, where there is room.
+fn height(ui: &Ui) -> f32 {
+    let room = ui.clip_rect().bottom() - ui.cursor().top() - BELOW;
+    room.clamp(HEIGHT[0], HEIGHT[1])
 }
 
 fn axis_ui(ui: &mut Ui, name: &str, number: &mut Number) {
