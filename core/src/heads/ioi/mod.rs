@@ -14,7 +14,9 @@ mod tests;
 
 pub use corrupt::Corruption;
 pub use noising::{Noised, Noising};
-pub use prompts::{FORMAT, Order, Prompt, from_lines, from_templates};
+pub use prompts::{
+    FORMAT, FRAMES, NAMES, OBJECTS, Order, PLACES, Prompt, from_lines, from_templates, spaced,
+};
 
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, HookPoint, Layer, Site};

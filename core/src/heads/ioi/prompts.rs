@@ -14,21 +14,23 @@ use crate::models::Model;
 pub const FORMAT: &str = "one JSON object a line, {\"prompt\": \"When Mary and John went to the garden, John gave a letter to\", \"io\": \"Mary\", \"s\": \"John\"}: the prompt ends before IO, names are one token each with a space before them, S occurs twice or more";
 
 /// Names of the templates; a model uses those that are one token with a space before them.
-const NAMES: [&str; 48] = [
+pub const NAMES: [&str; 48] = [
     "Mary", "John", "Tom", "Alice", "James", "Peter", "Paul", "Jack", "Sarah", "Emma", "George",
     "Henry", "William", "Charles", "Robert", "David", "Lucy", "Jane", "Kate", "Ben", "Rose",
     "Margaret", "Edward", "Arthur", "Jim", "Harry", "Frank", "Martha", "Susan", "Laura", "Helen",
     "Clara", "Grace", "Nancy", "Amy", "Eric", "Richard", "Martin", "Michael", "Daniel", "Anna",
     "Simon", "Andrew", "Adam", "Scott", "Kevin", "Jason", "Ruth",
 ];
-const PLACES: [&str; 8] = [
+/// Places of the templates.
+pub const PLACES: [&str; 8] = [
     "garden", "house", "forest", "river", "market", "school", "village", "town",
 ];
-const OBJECTS: [&str; 8] = [
+/// Objects of the templates.
+pub const OBJECTS: [&str; 8] = [
     "book", "ring", "letter", "flower", "cake", "ball", "hat", "cup",
 ];
 /// Sentences: A and B are the names in their order, S the subject.
-const FRAMES: [&str; 4] = [
+pub const FRAMES: [&str; 4] = [
     "When A and B went to the PLACE, S gave a OBJECT to",
     "After A and B went to the PLACE, S gave a OBJECT to",
     "Then A and B went to the PLACE. S gave a OBJECT to",
@@ -172,7 +174,7 @@ fn lacks(text: &str, what: &str) -> Error {
 }
 
 /// Returns the token of a name with a space before it, if it is one token.
-fn spaced(model: &Model, name: &str) -> Result<Option<TokenId>> {
+pub fn spaced(model: &Model, name: &str) -> Result<Option<TokenId>> {
     let tokens = model.codec().encode(&format!(" {}", name.trim()))?;
     Ok(match tokens.as_slice() {
         [token] => Some(*token),
