@@ -1,5 +1,6 @@
 //! Tasks of a user, written once for the window, the command line and programs.
 
+pub mod answer_key;
 pub mod ask;
 pub mod circuit;
 pub mod dark_matter;

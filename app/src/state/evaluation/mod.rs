@@ -1,6 +1,5 @@
 //! Evaluation: what dictionaries are worth, one file per panel of the screen. Kept numbers of dictionaries are in the catalogue.
 
-pub(crate) mod found;
 pub(crate) mod tab;
 pub(crate) mod task;
 

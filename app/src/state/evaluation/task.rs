@@ -1,19 +1,20 @@
-//! The task with a known answer: its settings, its result, and the edit that is looked at.
+//! The task with a known answer: its settings and its result.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::found::{Found, Inspection};
+use umbra_core::tasks::test::Evaluation;
+use umbra_core::workbench::scores::Kind;
+
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::dark_matter::study::{Change, Study};
-use crate::state::load::Load;
 
 /// Name of the job that runs it.
 pub(crate) const JOB: &str = "Test dictionaries on sentences with two names";
 
 /// Least number of prompts.
-pub(crate) const LEAST: usize = 4;
+pub(crate) const LEAST: usize = umbra_core::tasks::LEAST;
 
 /// Settings of the next run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) struct Form {
 impl Default for Form {
     fn default() -> Self {
         Self {
-            prompts: 600,
+            prompts: umbra_core::tasks::ioi::PROMPTS,
             seed: 0,
             places: String::new(),
             ticked: BTreeMap::new(),
@@ -60,17 +61,14 @@ pub(crate) fn chosen(state: &AppState) -> Vec<DictionaryId> {
     taken.map(|one| one.id).collect()
 }
 
-/// An edit that is looked at: dictionary by its place in the result, attribute, prompt, and number of exchanged features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Looked {
-    /// Place of the dictionary in the result.
-    pub(crate) dictionary: usize,
-    /// Place of the attribute.
-    pub(crate) attribute: usize,
-    /// Place of the prompt among the tested ones.
-    pub(crate) prompt: usize,
-    /// Number of exchanged features.
-    pub(crate) k: usize,
+/// Names of the dictionaries of the project that are baselines.
+pub(crate) fn baselines(state: &AppState) -> Vec<&str> {
+    let all = state.catalogue.dictionaries.iter();
+    let baselines = all.filter(|one| {
+        let loaded = one.load.ready();
+        loaded.is_some_and(|loaded| Kind::new(&loaded.sae) == Kind::Baseline)
+    });
+    baselines.map(|one| one.name.as_str()).collect()
 }
 
 /// Facts of the panel.
@@ -79,16 +77,12 @@ pub(crate) struct TaskState {
     /// Settings of the next run.
     pub(crate) form: Form,
     /// The result, of the model with this fingerprint.
-    pub(crate) study: Study<Found, String>,
-    /// The edit that was asked for last.
-    pub(crate) looked: Option<Looked>,
-    /// Its steps.
-    pub(crate) inspection: Load<Arc<Inspection>>,
+    pub(crate) study: Study<Evaluation, String>,
 }
 
 impl TaskState {
     /// The result, if it is of the open model.
-    pub(crate) fn result<'a>(&'a self, state: &AppState) -> Option<&'a Arc<Found>> {
+    pub(crate) fn result<'a>(&'a self, state: &AppState) -> Option<&'a Arc<Evaluation>> {
         self.study.result(&key(state)?)
     }
 }
@@ -104,31 +98,15 @@ pub(crate) enum Event {
     /// Other settings of the next run.
     Form(Form),
     /// A change of the result.
-    Study(Change<Found, String>),
-    /// The steps of an edit are being computed, were, or could not be.
-    Inspected(Looked, Load<Arc<Inspection>>),
+    Study(Change<Evaluation, String>),
 }
 
 impl TaskState {
-    /// Carries out an event. Steps that arrive late for another edit are dropped.
+    /// Carries out an event.
     pub(super) fn apply(&mut self, event: Event) {
         match event {
             Event::Form(form) => self.form = form,
-            Event::Study(change) => {
-                if !matches!(change, Change::Failed(..)) {
-                    self.looked = None;
-                    self.inspection = Load::Absent;
-                }
-                self.study.apply(change);
-            }
-            Event::Inspected(looked, load) => {
-                if load.is_loading() {
-                    self.looked = Some(looked);
-                }
-                if self.looked == Some(looked) {
-                    self.inspection = load;
-                }
-            }
+            Event::Study(change) => self.study.apply(change),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Evaluation: what the dictionaries are worth, in two tabs: their kept numbers side by side, and a task with a known answer.
 
-mod definitions;
 mod dictionaries;
 mod task;
 #[cfg(test)]

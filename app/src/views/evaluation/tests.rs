@@ -18,7 +18,7 @@ use crate::state::project::{self, Kind, Opened};
 use crate::state::requests::{Command, evaluation, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
-use crate::testing::{self, Stage, Window};
+use crate::testing::{self, Stage, Window, tasked};
 
 /// Figures with this L0 and this share of unexplained variance.
 fn figures(l0: f64, fvu: f64, whole: bool) -> Figures {
@@ -186,4 +186,93 @@ fn a_click_on_a_row_of_the_demo_uses_the_dictionary() {
     Window::settle(&mut harness);
     let state = &harness.state().desk.state;
     assert_eq!(state.selection.dictionary, Some(id_of(state, "attn-2")));
+}
+
+/// The task with a result, drawn in full.
+fn task_shown() -> Harness<'static, Stage> {
+    let mut harness = testing::harness(ViewId::Evaluation, tasked::with_result());
+    harness.set_size(egui::vec2(1200.0, 2400.0));
+    harness.run();
+    harness.state_mut().commands.take();
+    harness
+}
+
+#[test]
+fn the_task_says_first_what_controls_the_name_best_and_at_what_cost() {
+    let harness = task_shown();
+    harness.get_by_label_contains("z0 controls the name that is the answer best: with 2 exchanged");
+    harness.get_by_label_contains("supervised dictionary reaches 96\u{202F}%");
+    harness.get_by_label_contains("demo can do the task");
+    for group in ["Sufficiency", "Necessity"] {
+        harness.get_by_role_and_label(Role::List, group);
+    }
+    harness.get_by_label("supervised-mean (supervised), 0.980");
+}
+
+#[test]
+fn a_click_on_a_bar_of_the_task_uses_the_dictionary_and_one_that_is_gone_uses_none() {
+    let mut harness = task_shown();
+    harness.get_by_label("z0, 0.850").click();
+    harness.run();
+    let id = DictionaryId(0);
+    let used = navigation::Command::SelectDictionary(id);
+    assert_eq!(harness.state_mut().commands.take(), [used.into()]);
+    harness.get_by_label("gone, 0.400").click();
+    harness.run();
+    assert!(harness.state_mut().commands.take().is_empty());
+}
+
+#[test]
+fn the_edits_follow_attribute_and_number_of_features() {
+    let mut harness = task_shown();
+    // With two exchanged features, four ninths of 0.9.
+    harness.get_by_label("Edit accuracy by weight removed: 3 points, z0 at 0.472, 0.400");
+    let slider = Role::Slider;
+    harness
+        .get_by_role_and_label(slider, "Features exchanged")
+        .focus();
+    harness.run();
+    harness.key_press(egui::Key::ArrowRight);
+    harness.run();
+    harness.get_by_label("up to 4");
+    harness.get_by_label("Edit accuracy by weight removed: 3 points, z0 at 0.528, 0.500");
+}
+
+#[test]
+fn the_inspector_shows_steps_and_answers_of_an_edit() {
+    let mut harness = task_shown();
+    harness.get_by_label_contains("the answer (io) becomes Alice in place of Mary");
+    harness.get_by_label_contains("2 exchanges leave 25.0\u{202F}% of the distance");
+    for title in ["Before the edit", "After the edit", "Ground truth"] {
+        harness.get_by_role_and_label(Role::List, title);
+    }
+    harness
+        .get_by_label("Step 1 at blocks.0.attn.hook_z:0,1@end, feature 3")
+        .click();
+    harness.run();
+    let follow = navigation::Command::FollowDictionary(DictionaryId(0));
+    let feature = umbra_core::ids::FeatureId(3);
+    let select = navigation::Command::SelectFeature(Some(feature));
+    let want: [Command; 2] = [follow.into(), select.into()];
+    assert_eq!(harness.state_mut().commands.take(), want);
+}
+
+#[test]
+fn a_run_needs_a_project_and_asks_for_the_task() {
+    let (_folder, mut state) = several();
+    state.selection.evaluation = Tab::Task;
+    let mut harness = shown(state);
+    harness.get_by_label_contains("must go on with “ Mary”");
+    harness.get_by_role_and_label(Role::Button, "Run").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let run = Command::from(evaluation::task::Command::Run);
+    assert!(sent.contains(&run), "{sent:?}");
+    let look = Command::from(evaluation::task::Command::Look);
+    assert!(sent.contains(&look), "what is kept is looked for: {sent:?}");
+
+    let mut state = testing::with_model();
+    state.selection.evaluation = Tab::Task;
+    let harness = shown(state);
+    harness.get_by_label_contains("Open or create a project first");
 }

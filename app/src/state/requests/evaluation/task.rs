@@ -1,6 +1,6 @@
 //! Requests for the task with a known answer.
 
-use crate::state::evaluation::task::{Form, Looked};
+use crate::state::evaluation::task::Form;
 
 /// Requests of the panel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,4 @@ pub(crate) enum Command {
     Run,
     /// Stop the run.
     Stop,
-    /// Compute the steps of one edit.
-    Inspect(Looked),
 }

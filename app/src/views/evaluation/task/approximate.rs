@@ -1,10 +1,11 @@
 //! Test 1: sufficiency and necessity of every dictionary as bars, supervised ones first.
 
 use egui::{Ui, vec2};
+use umbra_core::tasks::test::{Evaluation, Tested};
 
-use super::super::definitions::definition;
+use super::{Role, definition};
 use crate::state::AppState;
-use crate::state::evaluation::found::{Found, Role, Tested};
+use crate::state::evaluation::task;
 use crate::state::requests::{Commands, navigation};
 use crate::theme::{Hue, body_strong, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
@@ -13,7 +14,7 @@ use crate::widgets::bars::{Bar, Bars, Fill};
 const BESIDE: f32 = 720.0;
 
 /// Draws both groups of bars. A click uses the dictionary.
-pub(super) fn bars_ui(ui: &mut Ui, state: &AppState, found: &Found, commands: &mut Commands) {
+pub(super) fn bars_ui(ui: &mut Ui, state: &AppState, found: &Evaluation, commands: &mut Commands) {
     let groups = [
         (
             "Sufficiency",
@@ -22,12 +23,13 @@ pub(super) fn bars_ui(ui: &mut Ui, state: &AppState, found: &Found, commands: &m
         ),
         ("Necessity", "necessity", |one| one.necessity),
     ];
+    let baselines = task::baselines(state);
     let mut draw = |ui: &mut Ui, (title, key, value): (&str, &str, fn(&Tested) -> f64)| {
         ui.label(body_strong(title)).on_hover_text(definition(key));
         let bars: Vec<Bar> = found
             .dictionaries
             .iter()
-            .map(|one| bar(one, value))
+            .map(|one| bar((one, &baselines), value))
             .collect();
         let most = bars.iter().fold(1.0, |most: f64, bar| most.max(bar.value));
         let shown = Bars::new(title, &bars, Fill::Hue(Hue::Activation))
@@ -62,10 +64,10 @@ pub(super) fn bars_ui(ui: &mut Ui, state: &AppState, found: &Found, commands: &m
     });
 }
 
-fn bar(one: &Tested, value: fn(&Tested) -> f64) -> Bar {
-    let label = match one.role {
+fn bar((one, baselines): (&Tested, &[&str]), value: fn(&Tested) -> f64) -> Bar {
+    let label = match Role::new(one, baselines) {
         Role::Own => one.name.clone(),
         role => format!("{} ({})", one.name, role.title()),
     };
-    Bar::new(label, value(one))
+    Bar::new(label, value(one)).hover(one.sites.join(", "))
 }

@@ -1,19 +1,16 @@
 //! One edit of one prompt: what was exchanged in each step, how far the activation is from its target, and what the model says before and after.
 
-use egui::{ComboBox, DragValue, Label, RichText, Ui, vec2};
+use egui::{ComboBox, Label, RichText, Ui, vec2};
+use umbra_core::ids::FeatureId;
+use umbra_core::tasks::test::{Evaluation, Inspected, KeptStep, Tested, Top};
 
-use super::super::definitions::definition;
 use super::control::attribute;
-use crate::state::evaluation::found::{Found, Inspection, Step};
-use crate::state::evaluation::task::Looked;
-use crate::state::requests::evaluation::task::Command;
+use crate::state::AppState;
 use crate::state::requests::{Commands, navigation};
-use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, body_strong, caption, space};
 use crate::views::dark_matter::panel::table_room;
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::csv::Value;
-use crate::widgets::empty_state::failure_line;
 use crate::widgets::grid::{Column, Grid, Rows, Selection};
 use crate::widgets::number;
 
@@ -23,193 +20,198 @@ const ROWS: f32 = 9.0;
 /// Width from which the three lists of tokens stand side by side.
 const BESIDE: f32 = 640.0;
 
-/// The edit that is asked for next.
-#[derive(Debug)]
-pub(super) struct Choice {
-    asked: Looked,
-}
+const DISTANCE: &str = "Length of what is left between the edited activation and that of the changed prompt, at this place";
 
-impl Default for Choice {
-    fn default() -> Self {
-        let asked = Looked {
-            k: 4,
-            ..Looked::default()
-        };
-        Self { asked }
-    }
+/// The edit that is shown.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    /// Name of the dictionary; the first with steps unless a person chose one.
+    dictionary: Option<String>,
+    /// Place in the list of kept edits.
+    edit: usize,
 }
 
 impl Choice {
-    /// Draws choices and steps.
+    /// Draws choices, steps and answers.
     pub(super) fn ui(
         &mut self,
         ui: &mut Ui,
         state: &AppState,
-        found: &Found,
+        found: &Evaluation,
         commands: &mut Commands,
     ) {
-        let area = &state.evaluation.task;
-        let is_asked = self.choices_ui(ui, found);
-        if is_asked {
-            commands.send(Command::Inspect(self.asked));
+        let secondary = Theme::from_ui(ui).ink.secondary;
+        let all = found
+            .dictionaries
+            .iter()
+            .filter(|one| !one.inspected.is_empty());
+        let all: Vec<&Tested> = all.collect();
+        let chosen = all
+            .iter()
+            .find(|one| Some(&one.name) == self.dictionary.as_ref());
+        let first = all.iter().find(|one| !one.supervised).or(all.first());
+        let Some(one) = chosen.or(first).copied() else {
+            ui.label(RichText::new("No edit was kept step by step.").color(secondary));
+            return;
+        };
+        self.edit = self.edit.min(one.inspected.len() - 1);
+        self.choices_ui(ui, &all, one);
+        let inspected = &one.inspected[self.edit];
+        ui.add(Label::new(said(inspected)).wrap().selectable(true));
+        if inspected.places.is_empty() {
+            let words =
+                "A supervised dictionary exchanges one direction at each place, without steps.";
+            ui.add(Label::new(caption(words).color(secondary)).wrap());
+        } else {
+            steps_ui(ui, state, (one, inspected), commands);
         }
-        match &area.inspection {
-            Load::Ready(inspection) => {
-                let name = area
-                    .looked
-                    .and_then(|looked| found.dictionaries.get(looked.dictionary));
-                let name = name.map_or("", |one| one.name.as_str());
-                inspection_ui(ui, state, (inspection, name), commands);
-            }
-            Load::Loading => {
-                let secondary = Theme::from_ui(ui).ink.secondary;
-                ui.label(RichText::new("Computing the edit…").color(secondary));
-            }
-            Load::Failed(why) => failure_line(ui, "The edit could not be computed", why),
-            Load::Absent => {
-                let words = "Show the edit to see which features it exchanges, how near each step comes to the activation of the changed prompt, and what the model says then.";
-                let secondary = Theme::from_ui(ui).ink.secondary;
-                ui.add(Label::new(caption(words).color(secondary)).wrap());
-            }
-        }
+        ui.add_space(space::CONTROL);
+        answers_ui(ui, inspected);
     }
 
-    /// Draws the choices; whether the edit was asked for.
-    fn choices_ui(&mut self, ui: &mut Ui, found: &Found) -> bool {
-        let asked = &mut self.asked;
-        let last = found.prompts.len().saturating_sub(1);
-        asked.dictionary = asked
-            .dictionary
-            .min(found.dictionaries.len().saturating_sub(1));
-        asked.prompt = asked.prompt.min(last);
-        let name = |at: usize| {
-            found
-                .dictionaries
-                .get(at)
-                .map_or("", |one| one.name.as_str())
-        };
-        let is_asked = ui.horizontal_wrapped(|ui| {
+    fn choices_ui(&mut self, ui: &mut Ui, all: &[&Tested], one: &Tested) {
+        ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing.x = space::CONTROL;
             ui.horizontal(|ui| {
                 let label = ui.label("Edit by");
                 let combo = ComboBox::from_id_salt("dictionary of the edit")
-                    .selected_text(name(asked.dictionary))
+                    .selected_text(one.name.as_str())
                     .show_ui(ui, |ui| {
-                        for at in 0..found.dictionaries.len() {
-                            ui.selectable_value(&mut asked.dictionary, at, name(at));
+                        for other in all {
+                            let is_shown = other.name == one.name;
+                            if ui.selectable_label(is_shown, &other.name).clicked() {
+                                self.dictionary = Some(other.name.clone());
+                            }
                         }
                     });
                 combo.response.labelled_by(label.id);
             });
-            for (at, one) in found.attributes.iter().enumerate() {
-                ui.selectable_value(&mut asked.attribute, at, attribute(one));
-            }
-            number_ui(ui, "Prompt", &mut asked.prompt, 0..=last);
-            number_ui(ui, "Features", &mut asked.k, 1..=64);
-            ui.button("Show the edit").clicked()
+            ui.horizontal(|ui| {
+                let label = ui.label("Edit");
+                let combo = ComboBox::from_id_salt("kept edit")
+                    .selected_text(title(self.edit, &one.inspected[self.edit]))
+                    .height(400.0)
+                    .show_ui(ui, |ui| {
+                        for (at, edit) in one.inspected.iter().enumerate() {
+                            ui.selectable_value(&mut self.edit, at, title(at, edit));
+                        }
+                    });
+                combo.response.labelled_by(label.id);
+            });
         });
-        let text = found.prompts.get(asked.prompt).map_or("", String::as_str);
-        ui.add(Label::new(text).wrap().selectable(true));
-        is_asked.inner
     }
 }
 
-fn number_ui(ui: &mut Ui, name: &str, value: &mut usize, range: std::ops::RangeInclusive<usize>) {
-    ui.horizontal(|ui| {
-        let label = ui.label(name);
-        ui.add(DragValue::new(value).range(range))
-            .labelled_by(label.id);
-    });
+/// Name of a kept edit in the list.
+fn title(at: usize, edit: &Inspected) -> String {
+    let [from, to] = &edit.values;
+    let what = attribute(&edit.attribute);
+    format!("{}. {what}: {} → {}", at + 1, from.trim(), to.trim())
 }
 
-fn inspection_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    (inspection, name): (&Inspection, &str),
-    commands: &mut Commands,
-) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let [_, changed] = &inspection.texts;
-    let words = format!("Changed prompt: {changed}");
-    ui.add(Label::new(caption(words).color(secondary)).wrap());
-    steps_ui(ui, state, (inspection, name), commands);
-    ui.add_space(space::CONTROL);
-    let titles = [
-        "Before the edit",
-        "After the edit",
-        "With the changed prompt's activation",
+/// The prompt, and what the edit changes in it.
+fn said(edit: &Inspected) -> String {
+    let [from, to] = &edit.values;
+    let what = attribute(&edit.attribute);
+    let text = edit.text.trim_end();
+    format!(
+        "“{text}”: the {what} becomes {} in place of {}.",
+        to.trim(),
+        from.trim()
+    )
+}
+
+/// Draws the three answers.
+fn answers_ui(ui: &mut Ui, edit: &Inspected) {
+    let lists: [(&str, &Top, Hue); 3] = [
+        ("Before the edit", &edit.before, Hue::Model),
+        ("After the edit", &edit.after, Hue::Edit),
+        ("Ground truth", &edit.truth, Hue::Model),
     ];
-    let all = ui.available_width();
-    let mut draw = |ui: &mut Ui, at: usize| {
-        ui.label(body_strong(titles[at]));
-        let bars: Vec<Bar> = inspection.tops[at]
+    let draw = |ui: &mut Ui, (title, top, hue): (&str, &Top, Hue)| {
+        ui.label(body_strong(title));
+        let bars = top
             .iter()
-            .map(|(token, logit)| Bar::new(token.clone(), *logit))
-            .collect();
-        let fill = if at == 1 { Hue::Edit } else { Hue::Model };
-        Bars::new(titles[at], &bars, Fill::Hue(fill))
-            .definition(definition("logit"))
+            .map(|(token, logit)| Bar::new(token.clone(), f64::from(*logit)));
+        let bars: Vec<Bar> = bars.collect();
+        Bars::new(title, &bars, Fill::Hue(hue))
+            .definition("Logit of the next token; the five largest")
             .tokens()
             .show(ui);
     };
+    let all = ui.available_width();
     if all < BESIDE {
-        for at in 0..titles.len() {
-            draw(ui, at);
+        for list in lists {
+            draw(ui, list);
         }
         return;
     }
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::GROUP;
-        for at in 0..titles.len() {
+        for list in lists {
             let width = (all - 2.0 * space::GROUP) / 3.0;
             let layout = egui::Layout::top_down(egui::Align::Min);
             ui.allocate_ui_with_layout(vec2(width, 0.0), layout, |ui| {
                 ui.set_width(width);
                 ui.spacing_mut().item_spacing.x = space::CONTROL;
-                draw(ui, at);
+                draw(ui, list);
             });
         }
     });
 }
 
-/// Rows of the table: the untouched activation first.
-struct Steps<'a> {
-    inspection: &'a Inspection,
+/// A row of the table: a place, the number of the step, and the step; without one, the untouched activation.
+struct Line<'a> {
+    place: &'a str,
+    number: usize,
+    distance: f64,
+    step: Option<&'a KeptStep>,
 }
 
-impl Steps<'_> {
-    fn step(&self, row: usize) -> Option<&Step> {
-        self.inspection.steps.get(row.checked_sub(1)?)
+fn table_lines(edit: &Inspected) -> Vec<Line<'_>> {
+    let mut all = Vec::new();
+    for (place, distance, steps) in &edit.places {
+        all.push(Line {
+            place,
+            number: 0,
+            distance: *distance,
+            step: None,
+        });
+        all.extend(steps.iter().enumerate().map(|(at, step)| Line {
+            place,
+            number: at + 1,
+            distance: step.distance,
+            step: Some(step),
+        }));
     }
+    all
 }
 
-impl Rows for Steps<'_> {
+impl Rows for Vec<Line<'_>> {
     fn count(&self) -> usize {
-        self.inspection.steps.len() + 1
+        self.len()
     }
 
     fn words(&self, row: usize) -> String {
-        match self.step(row) {
-            Some(step) => format!("Step {row}, {}", step.what),
-            None => "Before the first step".to_owned(),
+        let line = &self[row];
+        match line.step {
+            Some(step) => format!(
+                "Step {} at {}, feature {}",
+                line.number, line.place, step.feature
+            ),
+            None => format!("Before the first step at {}", line.place),
         }
     }
 
     fn value(&self, row: usize, column: &str) -> Value {
-        let Some(step) = self.step(row) else {
-            return match column {
-                "step" => Value::Count(0),
-                "what" => "no exchange".into(),
-                "distance" => self.inspection.distance.into(),
-                _ => Value::Nothing,
-            };
-        };
-        match column {
-            "step" => Value::Count(row as u64),
-            "what" => step.what.as_str().into(),
-            "before" => step.before.into(),
-            "after" => step.after.into(),
-            "distance" => step.distance.into(),
+        let line = &self[row];
+        match (column, line.step) {
+            ("place", _) => line.place.into(),
+            ("step", _) => line.number.into(),
+            ("distance", _) => line.distance.into(),
+            ("feature", Some(step)) => format!("#{}", step.feature).into(),
+            ("removed", Some(step)) => step.removed.into(),
+            ("added", Some(step)) => step.added.into(),
             _ => Value::Nothing,
         }
     }
@@ -219,51 +221,54 @@ impl Rows for Steps<'_> {
 fn steps_ui(
     ui: &mut Ui,
     state: &AppState,
-    (inspection, name): (&Inspection, &str),
+    (one, edit): (&Tested, &Inspected),
     commands: &mut Commands,
 ) {
     let columns = [
-        Column::number("step", "Step").width(44.0, 48.0).always(),
-        Column::text("what", "Exchanged")
-            .definition("Feature or direction whose activation takes the value that it has on the changed prompt")
+        Column::number("step", "Step").width(44.0, 52.0).always(),
+        Column::text("place", "Place")
+            .definition("Hook, heads and position that are edited")
             .width(120.0, 220.0)
-            .fills()
+            .fills(),
+        Column::text("feature", "Feature")
+            .definition(
+                "Feature that is exchanged: its activation becomes that on the changed prompt",
+            )
+            .width(64.0, 80.0)
             .always(),
-        Column::number("before", "Removed")
+        Column::number("removed", "Removed")
             .definition("Activation on the prompt, which is taken out")
             .width(72.0, 80.0),
-        Column::number("after", "Added")
+        Column::number("added", "Added")
             .definition("Activation on the changed prompt, which is put in")
             .width(72.0, 80.0),
         Column::number("distance", "Distance to the target")
-            .definition(definition("distance"))
-            .width(120.0, 150.0),
+            .definition(DISTANCE)
+            .width(120.0, 156.0),
     ];
-    let mut rows = Steps { inspection };
-    let count = rows.count();
+    let mut rows = table_lines(edit);
+    let count = rows.len();
     let mut selection = Selection::default();
     let grid = Grid::new("steps of an edit", &columns).title("Steps of the edit");
     let reply = table_room(ui, (count, ROWS), |ui| {
         grid.show(ui, &mut rows, &mut selection)
     });
-    let feature = reply
-        .clicked
-        .and_then(|row| rows.step(row))
-        .and_then(|step| step.feature);
-    if let (Some(feature), Some(one)) = (feature, state.catalogue.named(name)) {
-        commands.send(navigation::Command::FollowDictionary(one.id));
-        commands.send(navigation::Command::SelectFeature(Some(feature)));
+    let step = reply.clicked.and_then(|row| rows.get(row)?.step);
+    if let (Some(step), Some(dictionary)) = (step, state.catalogue.named(&one.name)) {
+        commands.send(navigation::Command::FollowDictionary(dictionary.id));
+        let feature = Some(FeatureId(step.feature));
+        commands.send(navigation::Command::SelectFeature(feature));
     }
-    let fraction = inspection
-        .steps
-        .last()
-        .map(|step| step.distance / inspection.distance);
-    if let Some(fraction) = fraction.filter(|fraction| fraction.is_finite()) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    for (place, start, steps) in &edit.places {
+        let Some(last) = steps.last().filter(|_| *start > 0.0) else {
+            continue;
+        };
         let words = format!(
-            "The edit leaves {} of the distance.",
-            number::percent(fraction)
+            "{} leave {} of the distance at {place}.",
+            number::counted(steps.len() as u64, "exchange"),
+            number::percent(last.distance / start)
         );
-        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.add(Label::new(caption(words).color(secondary)).wrap());
     }
 }

@@ -1,10 +1,13 @@
-//! Test 3: how well single features agree with predicates of the prompts.
+//! Test 3: how well single features agree with predicates of the prompts, and what the features that do carry.
+
+use std::collections::BTreeSet;
 
 use egui::{ComboBox, Label, RichText, Slider, Ui};
+use umbra_core::ids::FeatureId;
+use umbra_core::tasks::test::{Evaluation, Interpreted, Tested};
 
-use super::super::definitions::definition;
+use super::definition;
 use crate::state::AppState;
-use crate::state::evaluation::found::{Found, Meanings, Tested};
 use crate::state::requests::{Commands, navigation};
 use crate::theme::{Hue, Theme, caption, space};
 use crate::widgets::heat_map::Side;
@@ -13,16 +16,22 @@ use crate::widgets::number;
 use crate::widgets::token_strip::Tint;
 
 /// Features that are shown at most.
-const MOST: usize = 60;
+const MOST: usize = 40;
 
 /// Longest side of the map.
 const SIDE: f32 = 760.0;
+
+/// Scores that are kept.
+const KEPT: &str =
+    "Scores below 0.2, and those beyond the best twelve of a feature, are left blank.";
 
 /// What is drawn.
 #[derive(Debug)]
 pub(super) struct Choice {
     /// Name of the dictionary; the first with features unless a person chose one.
     dictionary: Option<String>,
+    /// Family of the predicates; all unless a person chose one.
+    family: Option<String>,
     least: f64,
 }
 
@@ -30,62 +39,105 @@ impl Default for Choice {
     fn default() -> Self {
         Self {
             dictionary: None,
+            family: None,
             least: 0.5,
         }
     }
 }
 
-/// Rows of the map: features whose best score is large enough, best first.
-fn rows(meanings: &Meanings, least: f64) -> Vec<usize> {
-    let best = |row: usize| meanings.of(row).iter().copied().fold(0.0, f32::max);
-    let mut rows: Vec<usize> = (0..meanings.features.len())
-        .filter(|row| f64::from(best(*row)) >= least)
-        .collect();
-    rows.sort_by(|a, b| best(*b).total_cmp(&best(*a)));
-    rows
+/// Predicate: its family and its value.
+type Predicate<'a> = (&'a str, &'a str);
+
+/// Cells of the map.
+#[derive(Debug, PartialEq)]
+struct Cells<'a> {
+    features: Vec<&'a Interpreted>,
+    predicates: Vec<Predicate<'a>>,
+    /// Feature by feature.
+    scores: Vec<f32>,
+}
+
+impl<'a> Cells<'a> {
+    fn new(features: &[&'a Interpreted], family: Option<&str>) -> Self {
+        let wanted = |of: &str| family.is_none_or(|family| family == of);
+        let all = features.iter().flat_map(|one| &one.scores);
+        let predicates: BTreeSet<Predicate<'a>> = all
+            .filter(|(family, _, _)| wanted(family))
+            .map(|(family, value, _)| (family.as_str(), value.as_str()))
+            .collect();
+        let predicates: Vec<Predicate<'a>> = predicates.into_iter().collect();
+        let score = |one: &Interpreted, of: Predicate<'_>| {
+            let found = one
+                .scores
+                .iter()
+                .find(|(f, v, _)| (f.as_str(), v.as_str()) == of);
+            found.map_or(0.0, |(_, _, score)| *score as f32)
+        };
+        let scores = features
+            .iter()
+            .flat_map(|one| predicates.iter().map(|of| score(one, *of)))
+            .collect();
+        Self {
+            features: features.to_vec(),
+            predicates,
+            scores,
+        }
+    }
+}
+
+/// Features whose best interpretation reaches a score, best first.
+fn reaching(one: &Tested, least: f64) -> Vec<&Interpreted> {
+    let reaching = one
+        .features
+        .iter()
+        .filter(|feature| feature.interpretation.f1 >= least);
+    reaching.collect()
 }
 
 impl Choice {
-    /// Draws choices and map. A click on a feature opens it in the inspector.
+    /// Draws choices and map. A click on a feature selects it on all screens.
     pub(super) fn ui(
         &mut self,
         ui: &mut Ui,
         state: &AppState,
-        found: &Found,
+        found: &Evaluation,
         commands: &mut Commands,
     ) {
         let secondary = Theme::from_ui(ui).ink.secondary;
-        let with = |one: &&Tested| one.meanings.is_some();
-        let own = found.dictionaries.iter().filter(with);
+        let own = found
+            .dictionaries
+            .iter()
+            .filter(|one| !one.features.is_empty());
         let own: Vec<&Tested> = own.collect();
         let chosen = (own.iter()).find(|one| Some(&one.name) == self.dictionary.as_ref());
         let Some(one) = chosen.or(own.first()).copied() else {
-            let words = "No tested dictionary has features of its own.";
+            let words = "No dictionary with features of its own was tested.";
             ui.label(RichText::new(words).color(secondary));
             return;
         };
-        let Some(meanings) = &one.meanings else {
-            return;
-        };
         self.choices_ui(ui, &own, one);
-        let all = rows(meanings, self.least);
+        let all = reaching(one, self.least);
         let words = format!(
-            "{} of {} active on the prompts reach an F1 of {} with some predicate.",
+            "{} of {} active on the prompts have an F1 of {} or more with some predicate. {}",
             all.len(),
-            number::counted(meanings.features.len() as u64, "feature"),
-            number::number(self.least)
+            number::counted(one.features.len() as u64, "feature"),
+            number::number(self.least),
+            carried(one, self.least)
         );
-        ui.add(Label::new(words).wrap())
-            .on_hover_text(definition("f1"));
-        if all.is_empty() {
+        ui.add(Label::new(words.trim_end()).wrap())
+            .on_hover_text(definition("F1"));
+        let shown = &all[..all.len().min(MOST)];
+        let cells = Cells::new(shown, self.family.as_deref());
+        if cells.scores.is_empty() {
             return;
         }
-        let shown = &all[..all.len().min(MOST)];
-        if shown.len() < all.len() {
-            let words = format!("The map shows the best {MOST}.");
-            ui.add(Label::new(caption(words).color(secondary)).wrap());
-        }
-        map_ui(ui, state, (one, meanings, shown), commands);
+        map_ui(ui, state, (one, &cells), commands);
+        let more = if shown.len() < all.len() {
+            format!(" The map shows the best {MOST} features.")
+        } else {
+            String::new()
+        };
+        ui.add(Label::new(caption(format!("{KEPT}{more}")).color(secondary)).wrap());
     }
 
     fn choices_ui(&mut self, ui: &mut Ui, own: &[&Tested], one: &Tested) {
@@ -105,38 +157,75 @@ impl Choice {
                     });
                 combo.response.labelled_by(label.id);
             });
+            let scores = one.features.iter().flat_map(|feature| &feature.scores);
+            let families: BTreeSet<&str> = scores.map(|(family, _, _)| family.as_str()).collect();
+            ui.horizontal(|ui| {
+                let label = ui.label("Predicates on");
+                let all = "all attributes";
+                let combo = ComboBox::from_id_salt("family of predicates")
+                    .selected_text(self.family.as_deref().unwrap_or(all))
+                    .show_ui(ui, |ui| {
+                        ui.selectable_value(&mut self.family, None, all);
+                        for family in families {
+                            let value = Some(family.to_owned());
+                            ui.selectable_value(&mut self.family, value, family);
+                        }
+                    });
+                combo.response.labelled_by(label.id);
+            });
             ui.horizontal(|ui| {
                 let label = ui.label("F1 from");
                 let slider = Slider::new(&mut self.least, 0.0..=1.0).fixed_decimals(2);
                 ui.add(slider)
                     .labelled_by(label.id)
-                    .on_hover_text(definition("f1"));
+                    .on_hover_text(definition("F1"));
             });
         });
     }
 }
 
+/// Says what the features at or above the nearest measured score carry; empty where none was measured.
+fn carried(one: &Tested, least: f64) -> String {
+    let away = |threshold: f64| (threshold - least).abs();
+    let nearest = one.carried.iter();
+    let nearest = nearest.min_by(|a, b| away(a.threshold).total_cmp(&away(b.threshold)));
+    nearest.map_or_else(String::new, |carried| {
+        format!(
+            "Those with {} or more have a sufficiency of {} and a necessity of {}.",
+            number::number(carried.threshold),
+            number::number(carried.sufficiency),
+            number::number(carried.necessity)
+        )
+    })
+}
+
 fn map_ui(
     ui: &mut Ui,
     state: &AppState,
-    (one, meanings, rows): (&Tested, &Meanings, &[usize]),
+    (one, cells): (&Tested, &Cells<'_>),
     commands: &mut Commands,
 ) {
-    let names: Vec<String> = rows
-        .iter()
-        .map(|row| format!("#{}", meanings.features[*row]))
-        .collect();
-    let values: Vec<f32> = rows
-        .iter()
-        .flat_map(|row| meanings.of(*row).iter().copied())
-        .collect();
-    let name = format!("F1 of features of {}", one.name);
-    let selected = rows
-        .iter()
-        .position(|row| state.selection.feature == Some(meanings.features[*row]));
+    let several = one.sites.len() > 1;
+    let name = |feature: &&Interpreted| {
+        let place = feature.site.rsplit('@').next().unwrap_or_default();
+        if several {
+            format!("#{} @{place}", feature.feature)
+        } else {
+            format!("#{}", feature.feature)
+        }
+    };
+    let names: Vec<String> = cells.features.iter().map(name).collect();
+    let said = |(family, value): &Predicate<'_>| format!("{family}: {value}");
+    let predicates: Vec<String> = cells.predicates.iter().map(said).collect();
+    let title = format!("F1 of features of {}", one.name);
     let is_used = state.dictionary().is_some_and(|used| used.name == one.name);
+    let selected = state.selection.feature.filter(|_| is_used);
+    let selected = selected.and_then(|selected| {
+        let mut features = cells.features.iter();
+        features.position(|feature| feature.feature == selected.0)
+    });
     let map = MatrixMap {
-        name: &name,
+        name: &title,
         title: "F1",
         rows: Side {
             title: "Feature",
@@ -144,49 +233,52 @@ fn map_ui(
         },
         columns: Side {
             title: "predicate",
-            names: &meanings.predicates,
+            names: &predicates,
         },
-        values: &values,
-        revision: rows.len() as u64,
+        values: &cells.scores,
+        revision: cells.scores.len() as u64,
         most: 1.0,
         tint: Tint::Sequential(Hue::Activation),
-        selected: selected.filter(|_| is_used),
+        selected,
         side: SIDE,
-        definition: definition("f1"),
+        definition: definition("F1"),
     };
     let answer = map.ui(ui, &|row, column| {
-        let score = meanings.of(rows[row])[column];
+        let score = cells.scores[row * cells.predicates.len() + column];
         format!(
             "Feature {}, {}: F1 {}",
             names[row],
-            meanings.predicates[column],
+            predicates[column],
             number::number(f64::from(score))
         )
     });
-    let chosen = answer.chosen.and_then(|(row, _)| rows.get(row));
+    let chosen = answer.chosen.and_then(|(row, _)| cells.features.get(row));
     let dictionary = state.catalogue.named(&one.name);
-    if let (Some(row), Some(dictionary)) = (chosen, dictionary) {
+    if let (Some(feature), Some(dictionary)) = (chosen, dictionary) {
         commands.send(navigation::Command::FollowDictionary(dictionary.id));
-        let feature = Some(meanings.features[*row]);
+        let feature = Some(FeatureId(feature.feature));
         commands.send(navigation::Command::SelectFeature(feature));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use umbra_core::ids::FeatureId;
-
     use super::*;
+    use crate::testing::tasked;
 
     #[test]
-    fn features_below_the_threshold_are_left_out_and_the_best_come_first() {
-        let meanings = Meanings {
-            features: [7, 8, 9].map(FeatureId).to_vec(),
-            predicates: vec!["io is Mary".to_owned(), "pos is ABB".to_owned()],
-            scores: vec![0.2, 0.1, 0.6, 0.0, 0.0, 0.9],
-        };
-        assert_eq!(rows(&meanings, 0.5), [2, 1]);
-        assert_eq!(rows(&meanings, 0.0).len(), 3);
-        assert!(rows(&meanings, 0.95).is_empty());
+    fn features_below_the_threshold_are_left_out_and_cells_without_a_score_are_0() {
+        let found = tasked::evaluation();
+        let one = found.dictionaries.iter().find(|one| one.name == "z0");
+        let one = one.unwrap();
+        assert_eq!(reaching(one, 0.0).len(), 3);
+        let best = reaching(one, 0.5);
+        let cells = Cells::new(&best, None);
+        assert_eq!(cells.features.len(), 2);
+        assert_eq!(cells.predicates, [("io", "Mary"), ("pos", "ABB")]);
+        assert_eq!(cells.scores, [0.0, 0.9, 0.7, 0.3]);
+        let of_io = Cells::new(&best, Some("io"));
+        assert_eq!(of_io.scores, [0.0, 0.7]);
+        assert!(carried(one, 0.55).contains("0.600"));
     }
 }

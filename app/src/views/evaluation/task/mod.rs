@@ -7,8 +7,9 @@ mod inspector;
 mod meaning;
 
 use egui::{Label, RichText, Ui};
+use umbra_core::tasks::test::{DEFINITIONS, Evaluation, Tested};
+use umbra_core::workbench::answer_key;
 
-use crate::state::evaluation::found::Found;
 use crate::state::evaluation::task::{self, JOB};
 use crate::state::jobs::Job;
 use crate::state::requests::evaluation::task::Command;
@@ -82,16 +83,23 @@ impl Panel {
         self.found_ui(ui, state, found, commands);
     }
 
-    fn found_ui(&mut self, ui: &mut Ui, state: &AppState, found: &Found, commands: &mut Commands) {
+    fn found_ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        found: &Evaluation,
+        commands: &mut Commands,
+    ) {
         let theme = Theme::from_ui(ui);
-        ui.add(
-            Label::new(body_strong(&found.conclusion))
-                .wrap()
-                .selectable(true),
-        );
-        ui.add(Label::new(&found.ability).wrap().selectable(true));
-        for note in &found.notes {
-            let note = caption(format!("{}  {note}", icons::WARNING)).color(theme.warning);
+        let baselines = task::baselines(state);
+        let first = found.attributes.first().map_or("io", String::as_str);
+        let conclusion = answer_key::conclusion(found, first, &baselines);
+        let conclusion = Label::new(body_strong(unbroken(&conclusion)));
+        ui.add(conclusion.wrap().selectable(true));
+        let ability = unbroken(&answer_key::ability(found));
+        ui.add(Label::new(ability).wrap().selectable(true));
+        for note in answer_key::notes(found) {
+            let note = caption(format!("{}  {note}.", icons::WARNING)).color(theme.warning);
             ui.add(Label::new(note).wrap());
         }
         section(
@@ -109,9 +117,9 @@ impl Panel {
         section(ui, "One edit, step by step");
         self.inspector.ui(ui, state, found, commands);
         ui.add_space(space::GROUP);
-        let basis = caption(&found.basis).color(theme.ink.secondary);
+        let basis = caption(answer_key::basis(found)).color(theme.ink.secondary);
         ui.add(Label::new(basis).wrap());
-        report::add_ui(ui, commands, || found.section.clone());
+        report::add_ui(ui, commands, || answer_key::section(found, &baselines));
     }
 }
 
@@ -189,4 +197,49 @@ fn footer_ui(ui: &mut Ui, state: &AppState, nothing: bool, commands: &mut Comman
 fn section(ui: &mut Ui, title: &str) {
     ui.add_space(space::GROUP);
     ui.add(Label::new(body_strong(title)).wrap());
+}
+
+/// Keeps a percent sign on the line of its number.
+fn unbroken(words: &str) -> String {
+    words.replace(" %", "\u{202F}%")
+}
+
+/// Returns the definition of a figure.
+fn definition(key: &str) -> &'static str {
+    crate::words::defined(DEFINITIONS, key)
+}
+
+/// Kind of a tested dictionary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Made from the attributes of the prompts.
+    Supervised,
+    /// A dictionary of the project.
+    Own,
+    /// A baseline: random directions, a classical method.
+    Baseline,
+}
+
+impl Role {
+    /// All, in the order drawn.
+    const ALL: [Self; 3] = [Self::Supervised, Self::Own, Self::Baseline];
+
+    fn new(tested: &Tested, baselines: &[&str]) -> Self {
+        if tested.supervised {
+            Self::Supervised
+        } else if baselines.contains(&tested.name.as_str()) {
+            Self::Baseline
+        } else {
+            Self::Own
+        }
+    }
+
+    /// Its name on screen.
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Supervised => "supervised",
+            Self::Own => "dictionary",
+            Self::Baseline => "baseline",
+        }
+    }
 }

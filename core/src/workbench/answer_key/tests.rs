@@ -1,0 +1,106 @@
+//! Conclusions from made-up results.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::tasks::test::EditPoint;
+
+fn tested(name: &str, supervised: bool, (accuracy, magnitude): (f64, f64)) -> Tested {
+    let point = |how, exchanges, accuracy| EditPoint {
+        attribute: "io".to_owned(),
+        how,
+        exchanges,
+        accuracy,
+        magnitude,
+        prompts: 100,
+    };
+    let edits = if supervised {
+        vec![point(How::Supervised, 1, accuracy)]
+    } else {
+        vec![
+            point(How::Agnostic, 1, 0.0),
+            point(How::ByInterpretation, FEW, 1.0),
+            point(How::Agnostic, FEW, accuracy),
+        ]
+    };
+    Tested {
+        name: name.to_owned(),
+        supervised,
+        sites: vec!["blocks.2.attn.hook_z@end".to_owned()],
+        sufficiency: 0.9,
+        necessity: 0.8,
+        edit_accuracy: BTreeMap::from([("io".to_owned(), accuracy)]),
+        untouched: BTreeMap::from([("io".to_owned(), 0.25)]),
+        edits,
+        features: vec![],
+        carried: vec![],
+        inspected: vec![],
+    }
+}
+
+fn evaluation(dictionaries: Vec<Tested>) -> Evaluation {
+    Evaluation {
+        model: "demo".to_owned(),
+        task: "ioi".to_owned(),
+        prompts: [300, 300],
+        sites: vec!["blocks.2.attn.hook_z@end".to_owned()],
+        attributes: vec!["io".to_owned()],
+        accuracy: 0.95,
+        logit_difference: 3.0,
+        mean_ablated: 0.5,
+        unseen: BTreeMap::new(),
+        dictionaries,
+    }
+}
+
+#[test]
+fn the_best_dictionary_is_neither_supervised_nor_a_baseline_and_cheap_among_equals() {
+    let found = evaluation(vec![
+        tested("supervised-mean", true, (0.96, 0.64)),
+        tested("dear", false, (0.75, 0.9)),
+        tested("cheap", false, (0.75, 0.5)),
+        tested("pca", false, (0.875, 0.25)),
+    ]);
+    let best = best(&found, "io", &["pca"]).unwrap();
+    assert_eq!(best.tested.name, "cheap");
+    let words = conclusion(&found, "io", &["pca"]);
+    let want = "cheap controls the name that is the answer best: with 2 exchanged features, 75 % of the answers become those of the ground truth (25 % without any edit), at the cost of 0.50 of the reconstruction's weight; the supervised dictionary reaches 96 % for 0.64.";
+    assert_eq!(words, want);
+}
+
+#[test]
+fn a_dictionary_that_does_no_better_than_nothing_controls_nothing() {
+    let found = evaluation(vec![tested("weak", false, (0.25, 0.5))]);
+    let words = conclusion(&found, "io", &[]);
+    assert!(
+        words.starts_with("No dictionary controls the name"),
+        "{words}"
+    );
+    let alone = evaluation(vec![tested("supervised-mean", true, (0.96, 0.64))]);
+    let words = conclusion(&alone, "io", &[]);
+    assert!(
+        words.starts_with("No dictionary of the project was tested"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_model_that_cannot_do_the_task_and_places_without_effect_are_named() {
+    let mut found = evaluation(vec![]);
+    assert!(ability(&found).contains("can do the task"));
+    assert!(notes(&found).is_empty());
+    found.accuracy = 0.5;
+    found.mean_ablated = 2.9;
+    found.unseen.insert("io".to_owned(), 2);
+    assert!(ability(&found).contains("cannot do this task"));
+    assert_eq!(notes(&found).len(), 2);
+}
+
+#[test]
+fn the_section_has_bars_edits_and_a_table() {
+    let found = evaluation(vec![tested("z0", false, (0.75, 0.5))]);
+    let section = section(&found, &[]);
+    assert_eq!(section.figures.len(), 4);
+    assert!(section.sentences[0].starts_with("z0 controls"));
+    assert!(!section.definitions.is_empty());
+}
