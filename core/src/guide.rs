@@ -45,7 +45,7 @@ macro_rules! sections {
 pub const SECTIONS: &[Section] = sections! {
     "Start": "guide" "window" "troubleshooting";
     "Screens": "library" "features" "feature" "search" "prompt" "dark-matter" "heads" "steering" "training" "evaluation" "compare" "log";
-    "Commands": "command-line" "model" "capture" "store" "train" "ladder" "bench" "devices" "runs" "project" "sae" "eval" "index" "label" "steer" "sweep" "separate" "attribute" "patch" "report" "link" "open" "reproduce";
+    "Commands": "command-line" "model" "capture" "store" "train" "ladder" "baseline" "bench" "devices" "runs" "project" "sae" "eval" "index" "label" "steer" "sweep" "separate" "attribute" "patch" "report" "link" "open" "reproduce";
     "Reference": "definitions" "variants" "positions" "text" "chat" "formats" "files";
 };
 

@@ -89,9 +89,13 @@
 //! | [`features`] | the feature index: build, read, search; predicates of tokens and families of features |
 //! | [`folders`] | what a folder holds already, and whether it may be written |
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
+//! | [`baselines`] | PCA, ICA, NMF, k-means, sparse coding and random directions as dictionaries; canonical correlations |
 //! | [`heads`] | what every head does: survey, features, roles, attribution, circuits, induction, sentences with two names |
 //! | [`steer`] | baseline and steered generation side by side |
 //! | [`causes`] | causes of a prediction: a target, and how much features, parts, places and paths give to it |
+//! | [`tasks`] | tasks whose answer is known: prompts with attributes, supervised dictionaries, tests of approximation, control and interpretation |
+//! | [`recovery`] | toys and activations whose attributes are known: which of them dictionaries find, and into how many features they split them |
+//! | [`benchmarks`] | benchmarks that need no judge: absorption, disentangling, consistency across seeds |
 //! | [`report`] | features and results as a page, Markdown, JSON, CSV, figures, or a gallery |
 //! | `reproduce` | feature `reproduce`: what papers claim, measured here and judged |
 //! | [`guide`] | the manual, compiled in |
@@ -99,7 +103,9 @@
 //! | `cli` | feature `cli`: one file per noun |
 
 pub mod attention;
+pub mod baselines;
 pub mod bench;
+pub mod benchmarks;
 pub mod capture;
 pub mod causes;
 #[cfg(feature = "cli")]
@@ -127,6 +133,7 @@ pub mod models;
 pub mod progress;
 pub mod project;
 pub mod prompt;
+pub mod recovery;
 pub mod report;
 #[cfg(feature = "reproduce")]
 pub mod reproduce;
@@ -136,6 +143,7 @@ pub mod section;
 pub mod separate;
 pub mod steer;
 pub mod store;
+pub mod tasks;
 mod tensor_file;
 pub mod text;
 pub mod train;

@@ -397,7 +397,7 @@ fn a_newcomer_learns_which_dictionary_controls_the_name_best_and_at_what_cost() 
         newcomer.clicks(Role::Button, "Run");
         newcomer.within(1, "run the task");
     }
-    newcomer.harness.get_by_label_contains(" can do the task: ");
+    newcomer.harness.get_by_label_contains(" does the task: ");
     let answer = newcomer
         .harness
         .get_by_label_contains(" controls the name that is the answer best: ");

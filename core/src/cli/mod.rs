@@ -7,6 +7,7 @@
 
 mod args;
 mod attribute;
+mod baseline;
 mod bench;
 mod capture;
 mod chat;
@@ -17,6 +18,7 @@ mod device;
 mod devices;
 mod edits;
 mod eval;
+mod evaluate;
 mod guide;
 mod heads;
 mod hub;
@@ -115,6 +117,8 @@ nouns! {
     Train => train,
     /// Train dictionaries of several widths in one pass of the model, to see whether more width helps
     Ladder => ladder,
+    /// Fit classical baselines (PCA, ICA, NMF, k-means, sparse coding, random directions) as dictionaries, and measure canonical correlations
+    Baseline => baseline,
     /// Time a training step on this machine against the product of its encoder alone
     Bench => bench,
 /// List CPU and GPUs with their speed, and say which one `--device auto` takes
@@ -133,6 +137,8 @@ nouns! {
 Project => project,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
+    /// Test dictionaries on tasks with known answers, on labelled text, on first letters, across seeds, and on toys
+    Evaluate => evaluate,
 /// Build, show, search or export the feature index of a dictionary; measure families of features, and test predicates
     Index => index,
     /// Set, list, import and export labels of features, and ask a language model for one

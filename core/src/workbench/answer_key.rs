@@ -1,11 +1,14 @@
-//! Sentences and the section of a report on a task with a known answer: whether the model can do it, and which dictionary controls an attribute best at what cost.
+//! Which dictionary controls an attribute of a task with a known answer best, and at what cost: the sentence that the window shows first, and what qualifies it.
 
-pub mod run;
 #[cfg(test)]
 mod tests;
 
-use crate::section::{Bars, Cell, Lines, Section, Series, Table};
-use crate::tasks::test::{DEFINITIONS, Evaluation, FEW, How, Tested};
+use crate::error::Result;
+use crate::models::Model;
+use crate::project::Project;
+use crate::sae::Sae;
+use crate::tasks::test::{Evaluation, FEW, How, Tested};
+use crate::workbench::evaluate::task::STUDY;
 
 /// Dictionary that controls an attribute best.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,8 +17,17 @@ pub struct Best<'a> {
     pub tested: &'a Tested,
     /// Edit accuracy with few exchanges.
     pub accuracy: f64,
+    /// Agreement with the ground truth without any edit: all of it where the places have no say in the answer.
+    pub untouched: f64,
     /// Share of the reconstruction that these exchanges remove.
     pub magnitude: f64,
+}
+
+impl Best<'_> {
+    /// Share of the prompts by which the edits agree more often than doing nothing does.
+    pub fn gain(&self) -> f64 {
+        self.accuracy - self.untouched
+    }
 }
 
 /// Edit accuracy of an attribute with few exchanges, and the share of the reconstruction that they remove; none where the dictionary was not edited.
@@ -31,8 +43,9 @@ fn few(tested: &Tested, attribute: &str) -> Option<(f64, f64)> {
     Some((point.accuracy, point.magnitude))
 }
 
-/// Returns the dictionary that controls `attribute` best with few exchanges, among those that were not made from the attributes and whose name is not one of
-/// `baselines`; of equals the one that removes less.
+/// Returns the dictionary whose few exchanges raise the agreement with the ground truth on `attribute` most above that without any edit, among those that were not made
+/// from the attributes and whose name is not one of `baselines`; of equals the one that removes less. Accuracy alone would prefer places that have no say in the
+/// answer, where every edit agrees.
 pub fn best<'a>(found: &'a Evaluation, attribute: &str, baselines: &[&str]) -> Option<Best<'a>> {
     let own = found.dictionaries.iter();
     let own = own.filter(|one| !one.supervised && !baselines.contains(&one.name.as_str()));
@@ -41,12 +54,13 @@ pub fn best<'a>(found: &'a Evaluation, attribute: &str, baselines: &[&str]) -> O
         Some(Best {
             tested,
             accuracy,
+            untouched: tested.untouched.get(attribute).copied().unwrap_or(0.0),
             magnitude,
         })
     })
     .max_by(|a, b| {
         let by_cost = || b.magnitude.total_cmp(&a.magnitude);
-        a.accuracy.total_cmp(&b.accuracy).then_with(by_cost)
+        a.gain().total_cmp(&b.gain()).then_with(by_cost)
     })
 }
 
@@ -85,8 +99,8 @@ pub fn conclusion(found: &Evaluation, attribute: &str, baselines: &[&str]) -> St
         };
     };
     let (name, accuracy) = (&best.tested.name, percent(best.accuracy));
-    let untouched = best.tested.untouched.get(attribute).copied().unwrap_or(0.0);
-    if best.accuracy <= untouched {
+    let untouched = best.untouched;
+    if best.gain() <= 0.0 {
         return format!(
             "No dictionary controls {what} with {FEW} features: the best, {name}, agrees with the ground truth in {accuracy} of the prompts, and doing nothing in {}{compared}.",
             percent(untouched)
@@ -97,21 +111,6 @@ pub fn conclusion(found: &Evaluation, attribute: &str, baselines: &[&str]) -> St
         percent(untouched),
         best.magnitude
     )
-}
-
-/// Says in one sentence whether the model does the task.
-pub fn ability(found: &Evaluation) -> String {
-    let (model, accuracy) = (&found.model, percent(found.accuracy));
-    let difference = found.logit_difference;
-    if found.is_able() {
-        format!(
-            "{model} can do the task: the right answer beats the wrong one in {accuracy} of the prompts, by {difference:.2} logits on average."
-        )
-    } else {
-        format!(
-            "{model} cannot do this task: the right answer beats the wrong one in {accuracy} of the prompts, by {difference:.2} logits on average. What follows says little about dictionaries."
-        )
-    }
 }
 
 /// Says what the figures are measured on.
@@ -142,68 +141,21 @@ pub fn notes(found: &Evaluation) -> Vec<String> {
     notes
 }
 
-/// Writes the result as a section of a report.
-pub fn section(found: &Evaluation, baselines: &[&str]) -> Section {
-    let first = found.attributes.first().map_or("io", String::as_str);
-    let bars = |caption: &str, value: fn(&Tested) -> f64| {
-        let named = found.dictionaries.iter();
-        Bars::new(caption, named.map(|one| (one.name.clone(), value(one))))
+/// Returns the kept result of the task `name`, if there is one; an error if it was made with another model, or with other weights of a dictionary of `saes` that was
+/// tested.
+pub fn kept(
+    project: &Project,
+    name: &str,
+    (model, saes): (&Model, &[&Sae]),
+) -> Result<Option<Evaluation>> {
+    let Some(kept) = project.kept_study::<Evaluation>(STUDY, name)? else {
+        return Ok(None);
     };
-    let mut section = Section::new(
-        "Are features good enough for a task with a known answer?",
-        conclusion(found, first, baselines),
-    )
-    .sentence(ability(found))
-    .sentence(basis(found))
-    .notes(&notes(found))
-    .setting("model", &found.model)
-    .setting("task", &found.task)
-    .setting("places", found.sites.join(" "))
-    .figure(bars("Sufficiency, share of the logit difference", |one| {
-        one.sufficiency
-    }))
-    .figure(bars("Necessity", |one| one.necessity));
-    for attribute in &found.attributes {
-        section = section.figure(edits(found, attribute));
-    }
-    section.figure(table(found)).define(DEFINITIONS)
-}
-
-/// Edit accuracy of an attribute against the weight removed, a series for each dictionary.
-fn edits(found: &Evaluation, attribute: &str) -> Lines {
-    let series = found.dictionaries.iter().map(|one| {
-        let points = one
-            .edits
-            .iter()
-            .filter(|edit| edit.attribute == attribute && edit.how != How::ByInterpretation);
-        let points = points.map(|edit| (edit.magnitude, edit.accuracy));
-        Series::new(one.name.as_str(), points)
-    });
-    Lines {
-        caption: format!(
-            "Edits of {}: share of prompts whose answer is that of the ground truth, against the weight removed, by number of exchanged features",
-            attribute_words(attribute)
-        ),
-        x: "weight of the removed features".to_owned(),
-        y: "edit accuracy".to_owned(),
-        series: series.collect(),
-    }
-}
-
-fn table(found: &Evaluation) -> Table {
-    let mut titles = vec!["Dictionary", "Sufficiency", "Necessity"];
-    titles.extend(found.attributes.iter().map(String::as_str));
-    let caption = "Edit accuracy by attribute: one supervised exchange, else two agnostic ones";
-    let mut table = Table::new(caption, &titles);
-    for one in &found.dictionaries {
-        let mut cells: Vec<Cell> = vec![
-            one.name.as_str().into(),
-            one.sufficiency.into(),
-            one.necessity.into(),
-        ];
-        let accuracy = |attribute: &String| Cell::from(one.edit_accuracy.get(attribute).copied());
-        cells.extend(found.attributes.iter().map(accuracy));
-        table = table.row(cells);
-    }
-    table
+    let of: Vec<&Sae> = (saes.iter().copied())
+        .filter(|sae| {
+            let mut dictionaries = kept.made.dictionaries.iter();
+            dictionaries.any(|one| one.name == sae.name)
+        })
+        .collect();
+    Ok(Some(kept.checked(model, &of)?.result))
 }

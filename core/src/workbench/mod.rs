@@ -2,12 +2,14 @@
 
 pub mod answer_key;
 pub mod ask;
+pub mod baselines;
 pub mod circuit;
 pub mod dark_matter;
 pub mod devices;
 pub mod direct;
 pub mod edits_file;
 pub mod error_parts;
+pub mod evaluate;
 pub mod facts;
 pub mod indexes;
 pub mod labels;

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::dark_matter::{DEPTH, PLACES};
 use super::error_parts::Study;
+use super::evaluate::occlusion::{self, Occlusion};
+use super::evaluate::oversplit::{self, Oversplit};
 use super::ladder::LADDER;
 use super::patching::{self, Asked};
 use super::sweep;
@@ -62,6 +64,8 @@ const STUDIES: &[(&str, Reader)] = &[
         read(result, sweep::Study::section)
     }),
     (pursuit::STUDY, |result| read(result, Comparison::section)),
+    (occlusion::STUDY, |result| read(result, Occlusion::section)),
+    (oversplit::STUDY, |result| read(result, Oversplit::section)),
 ];
 
 fn read<T: DeserializeOwned>(

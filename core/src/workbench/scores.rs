@@ -8,10 +8,8 @@ mod tests;
 use crate::eval::{self, Figures};
 use crate::sae::Sae;
 use crate::section::{Cell, Lines, Section, Series, Table};
+use crate::workbench::baselines::METADATA;
 use crate::workbench::overview::Row;
-
-/// Entry of a dictionary's metadata that names the method of a baseline (`pca`, `random`, …).
-pub const BASELINE: &str = "baseline";
 
 /// Direction in which a number is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +192,7 @@ impl Kind {
 
     /// Returns the kind of a dictionary.
     pub fn new(sae: &Sae) -> Self {
-        if sae.provenance.other.contains_key(BASELINE) {
+        if sae.provenance.other.contains_key(METADATA) {
             Self::Baseline
         } else if sae.error_of.is_some() {
             Self::OfError

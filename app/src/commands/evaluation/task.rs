@@ -7,15 +7,17 @@ use umbra_core::models::Model;
 use umbra_core::progress::Ended;
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
+use umbra_core::tasks::site::Site;
 use umbra_core::tasks::test::Evaluation;
-use umbra_core::workbench::answer_key::run::{Request, keep, kept, tested};
+use umbra_core::workbench::answer_key::kept;
+use umbra_core::workbench::evaluate::task::{Request, keep, made};
 
 use crate::commands::context::Context;
 use crate::jobs::Worker;
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::study::Change;
 use crate::state::evaluation::Event as Area;
-use crate::state::evaluation::task::{Event as Panel, Form, JOB, candidates, chosen, key};
+use crate::state::evaluation::task::{Event as Panel, JOB, NAME, candidates, chosen, key};
 use crate::state::requests::evaluation::task::Command;
 use crate::state::requests::shell;
 use crate::state::{AppState, Event, Load};
@@ -80,7 +82,7 @@ fn look(context: &mut Context<'_>) {
     context.jobs.start_quiet(
         move |why| study(Change::Kept(failed, Load::Failed(why))),
         move |worker| {
-            let kept = kept(&work.project, &work.model, &work.saes())?;
+            let kept = kept(&work.project, NAME, (&work.model, &work.saes()))?;
             let load = kept.map_or(Load::Absent, |kept| Load::Ready(Arc::new(kept)));
             worker.send(study(Change::Kept(of, load)));
             Ok(())
@@ -95,7 +97,10 @@ fn start(context: &mut Context<'_>) {
         return context
             .fail("Open a project and a model first: the result is kept with the project");
     };
-    let request = request(&context.state.evaluation.task.form);
+    let request = match context.state.evaluation.task.form.request() {
+        Ok(request) => request,
+        Err(why) => return context.fail(why),
+    };
     context.apply(study(Change::Began(of.clone())));
     let failed = of.clone();
     context.jobs.start_or(
@@ -109,22 +114,32 @@ fn start(context: &mut Context<'_>) {
     );
 }
 
-fn request(form: &Form) -> Request {
-    Request {
-        prompts: form.prompts,
-        seed: form.seed,
-        places: form.places.clone(),
-    }
-}
-
-/// Runs the task and keeps the result; none if it was stopped.
+/// Runs the task and keeps the result; none if it was stopped. Without places, those of the heads whose mean ablation at the end changes the answer most are edited.
 fn run(worker: &Worker, work: &Work, request: &Request) -> Result<Option<Evaluation>> {
-    let saes = work.saes();
-    let pass = &mut |at| worker.progress(at);
-    let Ended::Done((found, notes)) = tested(&work.model, &saes, request, pass)? else {
+    let (model, pass) = (&*work.model, &mut |at| worker.progress(at));
+    let task = request.task(model)?;
+    let Ended::Done((sites, found)) = request.sites((model, &task), &[], pass)? else {
         return Ok(None);
     };
-    worker.notes(&notes);
-    keep(&work.project, (&work.model, &saes), request, &found)?;
+    if !found.is_empty() {
+        let named: Vec<String> = sites.iter().map(Site::to_string).collect();
+        worker.line(format!(
+            "Places of the heads whose mean ablation changes the answer most: {}",
+            named.join(", ")
+        ));
+    }
+    let all = work.saes();
+    let (saes, left): (Vec<&Sae>, Vec<&Sae>) = all.into_iter().partition(|sae| {
+        let hook = sae.hook().ok();
+        hook.is_some_and(|hook| sites.iter().any(|site| site.hook == hook))
+    });
+    for sae in left {
+        worker.line(format!("Left out: {} reads none of the places", sae.name));
+    }
+    let Ended::Done(found) = request.test((model, &task), (&saes, &sites), pass)? else {
+        return Ok(None);
+    };
+    let made = made(model, &saes, (&task, &found))?;
+    keep(&work.project, &made, &found)?;
     Ok(Some(found))
 }

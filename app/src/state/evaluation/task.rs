@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use umbra_core::tasks::site::Site;
 use umbra_core::tasks::test::Evaluation;
+use umbra_core::workbench::evaluate::task::Request;
 use umbra_core::workbench::scores::Kind;
 
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::dark_matter::study::{Change, Study};
+use crate::words;
 
 /// Name of the job that runs it.
 pub(crate) const JOB: &str = "Test dictionaries on sentences with two names";
+
+/// Name of the task, under which its result is kept.
+pub(crate) const NAME: &str = "ioi";
 
 /// Least number of prompts.
 pub(crate) const LEAST: usize = umbra_core::tasks::LEAST;
@@ -41,6 +47,18 @@ impl Default for Form {
 }
 
 impl Form {
+    /// Returns what is asked for, or why the places that are written are none.
+    pub(crate) fn request(&self) -> Result<Request, String> {
+        let sites = self.places.split_whitespace().map(str::parse);
+        let sites: umbra_core::Result<Vec<Site>> = sites.collect();
+        Ok(Request {
+            count: self.prompts,
+            seed: self.seed,
+            sites: sites.map_err(|why| words::error(&why))?,
+            ..Request::default()
+        })
+    }
+
     /// Whether a dictionary is tested.
     pub(crate) fn takes(&self, dictionary: &Dictionary) -> bool {
         let asked = self.ticked.get(&dictionary.id).copied();
@@ -108,5 +126,27 @@ impl TaskState {
             Event::Form(form) => self.form = form,
             Event::Study(change) => self.study.apply(change),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_as_they_are_written_and_others_are_refused_with_the_format() {
+        let form = |places: &str| Form {
+            places: places.to_owned(),
+            ..Form::default()
+        };
+        let request = form("").request().unwrap();
+        assert!(request.sites.is_empty() && request.count == Form::default().prompts);
+        let two = form(" blocks.2.attn.hook_z:0,3@end  blocks.1.hook_resid_post@s2 ");
+        assert_eq!(two.request().unwrap().sites.len(), 2);
+        let why = form("blocks.2.attn.hook_z").request().unwrap_err();
+        assert!(
+            why.contains("names no position") && why.contains("@end"),
+            "{why}"
+        );
     }
 }

@@ -202,7 +202,7 @@ fn the_task_says_first_what_controls_the_name_best_and_at_what_cost() {
     let harness = task_shown();
     harness.get_by_label_contains("z0 controls the name that is the answer best: with 2 exchanged");
     harness.get_by_label_contains("supervised dictionary reaches 96\u{202F}%");
-    harness.get_by_label_contains("demo can do the task");
+    harness.get_by_label_contains("demo does the task: accuracy 95");
     for group in ["Sufficiency", "Necessity"] {
         harness.get_by_role_and_label(Role::List, group);
     }

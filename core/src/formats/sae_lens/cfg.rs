@@ -28,7 +28,7 @@ const WHITENING: &str = "covariance_whitening";
 /// `normalize_activations` values of temporal dictionaries, whose configuration holds the factor.
 const SCALAR: &str = "constant_scalar_rescale";
 
-/// Supported architectures; those of training checkpoints and matching pursuit are never written.
+/// Supported architectures; those of training checkpoints are never written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Architecture {
     Standard,
@@ -126,6 +126,7 @@ impl Architecture {
             Selection::AbsTopK(AbsTopK { k }) => Self::AbsTopK { k: *k },
             Selection::JumpRelu(_) => Self::JumpRelu,
             Selection::Gated(_) => Self::Gated,
+            Selection::MatchingPursuit(_) if is_pursuit_of_its_rows(sae) => Self::MatchingPursuit,
             Selection::GroupMax(_)
             | Selection::RawTopK(_)
             | Selection::WeightedTopK(_)
@@ -175,6 +176,11 @@ impl Architecture {
     pub(super) fn transcodes(self) -> bool {
         matches!(self, Self::Transcoder { .. })
     }
+}
+
+/// Whether `sae` pursues by its decoder rows alone, about `b_dec`, as files of matching pursuit do: they hold no encoder.
+fn is_pursuit_of_its_rows(sae: &Sae) -> bool {
+    sae.apply_b_dec_to_input && sae.w_enc == sae.w_dec && sae.b_enc.iter().all(|bias| *bias == 0.0)
 }
 
 /// Settings that `cfg.json` decides.
@@ -485,6 +491,11 @@ pub(super) fn text(sae: &Sae, architecture: Architecture, folder: &Path) -> Stri
     if let Some(k) = architecture.k() {
         cfg["k"] = k.into();
         cfg["rescale_acts_by_decoder_norm"] = false.into();
+    }
+    if let Selection::MatchingPursuit(pursuit) = &sae.selection {
+        cfg["residual_threshold"] = json!(f64::from(pursuit.residual_threshold));
+        cfg["max_iterations"] = pursuit.max_iterations.into();
+        cfg["stop_on_duplicate_support"] = pursuit.stop_on_duplicate_support.into();
     }
     if architecture.transcodes() {
         cfg["d_out"] = sae.w_dec.columns().into();

@@ -168,6 +168,13 @@ pub(super) fn bytes(
     precision: Precision,
 ) -> Result<Vec<u8>> {
     let (f, d, o) = (sae.features(), sae.width(), sae.w_dec.columns());
+    if architecture == Architecture::MatchingPursuit {
+        let tensors = [
+            Tensor::new("W_dec", &[f, o], sae.w_dec.values()),
+            Tensor::new("b_dec", &[o], &sae.b_dec),
+        ];
+        return safe::bytes(&tensors, precision.float());
+    }
     let w_enc = sae.w_enc.transposed();
     let b_enc = names(architecture)[1];
     let mut tensors = vec![

@@ -260,9 +260,17 @@ fn matching_pursuit_stops_as_saelens_does() {
         let x = Matrix::new(N, D, x.values).unwrap();
         check("matching_pursuit", &sae, &Recorded { x, codes, recon });
         assert!(notes.iter().all(|note| note.lines().count() == 1));
-        let said = formats::save(&sae, &root.path().join("out"), formats::Precision::F32)
-            .unwrap_err()
-            .to_string();
-        assert!(said.contains("matching pursuit, 4 rounds"), "{said}");
+        let out = root.path().join(format!("out-{scale}-{subtracts}"));
+        formats::save(&sae, &out, formats::Precision::F32).unwrap();
+        let (again, notes) = formats::open(&out).unwrap();
+        assert!(notes.is_empty(), "{notes:?}");
+        assert_eq!(again.selection, sae.selection);
+        assert_eq!((&again.w_dec, &again.b_dec), (&sae.w_dec, &sae.b_dec));
+        assert_eq!(again.fingerprint(), sae.fingerprint());
+        // Files of matching pursuit have no place for an encoder of its own.
+        let mut other = sae.clone();
+        other.w_enc.values_mut()[0] += 1.0;
+        let said = formats::save(&other, &out, formats::Precision::F32).unwrap_err();
+        assert!(said.to_string().contains("matching pursuit, 4 rounds"));
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::project::MadeWith;
 use crate::tasks::test::EditPoint;
+use crate::workbench::evaluate::task;
 
 fn tested(name: &str, supervised: bool, (accuracy, magnitude): (f64, f64)) -> Tested {
     let point = |how, exchanges, accuracy| EditPoint {
@@ -85,22 +87,40 @@ fn a_dictionary_that_does_no_better_than_nothing_controls_nothing() {
 }
 
 #[test]
-fn a_model_that_cannot_do_the_task_and_places_without_effect_are_named() {
+fn places_without_effect_and_unseen_values_are_named() {
     let mut found = evaluation(vec![]);
-    assert!(ability(&found).contains("can do the task"));
     assert!(notes(&found).is_empty());
-    found.accuracy = 0.5;
     found.mean_ablated = 2.9;
     found.unseen.insert("io".to_owned(), 2);
-    assert!(ability(&found).contains("cannot do this task"));
     assert_eq!(notes(&found).len(), 2);
 }
 
 #[test]
-fn the_section_has_bars_edits_and_a_table() {
+fn places_without_a_say_in_the_answer_control_nothing_however_often_they_agree() {
+    let mut silent = tested("silent", false, (1.0, 0.125));
+    silent.untouched.insert("io".to_owned(), 1.0);
+    let found = evaluation(vec![silent, tested("loud", false, (0.75, 0.5))]);
+    assert_eq!(best(&found, "io", &[]).unwrap().tested.name, "loud");
+}
+
+#[test]
+fn a_result_is_kept_with_a_project_and_one_of_another_model_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = Project::create(folder.path(), "Mine").unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
+    let model = Model::open(path).unwrap().0;
+    let find = || kept(&project, "ioi", (&model, &[]));
+    assert_eq!(find().unwrap(), None);
     let found = evaluation(vec![tested("z0", false, (0.75, 0.5))]);
-    let section = section(&found, &[]);
-    assert_eq!(section.figures.len(), 4);
-    assert!(section.sentences[0].starts_with("z0 controls"));
-    assert!(!section.definitions.is_empty());
+    let mut made = MadeWith::new(&model, &[], &[], &0).unwrap();
+    task::keep(&project, &made, &found).unwrap();
+    assert_eq!(find().unwrap(), Some(found.clone()));
+    made.model.fingerprint = "another".to_owned();
+    task::keep(&project, &made, &found).unwrap();
+    assert!(
+        find()
+            .unwrap_err()
+            .to_string()
+            .contains("another fingerprint")
+    );
 }

@@ -133,6 +133,6 @@ fn a_dictionary_that_names_its_method_is_a_baseline() {
     assert_eq!(Kind::new(&sae), Kind::Autoencoder);
     sae.provenance
         .other
-        .insert(BASELINE.to_owned(), "pca".into());
+        .insert(METADATA.to_owned(), "pca".into());
     assert_eq!(Kind::new(&sae), Kind::Baseline);
 }

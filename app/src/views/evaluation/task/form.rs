@@ -75,10 +75,12 @@ fn numbers_ui(ui: &mut Ui, draft: &mut Form) {
 }
 
 fn places_ui(ui: &mut Ui, draft: &mut Form) {
+    let error = draft.request().err();
     let row = Row {
         label: "Places",
         help: "Hooks, heads and positions that are edited together, separated by spaces: blocks.2.attn.hook_z:0,3@end. Positions are io, s1, s2 and end. Without places, the heads whose mean ablation at the end changes the answer most",
         reset: (!draft.places.is_empty()).then_some("places that are found"),
+        error: error.as_deref(),
         wide: true,
         ..Row::default()
     };

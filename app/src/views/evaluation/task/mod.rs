@@ -9,6 +9,7 @@ mod meaning;
 use egui::{Label, RichText, Ui};
 use umbra_core::tasks::test::{DEFINITIONS, Evaluation, Tested};
 use umbra_core::workbench::answer_key;
+use umbra_core::workbench::evaluate::task as core;
 
 use crate::state::evaluation::task::{self, JOB};
 use crate::state::jobs::Job;
@@ -94,9 +95,9 @@ impl Panel {
         let baselines = task::baselines(state);
         let first = found.attributes.first().map_or("io", String::as_str);
         let conclusion = answer_key::conclusion(found, first, &baselines);
-        let conclusion = Label::new(body_strong(unbroken(&conclusion)));
-        ui.add(conclusion.wrap().selectable(true));
-        let ability = unbroken(&answer_key::ability(found));
+        let first = Label::new(body_strong(unbroken(&conclusion)));
+        ui.add(first.wrap().selectable(true));
+        let ability = unbroken(&core::ability(found));
         ui.add(Label::new(ability).wrap().selectable(true));
         for note in answer_key::notes(found) {
             let note = caption(format!("{}  {note}.", icons::WARNING)).color(theme.warning);
@@ -119,7 +120,11 @@ impl Panel {
         ui.add_space(space::GROUP);
         let basis = caption(answer_key::basis(found)).color(theme.ink.secondary);
         ui.add(Label::new(basis).wrap());
-        report::add_ui(ui, commands, || answer_key::section(found, &baselines));
+        report::add_ui(ui, commands, || {
+            let mut section = core::section(found);
+            section.sentences.insert(0, conclusion);
+            section
+        });
     }
 }
 
@@ -164,11 +169,9 @@ fn footer_ui(ui: &mut Ui, state: &AppState, nothing: bool, commands: &mut Comman
         return;
     }
     let refused = if state.project.open().is_none() {
-        Some("Open or create a project first: the result is kept with it")
-    } else if area.form.prompts < task::LEAST {
-        Some("Give at least four prompts: two that build and two that test")
+        Some("Open or create a project first: the result is kept with it".to_owned())
     } else {
-        None
+        area.form.request().err()
     };
     let words = if area.result(state).is_some() {
         "Run again"
@@ -179,7 +182,7 @@ fn footer_ui(ui: &mut Ui, state: &AppState, nothing: bool, commands: &mut Comman
         commands.send(Command::Run);
     }
     if let Some(why) = refused {
-        reason(ui, why);
+        reason(ui, &why);
     } else if nothing {
         reason(
             ui,

@@ -1,0 +1,9 @@
+//! Evaluations of dictionaries, from a request to the result with its notes, definitions and place with a project.
+
+pub mod absorption;
+pub mod consistency;
+pub mod disentangle;
+pub mod labelled;
+pub mod occlusion;
+pub mod oversplit;
+pub mod task;
