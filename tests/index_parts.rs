@@ -20,6 +20,35 @@ fn build(folder: &Path, more: &[&str]) -> Value {
         .json()
 }
 
+#[test]
+fn a_build_names_the_files_that_it_reads_and_replaces_no_index_unasked() {
+    let here = tempfile::tempdir().unwrap();
+    let (model, text) = (at("assets/demo/model"), at("assets/demo/text/held-out"));
+    let sae = at("assets/demo/saes/resid-2");
+    let on = ["index", "build", "--model", &model, "--corpus", &text];
+    let of = ["--sae", &sae, "--tokens", "1000", "--out", "i.sqlite"];
+    let build = |more: &[&str]| umbra(here.path(), &[&on[..], &of, more].concat());
+    let built = build(&["--dfa"]).done();
+    for words in [
+        "The limit keeps the first rows of the text",
+        "nothing of ",
+        "--dfa records nothing for resid-2",
+    ] {
+        assert!(built.err.contains(words), "{words}: {}", built.err);
+    }
+    let bytes = || std::fs::read(here.path().join("i.sqlite")).unwrap();
+    let first = bytes();
+    build(&["--seed", "7"]).refused(&["i.sqlite", "--overwrite"]);
+    assert!(bytes() == first);
+    build(&["--seed", "7", "--overwrite"]).done();
+    assert!(bytes() != first);
+    // Two dictionaries on one device: it is named once.
+    let other = at("assets/demo/saes/attn-0");
+    let of = ["--sae", &sae, "--sae", &other, "--tokens", "300"];
+    let both = umbra(here.path(), &[&on[..], &of, &["--out", "both"]].concat()).done();
+    assert_eq!(both.err.matches("Computing on").count(), 1, "{}", both.err);
+}
+
 fn show(folder: &Path, index: &str, feature: &str) -> Value {
     umbra(
         folder,
@@ -55,6 +84,7 @@ fn two_dictionaries_take_one_pass_and_a_file_each() {
             "--effects",
             "--out",
             "one",
+            "--overwrite",
         ];
         build(here.path(), &more);
         let together = std::fs::read(here.path().join(format!("both/{name}.sqlite"))).unwrap();
@@ -118,6 +148,8 @@ fn indexes_of_rows_merge_to_the_index_of_all() {
         assert!((a - b).abs() <= 1e-9 * b, "{a} {b}");
     }
     let twice = ["index", "merge", "first", "whole", "--out", "merged"];
+    umbra(here.path(), &twice).refused(&["merged", "--overwrite"]);
+    let twice = [&twice[..], &["--overwrite"]].concat();
     umbra(here.path(), &twice).refused(&["rows 0..20", "alice.txt"]);
     let wrong = ["index", "merge", "first", "--out", "merged"];
     assert_eq!(umbra(here.path(), &wrong).code, 2);

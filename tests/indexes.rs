@@ -430,6 +430,41 @@ fn a_filter_that_is_wrong_or_needs_what_the_index_lacks_is_refused() {
     run(&["--where", "head=2.3"]).refused(&["has no heads", "attn.hook_z"]);
     run(&["--sort", "why"]).refused(&["needs words in the filter"]);
     run(&["--columns", "size"]).refused(&["`size` is no column"]);
+    run(&["--where", "fact:inductoin"]).refused(&["`inductoin`", "no kind", "sentence-start"]);
+    for filter in ["label:king", "not is:labelled"] {
+        run(&["--where", filter]).refused(&["labels", "--project"]);
+    }
+    let project = at("assets/demo");
+    run(&["--where", "is:unlabelled", "--project", &project]).done();
+    let search = ["index", "search", &index, "king", "--where", "label:king"];
+    umbra(here.path(), &search).refused(&["labels", "--project"]);
+}
+
+#[test]
+fn a_list_names_the_fact_that_its_filter_asks_for() {
+    let here = tempfile::tempdir().unwrap();
+    let index = at("assets/demo/indexes/resid-2.sqlite");
+    let list = |filter: &str, more: &[&str]| {
+        let args = ["index", "list", &index, "--where", filter];
+        umbra(here.path(), &[&args[..], more].concat()).done()
+    };
+    let more = ["--columns", "fact", "--json"];
+    let listed = list("fact:induction", &more).json();
+    let features = listed["features"].as_array().unwrap();
+    let kind = |one: &Value| one["matching_fact"]["kind"].clone();
+    assert!(!features.is_empty() && features.iter().all(|one| kind(one) == "induction"));
+    let better = |one: &&Value| one["fact"] != one["matching_fact"]["fact"];
+    assert!(
+        features.iter().any(|one| better(&one)),
+        "another fact is best"
+    );
+    let table = list("fact:induction", &[]).out;
+    assert!(table.lines().next().unwrap().contains("matching fact"));
+    let plain = list("max>5", &["--json"]).json();
+    assert!(plain["features"][0]["matching_fact"].is_null());
+    assert!(!list("fact:induction", &[]).err.contains("no kind"));
+    let said = list("fact:said", &[]).err;
+    assert!(said.contains("`said` is no kind of fact"), "{said}");
 }
 
 #[test]
@@ -545,7 +580,14 @@ fn families_are_measured_into_a_copy_of_the_index_and_shown() {
         "--json",
     ];
     args.extend(of);
-    let found = umbra(here.path(), &args).done().json();
+    let run = umbra(here.path(), &args).done();
+    let said = run.err.find("Measuring families reads the");
+    assert!(
+        said.is_some() && said < run.err.find("progress:").or(Some(usize::MAX)),
+        "{}",
+        run.err
+    );
+    let found = run.json();
     let features = found["features"].as_array().unwrap();
     assert_eq!(features.len(), 64);
     let counted: u64 = ["induction", "local", "long-range", "unclear"]

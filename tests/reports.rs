@@ -22,11 +22,12 @@ fn a_filter_chooses_the_features_of_a_report() {
         "max",
         "--limit",
     ];
-    umbra(
+    let written = umbra(
         here.path(),
         &[&args[..], &["7", "--out", "r.json"]].concat(),
     )
     .done();
+    assert_eq!(written.out, "Wrote 7 features to r.json\n");
     let json: Value =
         serde_json::from_slice(&fs::read(here.path().join("r.json")).unwrap()).unwrap();
     let got = json["features"].as_array().unwrap().iter();
@@ -44,6 +45,15 @@ fn a_filter_chooses_the_features_of_a_report() {
     assert_eq!(got, want);
     let none = ["report", &index, "--where", "max>1e6", "--out", "r.html"];
     umbra(here.path(), &none).refused(&["--where", "keeps none", "2048"]);
+    let labelled = [
+        "report",
+        &index,
+        "--where",
+        "is:labelled",
+        "--out",
+        "r.html",
+    ];
+    umbra(here.path(), &labelled).refused(&["labels", "--project"]);
     let wrong = umbra(
         here.path(),
         &["report", &index, "--where", "denisty<1", "--out", "r.html"],

@@ -148,6 +148,20 @@ fn two_sets_of_texts_are_told_apart_with_held_out_accuracy() {
     let best = found["probes"].as_array().unwrap().last().unwrap();
     assert!(best["held_out_accuracy"].as_f64().unwrap() > 0.9, "{best}");
     assert_eq!(answer(folder.path(), &command), found);
+    // The project around the dictionary names its features, as a search of the text does.
+    let first = &found["features"][0];
+    let name = first["name"].as_str().unwrap();
+    assert!(!name.is_empty() && first["label"].is_null(), "{first}");
+    let table = umbra(folder.path(), &command).done().out;
+    let number = first["feature"].to_string();
+    let mut lines = table.lines().map(str::trim);
+    assert!(
+        lines.any(|line| line.starts_with(&number) && line.ends_with(name)),
+        "{name}: {table}"
+    );
+    let other = demo("indexes/attn-1.sqlite");
+    let wrong = [&command[..], &["--index", &other]].concat();
+    umbra(folder.path(), &wrong).refused(&["belongs to attn-1"]);
     let sizes: Vec<_> = found["features"]
         .as_array()
         .unwrap()

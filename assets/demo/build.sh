@@ -31,7 +31,7 @@ for dictionary in "${dictionaries[@]}"; do
     --tokens "$activations" --seed 0 --precision f16 --out "$sae" --overwrite
   more=--dfa # where examples of attention come from
   if [[ $name == resid-2 ]]; then more=--effects; fi
-  "$umbra" index build --model "$model" --sae "$sae" --corpus "$demo/text/held-out" "$more" --no-counts --out "$demo/indexes/$name.sqlite"
+  "$umbra" index build --model "$model" --sae "$sae" --corpus "$demo/text/held-out" "$more" --no-counts --out "$demo/indexes/$name.sqlite" --overwrite
   "$umbra" index facts "$demo/indexes/$name.sqlite" --model "$model" --sae "$sae" --corpus "$demo/text/held-out"
   rm -f "$demo/kept/$name.probe.safetensors" # a probe of the dictionary before is refused
   "$umbra" dark-matter fit --model "$model" --sae "$sae" --corpus "$demo/text/train" --held-out "$demo/text/held-out" --tokens 100000 \

@@ -187,6 +187,19 @@ pub fn claim(folder: &Path, overwrite: bool) -> Result<Claim> {
     Ok(claim)
 }
 
+/// Checks that a writer may put its one result at `file`: that a file can be written there, and that there is none, unless `overwrite` allows replacing it.
+pub fn claim_file(file: &Path, overwrite: bool) -> Result<()> {
+    whole_file::check_regular(file)?;
+    if overwrite || !file.exists() {
+        return Ok(());
+    }
+    let what = format!(
+        "there is a file already, name another one, or give {} to replace it",
+        Key::Overwrite
+    );
+    Err(Error::input(what, file))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +244,22 @@ mod tests {
         refused(empty.path(), settings, true);
         std::fs::write(empty.path().join("mine.pt"), "").unwrap();
         refused(empty.path(), "the tensors of mine.pt", true);
+    }
+
+    #[test]
+    fn a_file_is_replaced_only_where_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("index.sqlite");
+        claim_file(&file, false).unwrap();
+        assert!(!file.exists());
+        std::fs::write(&file, "mine").unwrap();
+        let said = claim_file(&file, false).unwrap_err().to_string();
+        assert!(
+            said.contains("index.sqlite") && said.contains("setting `overwrite`"),
+            "{said}"
+        );
+        claim_file(&file, true).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"mine");
     }
 
     #[test]

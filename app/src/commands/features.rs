@@ -15,10 +15,11 @@ use super::library;
 use crate::jobs::Worker;
 use crate::state::catalogue::DictionaryId;
 use crate::state::features::{self, Query, Seeker, Table};
+use crate::state::log::Notice;
 use crate::state::project::LabelChange;
 use crate::state::requests::Commands;
 use crate::state::requests::features::Command;
-use crate::state::{AppState, Event, Load, history, project};
+use crate::state::{AppState, Event, Load, history, log, project};
 
 /// Dictionaries with more features than this show progress while the words of their index are read.
 const QUICK: usize = 10_000;
@@ -334,7 +335,14 @@ fn set_label(context: &mut Context<'_>, feature: FeatureId, text: &str) {
         before,
         after: text.into(),
     };
+    let said = if text.is_empty() {
+        format!("Label of feature {feature} removed")
+    } else {
+        format!("Feature {feature} is now labelled “{text}”")
+    };
     if write_label(context, change.clone()) {
+        // In place of the one before: whoever labels feature after feature sees the last.
+        context.apply(Event::Log(log::Event::Step(Notice::success(said))));
         context.apply(Event::History(history::Event::Did {
             what: format!("label of feature {feature} in {}", change.sae),
             change: history::Change::Label(Box::new(change)),

@@ -302,11 +302,12 @@ fn judge_index(context: &mut Context<'_>, id: DictionaryId) {
 
 /// Reads what an index says about itself.
 pub(super) fn read_index(path: PathBuf) -> Result<LoadedIndex> {
-    let about = Index::open(&path)?.about().clone();
+    let index = Index::open(&path)?;
     Ok(LoadedIndex {
+        facts_elsewhere: index.facts_elsewhere()?,
+        about: index.about().clone(),
         size_bytes: size_bytes(&path),
         path,
-        about,
     })
 }
 

@@ -67,6 +67,8 @@ pub(crate) struct LoadedIndex {
     pub(crate) path: PathBuf,
     /// Facts stored in the index.
     pub(crate) about: About,
+    /// Text or amount of text that its facts about features were measured on, where that is not what it was built over.
+    pub(crate) facts_elsewhere: Option<String>,
     /// Size of the file.
     pub(crate) size_bytes: u64,
 }

@@ -20,6 +20,19 @@ pub(crate) fn sequential(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Respon
     scale(ui, what, ends, &|share| theme.tint(hue, share).fill)
 }
 
+/// Scale of shares of the largest activation that is known elsewhere, from 0 to 1, or from −1 to 1 where they are signed. A larger activation is drawn like that one, and the end says
+/// so.
+pub(crate) fn capped(ui: &mut Ui, what: &str, hue: Hue, is_signed: bool) -> Response {
+    let theme = Theme::from_ui(ui);
+    if is_signed {
+        let ends = (format!("≤ {}", signed(-1.0)), format!("≥ {}", signed(1.0)));
+        let colour = |share: f32| theme.diverging_tint(share * 2.0 - 1.0).fill;
+        return scale(ui, what, ends, &colour);
+    }
+    let ends = ("0".to_owned(), format!("≥ {}", number(1.0)));
+    scale(ui, what, ends, &|share| theme.tint(hue, share).fill)
+}
+
 /// The scale of activations behind text.
 pub(crate) fn activation(ui: &mut Ui, scale: Scale) -> Response {
     let most = f64::from(scale.most);
@@ -168,8 +181,13 @@ mod tests {
             crate::theme::install(ui.ctx());
             sequential(ui, "activation", Hue::Activation, 12.34);
             diverging(ui, "logit change", 0.5);
+            capped(ui, "share", Hue::Activation, false);
+            capped(ui, "share", Hue::Activation, true);
         });
         harness.get_by_label("activation from 0 to 12.3");
         harness.get_by_label("logit change from −0.500 to +0.500");
+        // Beyond the ends the colour stays.
+        harness.get_by_label("share from 0 to ≥ 1.00");
+        harness.get_by_label("share from ≤ −1.00 to ≥ +1.00");
     }
 }

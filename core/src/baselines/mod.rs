@@ -121,7 +121,7 @@ impl Kind {
             Self::Pca | Self::Random => 0,
             Self::Ica | Self::Nmf => 200,
             Self::KMeans => 100,
-            Self::SparseCoding => 30,
+            Self::SparseCoding => 60,
         }
     }
 }
@@ -156,7 +156,7 @@ pub struct Spec {
     pub features: usize,
     /// Active features per token, or rounds of matching pursuit; none for [`K`] or all features if there are fewer. Always 1 for k-means.
     pub k: Option<usize>,
-    /// Largest number of rounds of an iterative fit; none for 200 (ICA, NMF), 100 (k-means) or 30 (sparse coding).
+    /// Largest number of rounds of an iterative fit; none for 200 (ICA, NMF), 100 (k-means) or 60 (sparse coding).
     pub rounds: Option<usize>,
     /// Largest number of activations that an iterative fit holds; [`SAMPLE_VALUES`] bounds it too. PCA and random directions read all of the text.
     pub sample: usize,

@@ -32,6 +32,8 @@ pub struct Console {
     bos: Mutex<Option<Bos>>,
     /// Device that runs the dictionary.
     placing: Mutex<Option<Placing>>,
+    /// Notes that are printed once however often they are given.
+    said: Mutex<Vec<String>>,
     answered: AtomicBool,
     wrong_usage: AtomicBool,
 }
@@ -45,6 +47,7 @@ impl Console {
             pipe_closed: AtomicBool::new(false),
             bos: Mutex::default(),
             placing: Mutex::default(),
+            said: Mutex::default(),
             answered: AtomicBool::new(false),
             wrong_usage: AtomicBool::new(false),
         }
@@ -102,6 +105,17 @@ impl Console {
     /// Prints a note on standard error, above any progress bar.
     pub fn note(&self, sentence: &str) {
         self.say("note", &words::said(sentence));
+    }
+
+    /// Prints a note unless it was printed by this function before; returns whether it was printed now.
+    pub(super) fn note_once(&self, sentence: &str) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.iter().any(|before| before == sentence) {
+            return false;
+        }
+        said.push(sentence.to_owned());
+        self.note(sentence);
+        true
     }
 
     /// Prints all notes.
@@ -350,6 +364,14 @@ fn speed(progress: Progress, per_second: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_that_is_said_once_is_not_repeated() {
+        let console = Console::new(false);
+        let said = ["on the CPU", "on the CPU", "on a GPU", "on the CPU"];
+        let printed = said.map(|note| console.note_once(note));
+        assert_eq!(printed, [true, false, true, false]);
+    }
 
     #[test]
     fn a_line_of_progress_tells_speed_and_remaining_time() {

@@ -32,8 +32,8 @@ impl DeviceArg {
         Ok(choice)
     }
 
-    /// Chooses the device that runs `what` on `rows` tokens a call, places it there, and says which it is and why; the command's answer names it. Only
-    /// `decoding` takes the decoder there.
+    /// Chooses the device that runs `what` on `rows` tokens a call, places it there, and says which it is and why, once for all dictionaries of which that is true; the
+    /// command's answer names it. Only `decoding` takes the decoder there.
     pub(super) fn place<'a>(
         self,
         what: impl Into<Runs<'a>>,
@@ -42,7 +42,7 @@ impl DeviceArg {
     ) -> Result<Choice> {
         let what = what.into();
         let placing = devices().place(self.device, what, &what.job(rows, decoding))?;
-        console.note(&placing.choice.note());
+        console.note_once(&placing.choice.note());
         let choice = placing.choice.clone();
         console.computes(placing);
         Ok(choice)

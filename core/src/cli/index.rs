@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+pub(super) use self::labels::check_labels;
 use super::{Console, Exit, say_fit};
 use crate::error::Result;
 use crate::features::facts::Fact;
@@ -126,9 +127,11 @@ fn show(args: &ShowArgs, console: &Console) -> Result<Exit> {
     object["facts"] = facts
         .as_ref()
         .map_or(Value::Null, |all| all.iter().map(Fact::json).collect());
+    let elsewhere = index.facts_elsewhere()?;
+    object["facts_elsewhere"] = json!(elsewhere);
     console.answer(&object, || {
         let measured = (family, score);
-        let facts = facts.unwrap_or_default();
+        let facts = (facts.unwrap_or_default(), elsewhere);
         text(&index, &detail, (measured, &facts, args.near_duplicates))
     })?;
     Ok(Exit::Done)
@@ -163,14 +166,18 @@ fn marked(token: &str, is_examples: bool) -> String {
     }
 }
 
+/// Facts about a feature, and what they were measured on where that is not what the index was built over.
+type FactsShown = (Vec<Fact>, Option<String>);
+
 fn text(
     index: &Index,
     detail: &Detail,
-    ((family, score), facts, unfolded): ((Option<&Measured>, Option<&Score>), &[Fact], bool),
+    ((family, score), facts, unfolded): ((Option<&Measured>, Option<&Score>), &FactsShown, bool),
 ) -> String {
     let about = index.about();
     let summary = detail.summary;
     let peak = detail.top.first().map(Peak::from_example);
+    let (facts, elsewhere) = facts;
     let fact = facts.iter().find(|fact| fact.is_name()).map(Fact::said);
     let name = Name::new(None, peak.as_ref()).with_fact(fact.as_deref());
     let mut lines = vec![
@@ -210,6 +217,7 @@ fn text(
         let title = if number == 0 { "facts" } else { "" };
         lines.push(format!("{title:<12}{}", facts::line(fact).trim()));
     }
+    lines.extend(elsewhere.iter().map(|words| format!("{:<12}{words}", "")));
     lines.extend(shares_of_heads(detail));
     lines.push(String::new());
     lines.extend(all_examples(detail, unfolded));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ArgGroup;
 use serde_json::{Value, json};
 
+use super::index::check_labels;
 use super::{Console, Exit, MismatchArgs, say_fit};
 use crate::error::{Error, Result};
 use crate::features::Index;
@@ -89,6 +90,9 @@ impl SectionArg {
 
 /// Runs `umbra report`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    if let Some(filter) = &args.filter {
+        check_labels(filter, args.project.is_some())?;
+    }
     if let Some(out) = &args.out {
         Form::from_path(out)?;
         whole_file::check(out)?;
@@ -120,17 +124,38 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Ended::Done(object) = write(args, &contents, console)? else {
         return Ok(Exit::Stopped);
     };
-    let places = [&args.out, &args.gallery, &args.figures];
-    let places = places.into_iter().flatten();
-    let said = || {
-        let places = places.map(|place| place.display().to_string());
-        places.collect::<Vec<_>>().join("\n")
-    };
+    let said = || said(args, &contents, &object).join("\n");
     match &args.out {
         Some(out) => console.answer_beside(out, &object, said)?,
         None => console.answer(&object, said)?,
     }
     Ok(Exit::Done)
+}
+
+/// Says what was written, and where, a line for each place.
+fn said(args: &Args, contents: &Contents<'_>, object: &Value) -> Vec<String> {
+    let counted = |count: usize, one: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    let results = contents.results.len();
+    let features = contents.features.as_ref().map(|r| r.features().len());
+    let features = features.map(|count| counted(count, "feature"));
+    let results = (results > 0).then(|| counted(results, "result"));
+    let all: Vec<String> = results.into_iter().chain(features.clone()).collect();
+    let files = |key: &str| object[key].as_u64().unwrap_or_default() as usize;
+    let gallery = || {
+        let files = counted(files("gallery_files"), "file");
+        format!("{} in {files}", features.clone().unwrap_or_default())
+    };
+    let figures = || counted(files("figures_files"), "figure");
+    let out = args.out.iter().map(|out| (all.join(" and "), out));
+    let gallery = args.gallery.iter().map(|out| (gallery(), out));
+    let figures = args.figures.iter().map(|out| (figures(), out));
+    out.chain(gallery)
+        .chain(figures)
+        .map(|(what, place)| format!("Wrote {what} to {}", place.display()))
+        .collect()
 }
 
 /// Writes whatever is asked for; returns what was written.

@@ -1,14 +1,24 @@
 //! `umbra separate`: features that tell two sets of texts apart.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::slice::{from_mut, from_ref};
+
+use serde_json::{Value, json};
 
 use super::chat::AsUserArgs;
 use super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, open_by_token};
 use crate::error::Result;
+use crate::ids::FeatureId;
 use crate::progress::Ended;
+use crate::project::Project;
 use crate::prompt::Input;
 use crate::separate::{Pool, Separation, Spec};
-use crate::workbench::separate::{DEFINITIONS, Request, json, run as separated, texts};
+use crate::workbench::pair::Pair;
+use crate::workbench::separate::{
+    DEFINITIONS, LISTED, Request, json as answer, run as separated, texts,
+};
+use crate::workbench::text_search::{Subject, assign};
 
 /// Number of features printed without `--json`.
 const SHOWN: usize = 20;
@@ -44,6 +54,12 @@ pub(super) struct Args {
     /// Factor of half the squared weights of standardised features in the loss of a probe, which is summed over texts
     #[arg(long, value_name = "L", default_value_t = Spec::default().penalty)]
     penalty: f64,
+    /// Index of the dictionary, for the names of features [default: that of the project]
+    #[arg(long, value_name = "FILE")]
+    index: Option<PathBuf>,
+    /// Project whose labels and whose index of the dictionary name features [default: the project around the dictionary]
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
 }
@@ -55,7 +71,7 @@ fn help() -> String {
         .collect();
     format!(
         "Figures:\n{}\n\
-         With --json: {{features: [{{feature, difference, mean_a, mean_b, texts_a, texts_b, correlation, auc}}], probes: [{{features, accuracy, held_out_accuracy, \
+         With --json: {{features: [{{feature, difference, mean_a, mean_b, texts_a, texts_b, correlation, auc, label, name}}], probes: [{{features, accuracy, held_out_accuracy, \
          standard_error, folds, bias, weights}}], baseline, …}}, features by the size of the difference.",
         figures.join("\n")
     )
@@ -80,6 +96,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             penalty: args.penalty,
         },
     };
+    let subject = args.subject(&pair, console)?;
     let at_once = pair.model.config().context;
     args.device.place(&*pair.sae, (at_once, false), console)?;
     let mut bar = console.bar("Reading the texts");
@@ -94,11 +111,53 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             found.folds
         ));
     }
-    console.answer(&json(&found, &request), || table(&found))?;
+    let listed = found.features.iter().map(|one| one.feature).take(LISTED);
+    let listed: Vec<FeatureId> = listed.collect();
+    let named = subject.names(&listed)?;
+    let names: Names = listed.into_iter().zip(named).collect();
+    let mut object = answer(&found, &request);
+    add_names(&mut object, (&names, &subject));
+    console.answer(&object, || table(&found, &names))?;
     Ok(Exit::Done)
 }
 
-fn table(found: &Separation) -> String {
+/// Names of the features that are listed; empty where nothing is known of them.
+type Names = BTreeMap<FeatureId, String>;
+
+impl Args {
+    /// Returns what is known of the dictionary: its labels and its index.
+    fn subject(&self, pair: &Pair, console: &Console) -> Result<Subject> {
+        let (model, of) = (&*pair.model, (&pair.sae, self.sae.sae.as_path()));
+        let (mut subject, notes) = match &self.project {
+            Some(folder) => {
+                let (project, notes) = Project::open(folder)?;
+                console.notes(&notes);
+                Subject::from_project(&project, model, of)
+            }
+            None => Subject::new(model, of.0, of.1),
+        };
+        console.notes(&notes);
+        if let Some(index) = &self.index {
+            console.notes(&assign(model, from_mut(&mut subject), from_ref(index))?);
+        }
+        Ok(subject)
+    }
+}
+
+/// Adds `label` and `name` to each feature of the answer.
+fn add_names(object: &mut Value, (names, subject): (&Names, &Subject)) {
+    let features = object["features"].as_array_mut();
+    for one in features.into_iter().flatten() {
+        let number = one["feature"].as_u64().and_then(|f| u32::try_from(f).ok());
+        let Some(feature) = number.map(FeatureId) else {
+            continue;
+        };
+        one["label"] = json!(subject.label(feature));
+        one["name"] = json!(names.get(&feature));
+    }
+}
+
+fn table(found: &Separation, names: &Names) -> String {
     let [one, other] = found.texts;
     let mut lines = vec![
         format!(
@@ -107,13 +166,14 @@ fn table(found: &Separation) -> String {
         ),
         String::new(),
         format!(
-            "{:>8} {:>10} {:>9} {:>9} {:>11} {:>7} {:>9}",
+            "{:>8} {:>10} {:>9} {:>9} {:>11} {:>7} {:>9}  name",
             "feature", "difference", "mean A", "mean B", "correlation", "AUC", "texts"
         ),
     ];
     for one in found.features.iter().take(SHOWN) {
-        lines.push(format!(
-            "{:>8} {:>+10.3} {:>9.3} {:>9.3} {:>+11.3} {:>7.3} {:>9}",
+        let name = names.get(&one.feature).map_or("", String::as_str);
+        let line = format!(
+            "{:>8} {:>+10.3} {:>9.3} {:>9.3} {:>+11.3} {:>7.3} {:>9}  {name}",
             one.feature.to_string(),
             one.difference(),
             one.means[0],
@@ -121,7 +181,8 @@ fn table(found: &Separation) -> String {
             one.correlation,
             one.auc,
             format!("{}/{}", one.active[0], one.active[1]),
-        ));
+        );
+        lines.push(line.trim_end().to_owned());
     }
     lines.push(String::new());
     lines.push(format!(

@@ -57,6 +57,11 @@ pub(super) struct State {
     pub(super) measured: Vec<Measured>,
 }
 
+/// Whether a build that writes `out` first was interrupted and left a checkpoint beside it.
+pub fn is_interrupted(out: &Path) -> bool {
+    path(out).is_file()
+}
+
 /// Keeps the checkpoint of one build.
 #[derive(Debug)]
 pub(super) struct Keeper {

@@ -490,8 +490,38 @@ fn word(text: &str) -> &str {
     }
 }
 
+/// Writes a copy of the index at `from` with tables that `add` fills to `out` (whole or not at all), which may be the index itself. `add` drops what it replaces;
+/// `what` is a clause for an error.
+pub(super) fn write_with(
+    from: &Path,
+    out: &Path,
+    what: &'static str,
+    add: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<()> {
+    whole_file::check_regular(out)?;
+    whole_file::write_by(out, |temporary| {
+        copied(from, temporary)
+            .map_err(|source| Error::io("cannot copy the index", from, source))?;
+        added(temporary, add).map_err(|refused| Error::database(what, out, refused))?;
+        Ok(true)
+    })?;
+    Ok(())
+}
+
+fn added(
+    path: &Path,
+    add: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut database = Connection::open(path)?;
+    database.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
+    let transaction = database.transaction()?;
+    add(&transaction)?;
+    transaction.commit()?;
+    database.close().map_err(|(_, refused)| refused)
+}
+
 /// Copies the bytes alone: the copy stays writable where the index is not.
-pub(super) fn copied(from: &Path, to: &Path) -> std::io::Result<()> {
+fn copied(from: &Path, to: &Path) -> std::io::Result<()> {
     let mut to = OpenOptions::new().write(true).truncate(true).open(to)?;
     std::io::copy(&mut File::open(from)?, &mut to)?;
     Ok(())

@@ -93,6 +93,11 @@ pub(super) struct OfFeature {
     pub(super) heads: Vec<f32>,
 }
 
+/// Whether the activations of the dictionary's features have parts by head and source token: where it reads what heads of `model` write, before they are mixed.
+pub fn has_sources(model: &Model, sae: ByToken<'_>) -> bool {
+    layer_of(model, sae).is_some()
+}
+
 /// Returns the layer whose heads the dictionary reads: that of its `hook_z`, of all heads or of one.
 pub(super) fn layer_of(model: &Model, sae: ByToken<'_>) -> Option<Layer> {
     let hook = sae.hook().ok().filter(|hook| hook.is_z())?;

@@ -16,6 +16,9 @@ use crate::sae::Sae;
 /// F1 scores that a value's best feature must reach: those of the claim that occlusion fades at a lower one.
 pub const THRESHOLDS: [f64; 2] = [0.9, 0.5];
 
+/// Share of the large values that must be found at the lowest score for a verdict.
+const ENOUGH: f64 = 0.5;
+
 /// Settings of the toy.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Toy {
@@ -205,9 +208,14 @@ impl ToyStudy {
         }
     }
 
-    /// Whether large values are found more often at the first threshold, and less so at the last, by whole intervals over the seeds; none of one seed.
+    /// Whether large values are found more often at the first threshold, and less so at the last, by whole intervals over the seeds; none of one seed, or where
+    /// fewer than half of the large values are found at the last threshold, so that dictionaries find too little to hide anything.
     pub fn holds(&self) -> Option<bool> {
         self.fading.interval?;
+        let [large, _] = self.shares.last()?;
+        if large.mean < ENOUGH {
+            return None;
+        }
         Some(self.gaps[0].is_above(0.0) && self.fading.is_above(0.0))
     }
 }

@@ -302,6 +302,12 @@ fn large_values_are_found_before_small_ones_and_less_so_at_a_lower_score() {
         .unwrap();
     assert_eq!(again.runs[0], study.runs[0], "the seed decides");
     assert_eq!(again.holds(), None, "one seed has no interval");
+    let short = Fit { epochs: 1, ..fit };
+    let short = occlusion::toy(&settings, &[short], 0..3, &mut go_on)
+        .unwrap()
+        .done()
+        .unwrap();
+    assert_eq!(short.holds(), None, "nothing is found: {:?}", short.shares);
     let mut calls = 0;
     let stopped = occlusion::toy(&settings, &[fit], 0..1, &mut |_| {
         calls += 1;

@@ -377,6 +377,7 @@ fn texts_steered_by_a_transcoder_do_not_depend_on_how_they_are_computed() {
 #[test]
 fn a_sweep_and_a_limit_move_a_transcoder_s_feature_where_it_writes() {
     use super::limit::{Rule, largest_strength};
+    use super::shift::{divergence, log_probabilities};
     use super::sweep::{Settings, sweep};
     let model = demo();
     let prompts = [tokens(&model)];

@@ -136,3 +136,45 @@ fn definitions(of: &[(&str, &str)]) -> Value {
     let entries = entries.map(|(name, definition)| ((*name).to_owned(), json!(definition)));
     Value::Object(entries.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baselines::{Kind, held_out};
+    use crate::fit::{Fit, Verdict};
+    use crate::workbench::text::TextRequest;
+
+    #[test]
+    fn a_baseline_belongs_to_its_model_and_says_what_it_is() {
+        let demo = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
+        let (model, _) = Model::open(&demo.join("model")).unwrap();
+        let text = TextRequest::new([demo.join("text/held-out")]);
+        let text = text.read(&model, None).unwrap().sampled(Some(1_500));
+        let hook: HookPoint = "blocks.1.attn.hook_z".parse().unwrap();
+        let mut spec = Spec::new(Kind::KMeans, 300);
+        spec.rounds = Some(1);
+        let mut go_on = |_| Flow::Continue(());
+        let fitted = fit(&model, &text, (&spec, hook), &mut go_on).unwrap();
+        let fitted = fitted.done().unwrap();
+        let sae = &fitted.sae;
+        assert_eq!(sae.name, "k-means-1");
+        assert_eq!(Fit::judge(&model, sae).verdict, Verdict::Proven);
+        assert_eq!(sae.provenance.context, Some(text.rows.context()));
+        assert_eq!(sae.provenance.other[METADATA]["kind"], "k-means");
+        assert_eq!(sae.provenance.other["corpus"], "held-out");
+        let said: Vec<String> = (notes(&spec, &fitted).iter().map(str::to_owned)).collect();
+        assert!(said[0].contains("not come to rest after 1 rounds"));
+        assert!(said[1].contains("fewer than 10 per feature"), "{said:?}");
+        let measured = held_out(sae, &model, &text.rows, &mut go_on).unwrap();
+        let measured = measured.done().unwrap();
+        let answer = json(&spec, &fitted, &measured);
+        assert_eq!(
+            (&answer["k"], &answer["features"]),
+            (&json!(1), &json!(300))
+        );
+        assert!(answer["fvu"].as_f64().unwrap() < 0.9 && answer["l0"].as_f64().unwrap() > 0.9);
+        // A hook that the model lacks.
+        let nowhere: HookPoint = "blocks.9.hook_resid_post".parse().unwrap();
+        assert!(fit(&model, &text, (&spec, nowhere), &mut go_on).is_err());
+    }
+}

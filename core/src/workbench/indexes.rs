@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::text::Text;
 use crate::error::{Error, Result};
-use crate::features::{self, Job, Source, Spent};
+use crate::features::{self, Job, Source, Spent, is_interrupted};
+use crate::folders::claim_file;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
 use crate::sae::{ByToken, Sae};
@@ -70,6 +71,15 @@ pub fn files(out: &[PathBuf], saes: &[Arc<Sae>]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Checks that the indexes may be written to `files`: that there is no file yet, unless `overwrite` allows replacing it or an interrupted build is to be resumed, which
+/// may have written some of them.
+pub fn claim(files: &[PathBuf], overwrite: bool) -> Result<()> {
+    let resumes = files.first().is_some_and(|file| is_interrupted(file));
+    files
+        .iter()
+        .try_for_each(|file| claim_file(file, overwrite || resumes))
+}
+
 /// Returns the name of the file of a dictionary's index; characters that separate folders become `-`.
 pub fn file_name(sae: &str) -> String {
     let name: String = sae
@@ -127,6 +137,19 @@ mod tests {
         for wrong in ["", "5", "5..", "..5", "5..5", "8..3", "a..b", "-1..4"] {
             assert!(read_rows(wrong).unwrap_err().contains("A..B"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_index_is_replaced_only_if_asked_or_left_by_an_interrupted_build() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["a", "b"].map(|name| folder.path().join(format!("{name}.sqlite")));
+        claim(&files, false).unwrap();
+        std::fs::write(&files[1], "").unwrap();
+        let refused = claim(&files, false).unwrap_err().to_string();
+        assert!(refused.contains("b.sqlite"), "{refused}");
+        claim(&files, true).unwrap();
+        std::fs::write(folder.path().join("a.sqlite.checkpoint"), "").unwrap();
+        claim(&files, false).unwrap();
     }
 
     #[test]

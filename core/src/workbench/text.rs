@@ -3,6 +3,7 @@
 //!
 //! BOS is the model's: [`crate::workbench::pair::Pair`] gives the model that reads as a dictionary was trained.
 
+mod reached;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use self::reached::Files;
 use crate::corpus::{Corpus, CorpusSpec, Part, Positions, Rows};
 use crate::error::{Error, Notes, Result};
 use crate::formats::{self, Reading};
@@ -42,6 +44,21 @@ pub enum Most {
     Rows(usize),
     /// Tokens that count, in whole rows; one row at least.
     Tokens(u64),
+}
+
+impl Most {
+    /// Returns the first of `rows`, and adds a note where it leaves out some of several files.
+    fn of(self, rows: Rows, notes: &mut Notes) -> Rows {
+        let files = Files::new(&rows);
+        let kept = match self {
+            Self::Rows(most) => rows.take(most),
+            Self::Tokens(most) => rows.holding(most),
+        };
+        if let Some(note) = files.note(&kept) {
+            notes.add(note);
+        }
+        kept
+    }
 }
 
 impl TextRequest {
@@ -187,8 +204,7 @@ impl TextRequest {
         let (rows, packed) = formats::rows(&corpus, model, sae, self.reading)?;
         notes.extend(packed);
         let rows = match self.most {
-            Some(Most::Rows(most)) => rows.take(most),
-            Some(Most::Tokens(most)) => rows.holding(most),
+            Some(most) => most.of(rows, &mut notes),
             None => rows,
         };
         Ok(Text {

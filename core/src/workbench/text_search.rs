@@ -32,16 +32,30 @@ impl Subject {
     /// Takes a dictionary whose files are at `path`, with the index and the labels that the nearest project around `path` names. An index of another dictionary
     /// or model, or one that cannot be read, is left out with a note.
     pub fn new(model: &Model, sae: &Arc<Sae>, path: &Path) -> (Self, Notes) {
-        let mut notes = Notes::default();
-        let mut subject = Self {
+        match Project::around(path) {
+            Some(project) => Self::from_project(&project, model, (sae, path)),
+            None => (Self::bare(sae, path), Notes::default()),
+        }
+    }
+
+    /// Takes a dictionary whose files are at `path`, of which nothing is known.
+    fn bare(sae: &Arc<Sae>, path: &Path) -> Self {
+        Self {
             sae: Arc::clone(sae),
             path: path.to_path_buf(),
             index: None,
             labels: Vec::new(),
-        };
-        let Some(project) = Project::around(path) else {
-            return (subject, notes);
-        };
+        }
+    }
+
+    /// Takes a dictionary whose files are at `path`, with the labels that `project` keeps for its name and the index that it names for its place; see [`Self::new`].
+    pub fn from_project(
+        project: &Project,
+        model: &Model,
+        (sae, path): (&Arc<Sae>, &Path),
+    ) -> (Self, Notes) {
+        let mut notes = Notes::default();
+        let mut subject = Self::bare(sae, path);
         match project.labels_there().and_then(|labels| {
             labels.map_or_else(|| Ok(Vec::new()), |labels| labels.all(&sae.name))
         }) {

@@ -32,6 +32,7 @@ fn changes_of_all_screens_are_undone_in_turn_and_redone() {
     };
     desk.run(navigation::Command::Go(ViewId::Steering));
     desk.run(label("kings"));
+    assert_eq!(last_said(&desk), "Feature 12 is now labelled “kings”");
     let mut draft = desk.state.steering.draft.clone();
     draft.edits.push(EditDraft::new("zero"));
     desk.run(steering::Command::Draft(Box::new(draft.clone())));

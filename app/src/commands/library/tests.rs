@@ -63,7 +63,7 @@ fn a_new_project_is_filled_evaluated_indexed_labelled_and_found_again() {
         feature: FeatureId(3),
         text: "rabbits".to_owned(),
     });
-    assert_eq!(desk.notices(), Vec::<&str>::new());
+    assert_eq!(desk.notices(), ["Feature 3 is now labelled “rabbits”"]);
 
     let mut again = Desk::new(AppState::default());
     again.run(Command::OpenProject(project));

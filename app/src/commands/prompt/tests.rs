@@ -63,6 +63,7 @@ fn desk(folder: &Path) -> (Desk, Detail) {
     let indexed = LoadedIndex {
         path,
         about,
+        facts_elsewhere: None,
         size_bytes: 0,
     };
     for event in [

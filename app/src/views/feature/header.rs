@@ -1,4 +1,4 @@
-//! The head of the page: number, the token it peaks on, what can be done with it; the label below; dictionary and figures.
+//! The head of the page: number, its label or the token it peaks on, what can be done with it; the label below; dictionary and figures.
 
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Align, FontId, Key, Label, Layout, RichText, Ui, WidgetInfo, vec2};
@@ -53,7 +53,7 @@ pub(super) fn header_ui(
             0.0
         };
         let room = ui.available_width() - actions;
-        peak_ui(ui, state.name(feature), room);
+        name_ui(ui, state.name(feature), room);
         if beside {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 actions_ui(ui, page, commands);
@@ -90,21 +90,20 @@ fn origin_ui(ui: &mut Ui, state: &AppState, feature: FeatureId) {
     }
 }
 
-/// The token it peaks on, lit, in its context; the label has a line of its own.
-fn peak_ui(ui: &mut Ui, name: Name<'_>, room: f32) {
-    let bare = Name {
-        label: None,
-        fact: None,
-        ..name
-    };
-    let Some(galley) = feature_name::layout(ui, bare, room.max(40.0)) else {
+/// The label, where a person or a model gave one; else the token it peaks on, lit, in its context.
+fn name_ui(ui: &mut Ui, name: Name<'_>, room: f32) {
+    let shown = Name { fact: None, ..name };
+    let Some(galley) = feature_name::layout(ui, shown, room.max(40.0)) else {
         return;
     };
     let (rect, response) = ui.allocate_exact_size(galley.size(), egui::Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(egui::Role::Label, true, bare.to_string()));
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::Label, true, shown.to_string()));
     let ink = Theme::from_ui(ui).ink.primary;
     ui.painter().galley(rect.min, galley, ink);
-    response.on_hover_text("The place where it is strongest");
+    response.on_hover_text(match shown.label {
+        Some(_) => "Its label",
+        None => "The place where it is strongest",
+    });
 }
 
 /// Dictionary, hook, and the scalars with their definitions.

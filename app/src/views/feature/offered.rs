@@ -31,6 +31,10 @@ pub(super) fn offered_ui(ui: &mut Ui, page: Page<'_>, commands: &mut Commands) {
         ui.add_space(space::GROUP);
         return;
     };
+    let index = page.state.index_of(id);
+    if let Some(words) = index.and_then(|index| index.facts_elsewhere.as_deref()) {
+        ui.label(caption(meaning::sentence(words)).color(secondary));
+    }
     if own.is_empty() {
         let words = "No fact describes where this feature fires";
         ui.label(caption(words).color(secondary));

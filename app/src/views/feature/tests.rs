@@ -11,10 +11,12 @@ use umbra_core::features::{
     SourceToken, Sources, Summary, TokenEffect, TokenUse, Uses,
 };
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
+use umbra_core::project::Given;
 use umbra_core::steer::{Stream, What};
 use umbra_core::workbench::labels::from_fact;
 
-use crate::state::catalogue::DictionaryId;
+use crate::state::catalogue::{self, DictionaryId, LoadedIndex};
+use crate::state::project::{self, LabelChange};
 use crate::state::requests::{Command, features, labels, navigation, prompt, steering};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, features as area, selection};
@@ -116,6 +118,64 @@ fn enter_saves_the_label() {
         text: "royal titles".to_owned(),
     };
     assert_eq!(taken(&mut harness), [set.into()]);
+}
+
+#[test]
+fn a_label_that_is_set_is_the_heading_at_once() {
+    let mut state = page();
+    let sae = state.dictionary().unwrap().name.clone();
+    let change = |text: &str| {
+        let set = LabelChange {
+            sae: sae.clone(),
+            feature: FeatureId(5),
+            before: Given::default(),
+            after: text.into(),
+        };
+        Event::Project(project::Event::LabelsSet(vec![set]))
+    };
+    state.apply(change("royal titles"));
+    let mut harness = testing::harness(ViewId::Feature, state);
+    harness.set_size(egui::vec2(1000.0, 2400.0));
+    harness.run();
+    harness.get_by_label("royal titles");
+    harness.state_mut().state.apply(change("kings"));
+    harness.run();
+    harness.get_by_label("kings");
+    assert!(harness.query_by_label("royal titles").is_none());
+    harness.state_mut().state.apply(change(""));
+    harness.run();
+    assert!(harness.query_by_label("kings").is_none());
+}
+
+#[test]
+fn facts_over_another_text_than_the_index_are_marked() {
+    let words = "measured over another text than the index: 7 tokens of girls.txt";
+    let page = |elsewhere: Option<&str>| {
+        let (id, feature) = (DictionaryId(0), FeatureId(5));
+        let mut state = page();
+        let facts = area::Event::Facts(id, feature, Arc::new(vec![]));
+        state.apply(Event::Features(facts));
+        let index = LoadedIndex {
+            path: "i.sqlite".into(),
+            about: umbra_core::features::About::default(),
+            facts_elsewhere: elsewhere.map(str::to_owned),
+            size_bytes: 0,
+        };
+        let fit = umbra_core::fit::Fit::of_index(&index.about, None, None);
+        for event in [
+            catalogue::Event::Index(id, Load::Ready(index)),
+            catalogue::Event::IndexFit(id, Load::Loading),
+            catalogue::Event::IndexFit(id, Load::Ready(fit)),
+        ] {
+            state.apply(Event::Catalogue(event));
+        }
+        let mut harness = testing::harness(ViewId::Feature, state);
+        harness.set_size(egui::vec2(1000.0, 3200.0));
+        harness.run();
+        let found = harness.query_by_label_contains("Measured over another text");
+        found.is_some()
+    };
+    assert!(page(Some(words)) && !page(None));
 }
 
 #[test]

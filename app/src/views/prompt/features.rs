@@ -271,12 +271,12 @@ fn grid_head_ui(ui: &mut Ui, (indexed, signed, most): (bool, bool, f32), cluster
     ui.horizontal_wrapped(|ui| {
         let help = "Each row is a feature of this sentence, in the order of the list; each column a token. Click a cell to select both, or walk with the arrow keys";
         ui.label(panel_title("In this sentence")).on_hover_text(help);
-        let (what, most) = if indexed {
-            ("activation / its largest in the index", 1.0)
-        } else {
-            ("activation", f64::from(most))
-        };
-        if signed {
+        let (what, most) = ("activation", f64::from(most));
+        if indexed {
+            let what = "activation / its largest in the index";
+            legend::capped(ui, what, Hue::Activation, signed)
+                .on_hover_text("A larger activation than any in the index has the colour of 1");
+        } else if signed {
             legend::diverging(ui, what, most);
         } else {
             legend::sequential(ui, what, Hue::Activation, most);

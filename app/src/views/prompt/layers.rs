@@ -82,7 +82,8 @@ impl LayersSide {
                 let help = "Each row is a dictionary, by the place of its hook in the model; each column a token. Click a cell to select dictionary, feature and token, or walk with the arrow keys";
                 ui.label(panel_title("By layer")).on_hover_text(help);
                 let what = "strongest activation / its largest here";
-                legend::sequential(ui, what, Hue::Activation, 1.0);
+                legend::capped(ui, what, Hue::Activation, false)
+                    .on_hover_text("Tokens that do not count may have a larger activation, in the colour of 1");
             });
             let mut cells = Cells {
                 state,

@@ -170,4 +170,7 @@ fn two_models_must_share_a_tokenizer() {
     let said = check_tokenizers(&model, &other).unwrap_err().to_string();
     assert!(said.contains("do not share a tokenizer"), "{said}");
     assert!(check_tokenizers(&model, &demo()).is_ok());
+    let other = other.with_codec(model.codec().clone());
+    assert_ne!(other.fingerprint(), model.fingerprint());
+    assert!(check_tokenizers(&model, &other).is_ok());
 }

@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// Active features per token, or rounds of matching pursuit for nmf and sparse-coding [default: 32, or all features if there are fewer; 1 for k-means]
     #[arg(long, value_name = "K")]
     k: Option<usize>,
-    /// Largest number of rounds of the fit [default: 200 for ica and nmf, 100 for k-means, 30 for sparse-coding]
+    /// Largest number of rounds of the fit [default: 200 for ica and nmf, 100 for k-means, 60 for sparse-coding]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
     /// Largest number of activations that ica, nmf, k-means and sparse-coding hold in memory, evenly spaced in the text [default: 16384]

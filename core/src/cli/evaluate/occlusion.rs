@@ -84,13 +84,11 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 /// Returns exactly two values of a flag.
 fn two<T: Clone>(values: &[T], flag: &str) -> Result<[T; 2]> {
-    match values {
-        [one, other] => Ok([one.clone(), other.clone()]),
-        _ => {
-            let what = format!("has {} values, give two", values.len());
-            Err(Error::setting(flag, what))
-        }
-    }
+    let [one, other] = values else {
+        let what = format!("has {} values, give two", values.len());
+        return Err(Error::setting(flag, what));
+    };
+    Ok([one.clone(), other.clone()])
 }
 
 impl Args {

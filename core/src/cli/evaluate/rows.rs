@@ -28,7 +28,7 @@ pub(super) struct RowsArgs {
     #[command(flatten)]
     model: Option<ModelArgs>,
     #[command(flatten)]
-    saes: Option<SaesArgs>,
+    saes: SaesArgs,
     /// Place whose activations dictionaries are trained on: HOOK:HEADS@POSITION, as in blocks.2.attn.hook_z:0,3@end. May be repeated: the places are read side by side
     #[arg(long, value_name = "SITE", requires = "model")]
     site: Vec<String>,
@@ -130,14 +130,11 @@ impl FitArgs {
 
     /// Returns the one setting that activations of a model are studied with.
     pub(super) fn one(&self) -> Result<Fit> {
-        match self.all(&[0.3])[..] {
-            [fit] => Ok(fit),
-            _ => {
-                let what =
-                    "give one value of each setting of the dictionaries; several are for --toy";
-                Err(Error::setting("--l1", what))
-            }
-        }
+        let [fit] = self.all(&[0.3])[..] else {
+            let what = "give one value of each setting of the dictionaries; several are for --toy";
+            return Err(Error::setting("--l1", what));
+        };
+        Ok(fit)
     }
 }
 
@@ -157,9 +154,10 @@ impl RowsArgs {
                 "is missing, give a model or --toy",
             ));
         };
-        let (model, saes) = match &self.saes {
-            Some(saes) => saes.open(args, console)?,
-            None => (Arc::new(args.open(console)?), Vec::new()),
+        let (model, saes) = if self.saes.saes.is_empty() {
+            (Arc::new(args.open(console)?), Vec::new())
+        } else {
+            self.saes.open(args, console)?
         };
         if saes.is_empty() && self.site.is_empty() {
             let what = "give the place of the activations with --site, or dictionaries with --sae";

@@ -10,11 +10,11 @@ use super::super::device::speeds;
 use super::super::{
     Console, DeviceArg, Exit, ModelArgs, ParentArg, SaeArgs, TextArgs, open_by_token,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Notes, Result};
 use crate::features::{self, Index, Spent};
 use crate::formats;
+use crate::models::Model;
 use crate::sae::Sae;
-use crate::whole_file;
 use crate::workbench::indexes::{self, Choices};
 use crate::workbench::pair::{self, Pair};
 use crate::workbench::passes::Pass;
@@ -55,7 +55,17 @@ pub(super) struct Args {
     #[arg(long)]
     no_counts: bool,
     #[command(flatten)]
+    overwrite: OverwriteArg,
+    #[command(flatten)]
     device: DeviceArg,
+}
+
+/// `--overwrite`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct OverwriteArg {
+    /// Replace an index file that is at --out already; without this flag such a file is an error
+    #[arg(long)]
+    pub(super) overwrite: bool,
 }
 
 impl Args {
@@ -101,11 +111,15 @@ impl Args {
 /// Runs `umbra index build`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     // A file that cannot be written is refused before the work.
-    for out in args.out.iter().filter(|out| !out.is_dir()) {
-        whole_file::check_regular(out)?;
-    }
+    let named = args.out.iter().filter(|out| !out.is_dir());
+    let named: Vec<PathBuf> = named.cloned().collect();
+    indexes::claim(&named, args.overwrite.overwrite)?;
     let (pair, saes) = args.open(console)?;
     let files = indexes::files(&args.out, &saes)?;
+    indexes::claim(&files, args.overwrite.overwrite)?;
+    if args.dfa {
+        console.notes(&without_sources(&pair.model, &saes)?);
+    }
     let text = args.text.read(&pair, args.model.offline, console)?;
     let rows = &text.rows;
     for other in saes.iter().skip(1) {
@@ -159,6 +173,21 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     lines.push(spent.said());
     console.answer(&whole(answers, &spent)?, || lines.join("\n"))?;
     Ok(Exit::Done)
+}
+
+/// Says for which dictionaries `--dfa` records nothing.
+fn without_sources(model: &Model, saes: &[Arc<Sae>]) -> Result<Notes> {
+    let mut notes = Notes::default();
+    for sae in saes {
+        if !features::has_sources(model, sae.by_token()?) {
+            notes.add(format!(
+                "--dfa records nothing for {}, which reads {}: only dictionaries of attn.hook_z itself, not of an error there, have parts by head and source token",
+                sae.name,
+                sae.reads()?
+            ));
+        }
+    }
+    Ok(notes)
 }
 
 /// Returns the answer about one index, or about each of several under `indexes`, with the time by stage.

@@ -4,15 +4,17 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use super::super::device::speeds;
 use super::super::{Console, DeviceArg, Exit, MismatchArgs, ModelArgs, SaeArgs, open_by_token};
 use crate::error::Result;
 use crate::features::families::{
-    self, Asked, DEFINITIONS, EXAMPLES, Families, Family, LAST, Measured,
+    self, Amount, Asked, DEFINITIONS, EXAMPLES, Families, Family, LAST, Measured,
 };
 use crate::features::{self, Index};
 use crate::fit::Fit;
 use crate::progress::Ended;
 use crate::whole_file;
+use crate::workbench::passes::Pass;
 
 /// Most features of a family that are listed for people.
 const LISTED: usize = 10;
@@ -57,6 +59,13 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         seed: args.seed,
         allow_mismatch: args.mismatch.is_allowed(),
     };
+    let amount = Amount::new(&index, asked.examples)?;
+    let ran = speeds().expected(Pass::Index, &pair, args.device.device);
+    let time = ran.map_or_else(
+        || "how long that takes shows in the progress".to_owned(),
+        |ran| ran.said(amount.tokens()),
+    );
+    console.note(&format!("{}: {time}", amount.said()));
     let mut bar = console.bar("Measuring families");
     let subject = (&*pair.model, pair.sae.by_token()?);
     let measured = families::measure(subject, &index, asked, &mut |at| bar.at(at))?;

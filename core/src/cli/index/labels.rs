@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::super::Console;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::features::facts::{Fact, Facts};
+use crate::features::filter::Filter;
 use crate::features::{Index, Name};
 use crate::ids::FeatureId;
 use crate::project::{Label, Project};
@@ -31,6 +32,21 @@ impl LabelArgs {
         labels.sort_by_key(|label| label.feature);
         Ok(LabelsRead(labels))
     }
+
+    /// Whether a project is named.
+    pub(super) fn has_project(&self) -> bool {
+        self.project.is_some()
+    }
+}
+
+/// Refuses a filter that asks for labels where no project is named: an index holds none, so the filter would keep nothing, or everything.
+pub(in crate::cli) fn check_labels(filter: &Filter, has_project: bool) -> Result<()> {
+    if has_project || !filter.asks_for_labels() {
+        return Ok(());
+    }
+    let what =
+        "the filter asks for labels, which a project keeps: name the folder of one with --project";
+    Err(Error::setting("--where", what))
 }
 
 /// Labels by feature, ascending.

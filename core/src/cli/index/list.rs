@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::super::{Console, Exit, say_fit};
-use super::labels::{LabelArgs, LabelsRead};
+use super::labels::{LabelArgs, LabelsRead, check_labels};
 use crate::error::{Error, Result};
 use crate::features::Index;
+use crate::features::facts::Fact;
 use crate::features::filter::{Chosen, Column, Columns, Filter, Sort, select};
 use crate::fit::Fit;
 use crate::ids::FeatureId;
@@ -49,6 +50,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     say_fit(&Fit::of_index(index.about(), None, None), false, console)?;
     let labels = args.labels.read(&index, console)?;
     let filter = args.filter.clone().unwrap_or_default();
+    check_labels(&filter, args.labels.has_project())?;
     let first = || Sort::new(Column::Number, false);
     let sort = args.sort.clone().unwrap_or_else(first);
     for column in sort.keys.iter().map(|key| key.column) {
@@ -70,10 +72,14 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Ended::Done(chosen) = chosen else {
         return Ok(Exit::Stopped);
     };
+    for (note, _) in filter.other_than_kinds(&chosen.columns) {
+        console.note(&note);
+    }
     let listed = args.limit.unwrap_or(usize::MAX).min(chosen.features.len());
     let list = List {
         chosen: &chosen,
         features: &chosen.features[..listed],
+        filter: &filter,
         labels: &labels,
         shown: &shown,
     };
@@ -102,6 +108,7 @@ struct List<'a> {
     chosen: &'a Chosen,
     /// Features that are listed, in order.
     features: &'a [FeatureId],
+    filter: &'a Filter,
     labels: &'a LabelsRead,
     shown: &'a [Column],
 }
@@ -146,7 +153,16 @@ impl List<'_> {
             };
             object.insert(column.id().replace('-', "_"), value);
         }
+        if self.filter.asks_for_facts() {
+            let fact = self.fact(feature).map(Fact::json);
+            object.insert("matching_fact".to_owned(), json!(fact));
+        }
         Value::Object(object)
+    }
+
+    /// Returns the fact for which the filter keeps a feature; it may not be the best.
+    fn fact(&self, feature: FeatureId) -> Option<&Fact> {
+        self.filter.fact_of(self.columns(), feature)
     }
 
     fn text(&self) -> String {
@@ -155,7 +171,10 @@ impl List<'_> {
             return format!("no feature of {all} matches");
         }
         let shown = ALWAYS.iter().chain(self.shown);
-        let head: String = shown.map(|column| padded(*column, column.id())).collect();
+        let mut head: String = shown.map(|column| padded(*column, column.id())).collect();
+        if self.filter.asks_for_facts() {
+            head.push_str(&padded(Column::Fact, "matching fact"));
+        }
         let mut lines = vec![format!("{:>7}{head}  name", "feature")];
         lines.extend(self.features.iter().map(|feature| self.line(*feature)));
         let kept = self.chosen.features.len();
@@ -188,7 +207,13 @@ impl List<'_> {
             };
             padded(*column, if text.is_empty() { "–" } else { &text })
         };
-        let cells: String = ALWAYS.iter().chain(self.shown).map(cell).collect();
+        let mut cells: String = ALWAYS.iter().chain(self.shown).map(cell).collect();
+        if self.filter.asks_for_facts() {
+            let fact = self
+                .fact(feature)
+                .map_or_else(|| "–".to_owned(), Fact::said);
+            cells.push_str(&padded(Column::Fact, &fact));
+        }
         let known = (columns.top_tokens.as_slice(), columns.facts.as_ref());
         let name = self.labels.name(feature, known);
         let line = format!("{:>7}{cells}  {name}", feature.0);

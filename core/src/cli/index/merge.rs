@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::super::{Console, Exit};
-use super::build::answer;
+use super::build::{OverwriteArg, answer};
 use crate::error::Result;
 use crate::features::{self, Index};
-use crate::whole_file;
+use crate::folders::claim_file;
 
 /// Flags of `umbra index merge`.
 #[derive(Debug, clap::Args)]
@@ -17,11 +17,13 @@ pub(super) struct Args {
     /// Index file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    overwrite: OverwriteArg,
 }
 
 /// Runs `umbra index merge`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    whole_file::check_regular(&args.out)?;
+    claim_file(&args.out, args.overwrite.overwrite)?;
     let indexes = args.indexes.iter().map(|path| Index::open(path));
     let indexes: Vec<Index> = indexes.collect::<Result<_>>()?;
     let mut bar = console.bar("Merging");

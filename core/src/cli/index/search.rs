@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::super::{Console, Exit, say_fit};
-use super::labels::LabelArgs;
+use super::labels::{LabelArgs, check_labels};
 use crate::error::Result;
 use crate::features::filter::Filter;
 use crate::features::{Hit, Index, Name, Preview, Words};
@@ -40,6 +40,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let index = Index::open(&args.index)?;
     say_fit(&Fit::of_index(index.about(), None, None), false, console)?;
     let labels = args.labels.read(&index, console)?;
+    if let Some(filter) = &args.filter {
+        check_labels(filter, args.labels.has_project())?;
+    }
     let mut bar = console.bar("Reading the index");
     let read = Words::read(&index, &mut |at: Progress| bar.at(at))?;
     drop(bar);

@@ -7,10 +7,10 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::{Aligned, Correlated, Correlations, OfFeature};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::features::Index;
+use crate::features::file::write_with;
 use crate::features::index::damaged;
-use crate::features::{Index, copied};
-use crate::whole_file;
 
 const SCHEMA: &str = "
     DROP TABLE IF EXISTS correlation;
@@ -24,24 +24,12 @@ const AT_ONCE: usize = 1024;
 
 /// Writes a copy of `index` with `found` to `out` (whole or not at all), which may be the index itself: it replaces correlations measured before.
 pub fn write(index: &Index, found: &Correlations, out: &Path) -> Result<()> {
-    whole_file::check_regular(out)?;
-    let from = index.path();
-    whole_file::write_by(out, |temporary| {
-        copied(from, temporary)
-            .map_err(|source| Error::io("cannot copy the index", from, source))?;
-        fill(temporary, found).map_err(|refused| {
-            Error::database("cannot write correlations into the index", out, refused)
-        })?;
-        Ok(true)
-    })?;
-    Ok(())
+    let what = "cannot write correlations into the index";
+    write_with(index.path(), out, what, |database| fill(database, found))
 }
 
-fn fill(path: &Path, found: &Correlations) -> rusqlite::Result<()> {
-    let mut database = Connection::open(path)?;
-    database.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
-    let transaction = database.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+fn fill(database: &Connection, found: &Correlations) -> rusqlite::Result<()> {
+    database.execute_batch(SCHEMA)?;
     let about = [
         ("text", found.text.clone()),
         ("fingerprint", found.fingerprint.clone()),
@@ -49,16 +37,13 @@ fn fill(path: &Path, found: &Correlations) -> rusqlite::Result<()> {
     ];
     for (key, value) in about {
         let insert = "INSERT INTO correlation_about (key, value) VALUES (?1, ?2)";
-        transaction.execute(insert, params![key, value])?;
+        database.execute(insert, params![key, value])?;
     }
-    {
-        let mut insert = transaction.prepare("INSERT INTO correlation VALUES (?1, ?2)")?;
-        for (number, features) in found.features.chunks(AT_ONCE).enumerate() {
-            insert.execute(params![(number * AT_ONCE) as i64, packed(features)])?;
-        }
+    let mut insert = database.prepare("INSERT INTO correlation VALUES (?1, ?2)")?;
+    for (number, features) in found.features.chunks(AT_ONCE).enumerate() {
+        insert.execute(params![(number * AT_ONCE) as i64, packed(features)])?;
     }
-    transaction.commit()?;
-    database.close().map_err(|(_, refused)| refused)
+    Ok(())
 }
 
 /// Writes the three lists of features one after another, each behind its length, every entry as number and two figures; all little-endian.

@@ -11,11 +11,11 @@ use flate2::write::ZlibEncoder;
 use rusqlite::{Connection, params};
 
 use super::{Fact, FactToken, Facts, Kind};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::features::Index;
+use crate::features::file::write_with;
 use crate::features::index::damaged;
-use crate::features::{Index, copied};
 use crate::ids::{FeatureId, TokenId};
-use crate::whole_file;
 
 const SCHEMA: &str = "
     DROP TABLE IF EXISTS fact;
@@ -33,24 +33,12 @@ const MOST_BYTES: u64 = 1 << 24;
 
 /// Writes a copy of `index` with `facts` to `out` (whole or not at all), which may be the index itself: it replaces facts measured before.
 pub fn write(index: &Index, facts: &Facts, out: &Path) -> Result<()> {
-    whole_file::check_regular(out)?;
-    let from = index.path();
-    whole_file::write_by(out, |temporary| {
-        copied(from, temporary)
-            .map_err(|source| Error::io("cannot copy the index", from, source))?;
-        fill(temporary, facts).map_err(|refused| {
-            Error::database("cannot write facts into the index", out, refused)
-        })?;
-        Ok(true)
-    })?;
-    Ok(())
+    let what = "cannot write facts into the index";
+    write_with(index.path(), out, what, |database| fill(database, facts))
 }
 
-fn fill(path: &Path, facts: &Facts) -> rusqlite::Result<()> {
-    let mut database = Connection::open(path)?;
-    database.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
-    let transaction = database.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+fn fill(database: &Connection, facts: &Facts) -> rusqlite::Result<()> {
+    database.execute_batch(SCHEMA)?;
     let about = [
         ("text", facts.text.clone()),
         ("fingerprint", facts.fingerprint.clone()),
@@ -58,7 +46,7 @@ fn fill(path: &Path, facts: &Facts) -> rusqlite::Result<()> {
     ];
     for (key, value) in about {
         let insert = "INSERT INTO fact_about (key, value) VALUES (?1, ?2)";
-        transaction.execute(insert, params![key, value])?;
+        database.execute(insert, params![key, value])?;
     }
     let named = facts
         .features
@@ -67,18 +55,15 @@ fn fill(path: &Path, facts: &Facts) -> rusqlite::Result<()> {
         .flat_map(|fact| &fact.tokens);
     let named: BTreeMap<TokenId, &str> =
         named.map(|token| (token.id, token.text.as_str())).collect();
-    {
-        let mut insert = transaction.prepare("INSERT INTO fact_token VALUES (?1, ?2)")?;
-        for (id, text) in named {
-            insert.execute(params![id.0, text])?;
-        }
-        let mut insert = transaction.prepare("INSERT INTO fact VALUES (?1, ?2)")?;
-        for (number, features) in facts.features.chunks(AT_ONCE).enumerate() {
-            insert.execute(params![(number * AT_ONCE) as i64, packed(features)])?;
-        }
+    let mut insert = database.prepare("INSERT INTO fact_token VALUES (?1, ?2)")?;
+    for (id, text) in named {
+        insert.execute(params![id.0, text])?;
     }
-    transaction.commit()?;
-    database.close().map_err(|(_, refused)| refused)
+    let mut insert = database.prepare("INSERT INTO fact VALUES (?1, ?2)")?;
+    for (number, features) in facts.features.chunks(AT_ONCE).enumerate() {
+        insert.execute(params![(number * AT_ONCE) as i64, packed(features)])?;
+    }
+    Ok(())
 }
 
 /// Writes the facts of features one after another, each list behind its length, and compresses them: kind and number of tokens as a byte each, then ids, reach,
@@ -241,6 +226,30 @@ impl Index {
         let value = |key: &str| about.get(key).cloned().unwrap_or_default();
         let tokens = value("tokens").parse().unwrap_or(0);
         Ok((value("text"), value("fingerprint"), tokens))
+    }
+
+    /// Says what facts were measured on, where that is not what the index was built over: another text, or another amount of it; none where it is the same, and
+    /// where no facts were measured.
+    pub fn facts_elsewhere(&self) -> Result<Option<String>> {
+        if !self.has_facts()? {
+            return Ok(None);
+        }
+        let (text, fingerprint, tokens) = self.fact_about()?;
+        let about = self.about();
+        let spans = about.spans.iter().map(|span| &span.fingerprint);
+        let is_own = spans
+            .chain([&about.corpus_fingerprint])
+            .any(|own| *own == fingerprint);
+        Ok(match (is_own, tokens == about.tokens) {
+            (true, true) => None,
+            (true, false) => Some(format!(
+                "measured over {tokens} tokens of the index's text, the index over {}",
+                about.tokens
+            )),
+            (false, _) => Some(format!(
+                "measured over another text than the index: {tokens} tokens of {text}"
+            )),
+        })
     }
 
     /// Returns the fact that names a feature until a person does; none where none is clear or none was measured.

@@ -273,6 +273,35 @@ fn facts_are_kept_in_the_index_and_come_back_equal() {
         let name = facts.name(feature).map(Fact::said);
         assert_eq!(preview.fact, name);
     }
+    // A text or an amount that is not the index's is marked.
+    let elsewhere = |facts: Facts| {
+        let path = folder.path().join("elsewhere.sqlite");
+        write(&again, &facts, &path).unwrap();
+        Index::open(&path).unwrap().facts_elsewhere().unwrap()
+    };
+    let own = Facts {
+        fingerprint: index.about().corpus_fingerprint.clone(),
+        tokens: index.about().tokens,
+        text: "girls.txt".to_owned(),
+        ..facts.clone()
+    };
+    assert_eq!(elsewhere(own.clone()), None);
+    let less = elsewhere(Facts {
+        tokens: 7,
+        ..own.clone()
+    });
+    assert!(less.unwrap().contains("7 tokens of the index's text"));
+    let other = elsewhere(Facts {
+        fingerprint: "ff".repeat(32),
+        ..own
+    });
+    let other = other.unwrap();
+    assert!(other.contains("another text") && other.ends_with("girls.txt"));
+    assert_eq!(
+        built(folder.path(), Z, 2).facts_elsewhere().unwrap(),
+        None,
+        "no facts"
+    );
     // Measured again, they replace the former ones.
     write(&again, &facts, &path).unwrap();
     assert_eq!(Index::open(&path).unwrap().facts().unwrap(), Some(facts));

@@ -7,10 +7,10 @@ use std::path::Path;
 use rusqlite::{Connection, Row, params};
 
 use super::{Families, Induction, LAST, Measured, Reach};
-use crate::error::{Error, Result};
-use crate::features::{Index, copied};
+use crate::error::Result;
+use crate::features::Index;
+use crate::features::file::write_with;
 use crate::ids::{FeatureId, TokenId};
-use crate::whole_file;
 
 const SCHEMA: &str = "
     DROP TABLE IF EXISTS family;
@@ -21,24 +21,12 @@ const SCHEMA: &str = "
 
 /// Writes a copy of `index` with `families` to `out` (whole or not at all), which may be the index itself: it replaces families measured before.
 pub fn write(index: &Index, families: &Families, out: &Path) -> Result<()> {
-    whole_file::check_regular(out)?;
-    let from = index.path();
-    whole_file::write_by(out, |temporary| {
-        copied(from, temporary)
-            .map_err(|source| Error::io("cannot copy the index", from, source))?;
-        fill(temporary, families).map_err(|refused| {
-            Error::database("cannot write families into the index", out, refused)
-        })?;
-        Ok(true)
-    })?;
-    Ok(())
+    let what = "cannot write families into the index";
+    write_with(index.path(), out, what, |database| fill(database, families))
 }
 
-fn fill(path: &Path, families: &Families) -> rusqlite::Result<()> {
-    let mut database = Connection::open(path)?;
-    database.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
-    let transaction = database.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+fn fill(database: &Connection, families: &Families) -> rusqlite::Result<()> {
+    database.execute_batch(SCHEMA)?;
     let about = [
         ("rows", families.rows as u64),
         ("tokens", families.tokens),
@@ -47,13 +35,12 @@ fn fill(path: &Path, families: &Families) -> rusqlite::Result<()> {
     ];
     for (key, value) in about {
         let insert = "INSERT INTO family_about (key, value) VALUES (?1, ?2)";
-        transaction.execute(insert, params![key, value as i64])?;
+        database.execute(insert, params![key, value as i64])?;
     }
     for measured in &families.features {
-        insert(&transaction, measured)?;
+        insert(database, measured)?;
     }
-    transaction.commit()?;
-    database.close().map_err(|(_, refused)| refused)
+    Ok(())
 }
 
 fn insert(database: &Connection, measured: &Measured) -> rusqlite::Result<()> {

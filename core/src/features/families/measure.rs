@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::text::{Held, peaks};
+use super::text::{Held, peaks, rows_held};
 use super::{EXAMPLES, Families, LAST, Measured, induction, reach};
 use crate::error::{Error, Result};
 use crate::features::Index;
@@ -30,6 +30,50 @@ impl Default for Asked {
             seed: 0,
             allow_mismatch: false,
         }
+    }
+}
+
+/// Text that a measurement reads, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount {
+    /// Rows that the index holds.
+    pub rows: usize,
+    /// Passages up to an example, as they are and with replaced context; features may share some.
+    pub passages: usize,
+    /// Tokens of a row, and at most of a passage.
+    pub context: usize,
+}
+
+impl Amount {
+    /// Counts what a measurement of `examples` examples of each feature of `index` reads at most.
+    pub fn new(index: &Index, examples: usize) -> Result<Self> {
+        let about = index.about();
+        let each = |density: f64| {
+            let active = (density * about.tokens as f64).round() as usize;
+            active.min(examples)
+        };
+        let summaries = index.summaries()?;
+        let held: usize = summaries.iter().map(|summary| each(summary.density)).sum();
+        Ok(Self {
+            rows: rows_held(index)?,
+            passages: (LAST.len() + 1) * held,
+            context: about.context,
+        })
+    }
+
+    /// Returns the number of tokens.
+    pub fn tokens(&self) -> u64 {
+        ((self.rows + self.passages) * self.context) as u64
+    }
+
+    /// Says what is read.
+    pub fn said(&self) -> String {
+        format!(
+            "Measuring families reads the {} rows of the index and up to {} passages in which context is replaced, at most {} tokens",
+            self.rows,
+            self.passages,
+            self.tokens()
+        )
     }
 }
 

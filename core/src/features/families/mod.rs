@@ -31,7 +31,7 @@ pub(super) use self::count::followers;
 pub use self::file::write;
 pub use self::induction::{InductionFeature, induction_features};
 pub(super) use self::induction::{Peaks, targets};
-pub use self::measure::{Asked, measure};
+pub use self::measure::{Amount, Asked, measure};
 pub(super) use self::text::{Held, HeldText};
 use crate::ids::{FeatureId, TokenId};
 

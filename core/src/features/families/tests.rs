@@ -203,10 +203,23 @@ fn families_live_in_a_copy_of_the_index_and_come_back() {
         examples: 2,
         ..Asked::default()
     };
-    let found = measure(subject, &index, asked, &mut on)
+    let mut total = 0;
+    let mut count = |at: crate::Progress| {
+        total = at.total as usize;
+        Flow::Continue(())
+    };
+    let found = measure(subject, &index, asked, &mut count)
         .unwrap()
         .done()
         .unwrap();
+    // What is said before is no less than what is read, and no more than where every feature has all its examples.
+    let amount = Amount::new(&index, asked.examples).unwrap();
+    let live = index.summaries().unwrap();
+    let live = live.iter().filter(|summary| summary.density > 0.0).count();
+    assert_eq!(amount.rows, found.rows);
+    assert!(amount.passages <= 7 * live * asked.examples);
+    assert!(total > amount.rows && total <= amount.rows + amount.passages);
+    assert_eq!(Amount::new(&index, 0).unwrap().passages, 0);
     assert_eq!(found.features.len(), 48);
     assert_eq!(found.features[47].family(), None, "never active");
     assert!(found.rows <= 60 && found.tokens <= 60 * 39);

@@ -39,6 +39,15 @@ impl Held {
     }
 }
 
+/// Returns the number of rows that `index` holds; 0 for one of the first version.
+pub(super) fn rows_held(index: &Index) -> Result<usize> {
+    if index.about().is_older() {
+        return Ok(0);
+    }
+    let counted: Vec<i64> = index.all("SELECT count(*) FROM row", |row| row.get(0))?;
+    Ok(counted.into_iter().sum::<i64>() as usize)
+}
+
 /// Features whose details are read at once.
 const AT_ONCE: usize = 1024;
 

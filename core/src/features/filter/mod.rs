@@ -21,6 +21,7 @@
 //! Words match as in [`super::matches`]: each begins a word of the text. A figure that was not measured is within no range. [`Filter::parse`] says where a text
 //! is wrong ([`Fault`]); [`Filter::prepare`] joins the filter with [`Columns`], labels and what [`Words`](super::Words) found, and [`Sort`] orders what is kept.
 
+mod asks;
 mod column;
 mod columns;
 mod complete;

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::asks::OfFact;
 use super::columns::NONE;
 use super::{Column, Columns, Condition, Expression, Filter, Interval, Key, Place, Sort};
 use crate::features::families::{Family, Measured};
@@ -139,17 +140,14 @@ impl Known<'_> {
 
     /// Features one of whose clear facts is of the kind `words`, or holds the words.
     fn with_fact(&self, words: &str) -> Vec<bool> {
-        let matcher = Matcher::new(words);
-        let name = words.trim().to_lowercase().replace([' ', '_'], "-");
+        let asked = OfFact::new(words);
         let all = self.columns.features();
         let Some(facts) = &self.columns.facts else {
             return vec![false; all];
         };
         let holds = |i: usize| {
             let mut facts = facts.of(FeatureId::from(i)).iter();
-            facts.any(|fact| {
-                fact.is_clear() && (fact.kind.name() == name || matcher.matches(&fact.said()))
-            })
+            facts.any(|fact| asked.holds(fact))
         };
         (0..all).into_par_iter().map(holds).collect()
     }

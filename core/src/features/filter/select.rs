@@ -113,7 +113,10 @@ impl Filter {
     }
 
     fn check(&self, columns: &Columns, sort: &Sort, index: &Index) -> Result<()> {
-        match self.lacks(columns, sort).into_iter().next() {
+        let mut lacks = self.lacks(columns, sort);
+        let others = self.other_than_kinds(columns).into_iter();
+        lacks.extend(others.filter(|(_, held)| !held).map(|(what, _)| what));
+        match lacks.into_iter().next() {
             Some(lack) => Err(Error::input(lack, index.path())),
             None => Ok(()),
         }

@@ -7,10 +7,10 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::{Asked, Effect, STRENGTHS, Score, Scores};
-use crate::error::{Error, Result};
-use crate::features::{Index, copied};
+use crate::error::Result;
+use crate::features::Index;
+use crate::features::file::write_with;
 use crate::ids::FeatureId;
-use crate::whole_file;
 
 const SCHEMA: &str = "
     DROP TABLE IF EXISTS steering;
@@ -21,24 +21,12 @@ const SCHEMA: &str = "
 
 /// Writes a copy of `index` with `scores` to `out` (whole or not at all), which may be the index itself: they replace scores measured before.
 pub fn write(index: &Index, scores: &Scores, out: &Path) -> Result<()> {
-    whole_file::check_regular(out)?;
-    let from = index.path();
-    whole_file::write_by(out, |temporary| {
-        copied(from, temporary)
-            .map_err(|source| Error::io("cannot copy the index", from, source))?;
-        fill(temporary, scores).map_err(|refused| {
-            Error::database("cannot write steering scores into the index", out, refused)
-        })?;
-        Ok(true)
-    })?;
-    Ok(())
+    let what = "cannot write steering scores into the index";
+    write_with(index.path(), out, what, |database| fill(database, scores))
 }
 
-fn fill(path: &Path, scores: &Scores) -> rusqlite::Result<()> {
-    let mut database = Connection::open(path)?;
-    database.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
-    let transaction = database.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+fn fill(database: &Connection, scores: &Scores) -> rusqlite::Result<()> {
+    database.execute_batch(SCHEMA)?;
     let asked = &scores.asked;
     let about = [
         ("contexts", asked.contexts.to_string()),
@@ -51,27 +39,24 @@ fn fill(path: &Path, scores: &Scores) -> rusqlite::Result<()> {
     ];
     for (key, value) in about {
         let insert = "INSERT INTO steering_about (key, value) VALUES (?1, ?2)";
-        transaction.execute(insert, params![key, value])?;
+        database.execute(insert, params![key, value])?;
     }
-    {
-        let insert = "INSERT INTO steering VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let mut insert = transaction.prepare(insert)?;
-        for score in &scores.scores {
-            for (strength, effect) in STRENGTHS.iter().zip(&score.effects) {
-                insert.execute(params![
-                    score.feature.0,
-                    strength,
-                    score.contexts,
-                    effect.effect,
-                    effect.kl,
-                    effect.selectivity,
-                    effect.wins,
-                ])?;
-            }
+    let insert = "INSERT INTO steering VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let mut insert = database.prepare(insert)?;
+    for score in &scores.scores {
+        for (strength, effect) in STRENGTHS.iter().zip(&score.effects) {
+            insert.execute(params![
+                score.feature.0,
+                strength,
+                score.contexts,
+                effect.effect,
+                effect.kl,
+                effect.selectivity,
+                effect.wins,
+            ])?;
         }
     }
-    transaction.commit()?;
-    database.close().map_err(|(_, refused)| refused)
+    Ok(())
 }
 
 impl Index {

@@ -229,7 +229,7 @@ impl World {
         let encoder = rows(&mu, toy.features, (seed, draws::ENCODER))?;
         let mut biases = Vec::with_capacity(BIASES);
         for i in 0..BIASES {
-            let bias = -(i as f64) * BIAS_STEP;
+            let bias = 0.0 - i as f64 * BIAS_STEP;
             biases.push((bias, Losses::new(&ideal(&mu, bias)?, &choose)?));
         }
         let mut betas = Vec::with_capacity(BETAS);

@@ -114,3 +114,70 @@ pub fn said(sites: &[Site]) -> String {
     let sites: Vec<String> = sites.iter().map(ToString::to_string).collect();
     sites.join(" + ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::token_tensor;
+
+    fn demo() -> Model {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
+        Model::open(folder).unwrap().0
+    }
+
+    #[test]
+    fn rows_are_the_activations_of_single_passes_with_the_values_of_their_prompts() {
+        let model = demo();
+        let from = From {
+            file: None,
+            count: 8,
+            seed: 3,
+        };
+        let task = task(&model, &from).unwrap();
+        let sites = [
+            "blocks.1.attn.hook_z:1,3@s2",
+            "blocks.2.hook_resid_post@end",
+        ];
+        let sites: Vec<Site> = sites.iter().map(|site| site.parse().unwrap()).collect();
+        let ended = read(&model, &task, &sites, &mut |_| Flow::Continue(())).unwrap();
+        let rows = ended.done().unwrap();
+        let hooks = sites.iter().map(|site| site.hook).collect::<Vec<_>>();
+        let heads = model.heads(hooks[0]).unwrap();
+        for (i, prompt) in task.prompts.iter().enumerate() {
+            let tokens = token_tensor(&[&prompt.tokens]).unwrap();
+            let all = model.capture(&tokens, &hooks).unwrap();
+            let [z, resid] = [0, 1].map(|at| {
+                let value = &all[&hooks[at]];
+                Matrix::from_tensor(value, model.width(hooks[at]).unwrap()).unwrap()
+            });
+            let (s2, e) = (prompt.positions[2], z.columns() / heads);
+            let two = [&z.row(s2)[e..2 * e], &z.row(s2)[3 * e..4 * e]].concat();
+            let want = [two.as_slice(), resid.row(prompt.tokens.len() - 1)].concat();
+            for (got, want) in rows.activations.row(i).iter().zip(&want) {
+                assert!((got - want).abs() < 1e-4, "{got} {want}");
+            }
+            for (attribute, value) in rows.attributes.iter().zip(&prompt.values) {
+                assert_eq!(&attribute.values[attribute.rows[i]], value);
+            }
+        }
+        assert_eq!(rows.activations.columns(), 2 * 256 / heads + 256);
+        let stopped = read(&model, &task, &sites, &mut |_| Flow::Break(())).unwrap();
+        assert!(stopped.is_stopped());
+        assert_eq!(
+            said(&sites),
+            "blocks.1.attn.hook_z:1,3@s2 + blocks.2.hook_resid_post@end"
+        );
+    }
+
+    #[test]
+    fn a_dictionary_reads_its_own_hook_whole() {
+        let site: Site = "blocks.2.hook_resid_post@end".parse().unwrap();
+        let hook = site.hook;
+        assert_eq!(whole(hook, "end"), site);
+        check_whole(std::slice::from_ref(&site), hook).unwrap();
+        let heads: Site = "blocks.1.attn.hook_z:1@end".parse().unwrap();
+        let refused = check_whole(std::slice::from_ref(&heads), heads.hook).unwrap_err();
+        assert!(refused.to_string().starts_with("site"), "{refused}");
+        assert!(check_whole(&[site.clone(), site], hook).is_err());
+    }
+}

@@ -318,3 +318,70 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
         "features that cover all values together, none where one is not covered to the wanted share",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recovery::fit::Sparsity;
+    use crate::recovery::occlusion;
+    use crate::recovery::splitting::toy::{Toy, study};
+
+    #[track_caller]
+    fn survives(result: &Oversplit) {
+        let json = result.json().unwrap();
+        assert_eq!(json["conclusion"], result.conclusion());
+        let text = serde_json::to_string(result).unwrap();
+        let back: Oversplit = serde_json::from_str(&text).unwrap();
+        let said = |result: &Oversplit| (result.section().sentences, result.section().settings);
+        assert_eq!(said(&back), said(result));
+        assert_eq!(result.section().figures.len(), 2);
+    }
+
+    #[test]
+    fn both_forms_survive_json_and_become_sections() {
+        let mut go_on = |_| Flow::Continue(());
+        let settings = Toy {
+            width: 20,
+            rows: 60,
+            features: 30,
+            lambdas: vec![0.0, 1.0],
+            ..Toy::default()
+        };
+        let on_toy = study(&settings, 0..2, &mut go_on).unwrap().done().unwrap();
+        assert_eq!(on_toy.holds(), None, "λ 2 and 3 are missing");
+        survives(&Oversplit::Toy(on_toy));
+        let two = occlusion::Toy {
+            width: 8,
+            values: [2, 2],
+            norms: [1.0, 0.1],
+            rows: 200,
+        };
+        let labelled = two.data(0).unwrap().labelled;
+        let fit = Fit {
+            features: 8,
+            sparsity: Sparsity::TopK(1),
+            epochs: 20,
+            batch: 25,
+            ..Fit::default()
+        };
+        let spec = CoverSpec::new("large");
+        let ended = trained(&labelled, (&fit, 2), &spec, &mut go_on).unwrap();
+        let covers = ended.done().unwrap();
+        let names: Vec<&str> = covers.iter().map(|one| one.dictionary.as_str()).collect();
+        assert_eq!(names, ["seed 0", "seed 1"]);
+        let on = OnModel {
+            model: "demo".to_owned(),
+            sites: vec!["blocks.0.hook_resid_post@end".to_owned()],
+            spec,
+            fit: Some(fit),
+            rows: [100, 100],
+            covers,
+        };
+        survives(&Oversplit::Covers(on));
+        let stopped = trained(&labelled, (&fit, 2), &CoverSpec::new("large"), &mut |_| {
+            Flow::Break(())
+        });
+        assert!(stopped.unwrap().is_stopped());
+        assert!(trained(&labelled, (&fit, 2), &CoverSpec::new("io"), &mut go_on).is_err());
+    }
+}
