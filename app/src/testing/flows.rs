@@ -389,7 +389,7 @@ fn a_newcomer_learns_which_dictionary_controls_the_name_best_and_at_what_cost() 
     {
         // Fewer prompts than a person takes: the answer is the same, with less certainty.
         let form = crate::state::evaluation::task::Form {
-            prompts: 48,
+            prompts: 200,
             ..Default::default()
         };
         let form = evaluation::task::Command::Form(Box::new(form));
@@ -398,15 +398,18 @@ fn a_newcomer_learns_which_dictionary_controls_the_name_best_and_at_what_cost() 
         newcomer.within(1, "run the task");
     }
     newcomer.harness.get_by_label_contains(" does the task: ");
+    // On the demo, two features of no dictionary are enough, and the sentence says so.
     let answer = newcomer
         .harness
-        .get_by_label_contains(" controls the name that is the answer best: ");
+        .get_by_label_contains(" controls the name that is the answer ");
     let answer = format!("{answer:?}");
-    assert!(answer.contains("at the cost of"), "{answer}");
-    assert!(
-        answer.contains("the supervised dictionary reaches"),
-        "{answer}"
-    );
+    for part in [
+        "with 2 ",
+        "at the cost of",
+        "the supervised dictionary reaches",
+    ] {
+        assert!(answer.contains(part), "{part}: {answer}");
+    }
     for group in ["Sufficiency", "Necessity"] {
         newcomer.harness.get_by_role_and_label(Role::List, group);
     }

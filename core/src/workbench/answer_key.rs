@@ -64,6 +64,32 @@ pub fn best<'a>(found: &'a Evaluation, attribute: &str, baselines: &[&str]) -> O
     })
 }
 
+/// Says how far more exchanges get, at what cost; empty where none exceeds doing nothing.
+fn with_more(found: &Evaluation, attribute: &str, baselines: &[&str]) -> String {
+    let own = found.dictionaries.iter();
+    let own = own.filter(|one| !one.supervised && !baselines.contains(&one.name.as_str()));
+    let edits = own.flat_map(|one| {
+        let untouched = one.untouched.get(attribute).copied().unwrap_or(0.0);
+        let edits = one.edits.iter();
+        let edits = edits.filter(|edit| edit.attribute == attribute && edit.how == How::Agnostic);
+        edits.map(move |edit| (one, edit, edit.accuracy - untouched))
+    });
+    let best = edits.max_by(|a, b| {
+        let by_number = || b.1.exchanges.cmp(&a.1.exchanges);
+        a.2.total_cmp(&b.2).then_with(by_number)
+    });
+    best.filter(|(_, _, gain)| *gain > 0.0)
+        .map_or_else(String::new, |(one, edit, _)| {
+            format!(
+                "; with {} features {} reaches {}, at the cost of {:.2} of the reconstruction's weight",
+                edit.exchanges,
+                one.name,
+                percent(edit.accuracy),
+                edit.magnitude
+            )
+        })
+}
+
 /// Says what an attribute of sentences with two names is; another attribute by its name.
 pub fn attribute_words(attribute: &str) -> String {
     match attribute {
@@ -102,8 +128,9 @@ pub fn conclusion(found: &Evaluation, attribute: &str, baselines: &[&str]) -> St
     let untouched = best.untouched;
     if best.gain() <= 0.0 {
         return format!(
-            "No dictionary controls {what} with {FEW} features: the best, {name}, agrees with the ground truth in {accuracy} of the prompts, and doing nothing in {}{compared}.",
-            percent(untouched)
+            "No dictionary controls {what} with {FEW} features: the best, {name}, agrees with the ground truth in {accuracy} of the prompts, and doing nothing in {}{}{compared}.",
+            percent(untouched),
+            with_more(found, attribute, baselines)
         );
     }
     format!(

@@ -28,3 +28,53 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use umbra_core::formats::{self, Precision};
+    use umbra_core::models::Opening;
+
+    use super::*;
+    use crate::state::AppState;
+    use crate::state::requests::{library, navigation};
+    use crate::testing::{self, Desk};
+
+    #[test]
+    fn several_dictionaries_are_measured_in_one_job_and_kept_with_the_project() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("mine");
+        let mut desk = Desk::new(AppState::default());
+        desk.run(library::Command::NewProject(project.clone()));
+        let path = folder.path().join("rabbit.txt");
+        let sentence = "The rabbit ran into the wood and the fox ran after it.\n";
+        std::fs::write(&path, sentence.repeat(60)).unwrap();
+        let held_out = true;
+        desk.run(library::Command::AddText { path, held_out });
+        let model = testing::bundled("model");
+        desk.run(library::Command::OpenModel(model, Opening::default()));
+        for name in ["one", "two"] {
+            let mut sae = testing::sae_of(16, 256);
+            sae.provenance.hook = "blocks.1.hook_resid_post".parse().ok();
+            let place = folder.path().join(name);
+            formats::save(&sae, &place, Precision::F32).unwrap();
+            desk.run(library::Command::OpenSae(place));
+        }
+        let all = desk.state.catalogue.dictionaries.iter();
+        let ids: Vec<_> = all.map(|one| one.id).collect();
+        desk.run(Command::Measure(ids.clone()));
+        for dictionary in &desk.state.catalogue.dictionaries {
+            let figures = &dictionary.evaluation.ready().unwrap().figures;
+            assert!(figures.nearness.is_some() && figures.tokens > 100);
+        }
+        assert!(desk.state.jobs.running().next().is_none());
+        let mut again = Desk::new(AppState::default());
+        again.run(library::Command::OpenProject(project));
+        let kept = again.state.catalogue.dictionaries.iter();
+        assert_eq!(
+            kept.filter(|one| one.evaluation.ready().is_some()).count(),
+            2
+        );
+        again.run(navigation::Command::Go(ViewId::Evaluation));
+        assert_eq!(again.view(), ViewId::Evaluation);
+    }
+}

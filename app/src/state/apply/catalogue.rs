@@ -82,14 +82,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 dictionary.evaluation = load;
             }
         }
-        Event::EvaluationsFailed(all, why) => {
-            for id in all {
-                let ran = catalogue.get_mut(id).filter(|d| d.evaluation.is_loading());
-                if let Some(dictionary) = ran {
-                    dictionary.evaluation = Load::Failed(why.clone());
-                }
-            }
-        }
+        Event::EvaluationsFailed(all, why) => catalogue.fail_evaluations(&all, &why),
         Event::GivingBack => catalogue.former.clear(),
         Event::Removed(id) => {
             catalogue.leave(id);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use umbra_core::ids::HookPoint;
 use umbra_core::tasks::site::Site;
 use umbra_core::tasks::test::Evaluation;
 use umbra_core::workbench::evaluate::task::Request;
@@ -62,7 +63,7 @@ impl Form {
     /// Whether a dictionary is tested.
     pub(crate) fn takes(&self, dictionary: &Dictionary) -> bool {
         let asked = self.ticked.get(&dictionary.id).copied();
-        asked.unwrap_or_else(|| dictionary.hook().is_some_and(|hook| hook.is_z()))
+        asked.unwrap_or_else(|| dictionary.hook().is_some_and(HookPoint::is_z))
     }
 }
 

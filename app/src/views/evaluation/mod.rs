@@ -5,7 +5,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use egui::{Button, ScrollArea, Ui};
+use egui::{Button, ComboBox, ScrollArea, Ui};
 
 use super::view::View;
 use crate::state::AppState;
@@ -62,4 +62,28 @@ fn tabs_ui(ui: &mut Ui, shown: Tab, commands: &mut Commands) {
             }
         }
     });
+}
+
+/// Draws a list to choose from behind its label, with `shown` chosen; returns the entry that was clicked.
+fn choice_ui(ui: &mut Ui, label: &str, shown: &str, entries: &[String]) -> Option<usize> {
+    let mut clicked = None;
+    ui.horizontal(|ui| {
+        let named = ui.label(label);
+        let combo = ComboBox::from_id_salt(("evaluation", label))
+            .selected_text(shown)
+            .height(400.0)
+            .show_ui(ui, |ui| clicked = entries_ui(ui, shown, entries));
+        combo.response.labelled_by(named.id);
+    });
+    clicked
+}
+
+fn entries_ui(ui: &mut Ui, shown: &str, entries: &[String]) -> Option<usize> {
+    let mut clicked = None;
+    for (at, entry) in entries.iter().enumerate() {
+        if ui.selectable_label(entry == shown, entry).clicked() {
+            clicked = Some(at);
+        }
+    }
+    clicked
 }

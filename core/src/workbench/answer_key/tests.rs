@@ -78,6 +78,15 @@ fn a_dictionary_that_does_no_better_than_nothing_controls_nothing() {
         words.starts_with("No dictionary controls the name"),
         "{words}"
     );
+    assert!(!words.contains("features weak reaches"), "{words}");
+    let mut strong = tested("weak", false, (0.25, 0.5));
+    let mut many = strong.edits[2].clone();
+    (many.exchanges, many.accuracy) = (32, 0.75);
+    strong.edits.push(many);
+    let words = conclusion(&evaluation(vec![strong]), "io", &[]);
+    let want =
+        "; with 32 features weak reaches 75 %, at the cost of 0.50 of the reconstruction's weight.";
+    assert!(words.ends_with(want), "{words}");
     let alone = evaluation(vec![tested("supervised-mean", true, (0.96, 0.64))]);
     let words = conclusion(&alone, "io", &[]);
     assert!(

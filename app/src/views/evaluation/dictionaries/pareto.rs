@@ -1,8 +1,9 @@
 //! Dictionaries by any two numbers, with the front of those that no other beats.
 
-use egui::{ComboBox, Label, RichText, Ui};
+use egui::{Label, RichText, Ui};
 use umbra_core::workbench::scores::{self, Better, Kind, NUMBERS, Number};
 
+use super::super::choice_ui;
 use super::model::{self, Line};
 use crate::state::AppState;
 use crate::state::requests::{Commands, navigation};
@@ -16,12 +17,25 @@ const BELOW: f32 = 64.0;
 /// Choice of numbers before a person made one.
 const FIRST: [&str; 2] = ["l0", "fvu"];
 
+/// Hooks whose dictionaries are drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shown {
+    /// The one with the most dictionaries.
+    Fullest,
+    /// All of them.
+    All,
+    /// One that a person chose.
+    Hook(String),
+}
+
+/// Words for all hooks.
+const ALL: &str = "All hooks";
+
 /// What is drawn.
 #[derive(Debug)]
 pub(super) struct Choice {
     axes: [Number; 2],
-    /// The hook; none of the outer: the fullest one; none of the inner: all.
-    hook: Option<Option<String>>,
+    hook: Shown,
     linear: bool,
 }
 
@@ -30,7 +44,7 @@ impl Default for Choice {
         let number = |key| Number::from_key(key).unwrap_or(NUMBERS[0]);
         Self {
             axes: FIRST.map(number),
-            hook: None,
+            hook: Shown::Fullest,
             linear: false,
         }
     }
@@ -78,28 +92,20 @@ impl Choice {
             axis_ui(ui, "Across", x);
             axis_ui(ui, "Upwards", y);
             let hooks = model::hooks(lines, self.axes);
-            let fullest = model::fullest(&hooks).map(str::to_owned);
-            shown = self.hook.clone().unwrap_or(fullest);
-            shown = shown.take().filter(|hook| hooks.contains_key(hook));
-            ui.horizontal(|ui| {
-                let label = ui.label("Hook");
-                let all = "All hooks";
-                let combo = ComboBox::from_id_salt("hook of the front")
-                    .selected_text(shown.as_deref().unwrap_or(all))
-                    .show_ui(ui, |ui| {
-                        let mut line = |ui: &mut Ui, hook: Option<&str>, words: String| {
-                            let is_shown = shown.as_deref() == hook;
-                            if ui.selectable_label(is_shown, words).clicked() {
-                                self.hook = Some(hook.map(str::to_owned));
-                            }
-                        };
-                        line(ui, None, all.to_owned());
-                        for (hook, many) in &hooks {
-                            line(ui, Some(hook), format!("{hook} ({many})"));
-                        }
-                    });
-                combo.response.labelled_by(label.id);
-            });
+            shown = match &self.hook {
+                Shown::Fullest => model::fullest(&hooks).map(str::to_owned),
+                Shown::All => None,
+                Shown::Hook(hook) => Some(hook.clone()).filter(|hook| hooks.contains_key(hook)),
+            };
+            let mut names = vec![ALL.to_owned()];
+            names.extend(hooks.into_keys());
+            let now = shown.as_deref().unwrap_or(ALL);
+            if let Some(at) = choice_ui(ui, "Hook", now, &names) {
+                self.hook = match at {
+                    0 => Shown::All,
+                    _ => Shown::Hook(names.swap_remove(at)),
+                };
+            }
             let help = "Draws both axes with even steps, also where values span decades";
             ui.checkbox(&mut self.linear, "Linear axes")
                 .on_hover_text(help);
@@ -179,22 +185,10 @@ fn height(ui: &Ui) -> f32 {
 }
 
 fn axis_ui(ui: &mut Ui, name: &str, number: &mut Number) {
-    ui.horizontal(|ui| {
-        let label = ui.label(name);
-        let combo = ComboBox::from_id_salt(name)
-            .selected_text(number.title)
-            .height(400.0)
-            .show_ui(ui, |ui| {
-                for one in NUMBERS {
-                    ui.selectable_value(number, one, one.title)
-                        .on_hover_text(one.definition());
-                }
-            });
-        combo
-            .response
-            .labelled_by(label.id)
-            .on_hover_text(number.definition());
-    });
+    let titles = NUMBERS.map(|one| one.title.to_owned());
+    if let Some(at) = choice_ui(ui, name, number.title, &titles) {
+        *number = NUMBERS[at];
+    }
 }
 
 /// Title of an axis: the number, its better direction, and its scale.

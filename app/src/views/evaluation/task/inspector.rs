@@ -1,9 +1,10 @@
 //! One edit of one prompt: what was exchanged in each step, how far the activation is from its target, and what the model says before and after.
 
-use egui::{ComboBox, Label, RichText, Ui, vec2};
+use egui::{Label, RichText, Ui, vec2};
 use umbra_core::ids::FeatureId;
 use umbra_core::tasks::test::{Evaluation, Inspected, KeptStep, Tested, Top};
 
+use super::super::choice_ui;
 use super::control::attribute;
 use crate::state::AppState;
 use crate::state::requests::{Commands, navigation};
@@ -72,32 +73,15 @@ impl Choice {
     fn choices_ui(&mut self, ui: &mut Ui, all: &[&Tested], one: &Tested) {
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing.x = space::CONTROL;
-            ui.horizontal(|ui| {
-                let label = ui.label("Edit by");
-                let combo = ComboBox::from_id_salt("dictionary of the edit")
-                    .selected_text(one.name.as_str())
-                    .show_ui(ui, |ui| {
-                        for other in all {
-                            let is_shown = other.name == one.name;
-                            if ui.selectable_label(is_shown, &other.name).clicked() {
-                                self.dictionary = Some(other.name.clone());
-                            }
-                        }
-                    });
-                combo.response.labelled_by(label.id);
-            });
-            ui.horizontal(|ui| {
-                let label = ui.label("Edit");
-                let combo = ComboBox::from_id_salt("kept edit")
-                    .selected_text(title(self.edit, &one.inspected[self.edit]))
-                    .height(400.0)
-                    .show_ui(ui, |ui| {
-                        for (at, edit) in one.inspected.iter().enumerate() {
-                            ui.selectable_value(&mut self.edit, at, title(at, edit));
-                        }
-                    });
-                combo.response.labelled_by(label.id);
-            });
+            let names: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
+            if let Some(at) = choice_ui(ui, "Edit by", &one.name, &names) {
+                self.dictionary = Some(names[at].clone());
+            }
+            let edits = one.inspected.iter().enumerate();
+            let edits: Vec<String> = edits.map(|(at, edit)| title(at, edit)).collect();
+            if let Some(at) = choice_ui(ui, "Edit", &edits[self.edit], &edits) {
+                self.edit = at;
+            }
         });
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use egui::{ComboBox, Label, RichText, Slider, Ui};
+use egui::{Label, RichText, Slider, Ui};
 use umbra_core::ids::FeatureId;
 use umbra_core::tasks::test::{Evaluation, Interpreted, Tested};
 
+use super::super::choice_ui;
 use super::definition;
 use crate::state::AppState;
 use crate::state::requests::{Commands, navigation};
@@ -24,6 +25,9 @@ const SIDE: f32 = 760.0;
 /// Scores that are kept.
 const KEPT: &str =
     "Scores below 0.2, and those beyond the best twelve of a feature, are left blank.";
+
+/// Words for the predicates of all families.
+const EVERY: &str = "all attributes";
 
 /// What is drawn.
 #[derive(Debug)]
@@ -143,36 +147,18 @@ impl Choice {
     fn choices_ui(&mut self, ui: &mut Ui, own: &[&Tested], one: &Tested) {
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing.x = space::CONTROL;
-            ui.horizontal(|ui| {
-                let label = ui.label("Features of");
-                let combo = ComboBox::from_id_salt("dictionary of the meanings")
-                    .selected_text(one.name.as_str())
-                    .show_ui(ui, |ui| {
-                        for other in own {
-                            let is_shown = other.name == one.name;
-                            if ui.selectable_label(is_shown, &other.name).clicked() {
-                                self.dictionary = Some(other.name.clone());
-                            }
-                        }
-                    });
-                combo.response.labelled_by(label.id);
-            });
+            let names: Vec<String> = own.iter().map(|one| one.name.clone()).collect();
+            if let Some(at) = choice_ui(ui, "Features of", &one.name, &names) {
+                self.dictionary = Some(names[at].clone());
+            }
             let scores = one.features.iter().flat_map(|feature| &feature.scores);
-            let families: BTreeSet<&str> = scores.map(|(family, _, _)| family.as_str()).collect();
-            ui.horizontal(|ui| {
-                let label = ui.label("Predicates on");
-                let all = "all attributes";
-                let combo = ComboBox::from_id_salt("family of predicates")
-                    .selected_text(self.family.as_deref().unwrap_or(all))
-                    .show_ui(ui, |ui| {
-                        ui.selectable_value(&mut self.family, None, all);
-                        for family in families {
-                            let value = Some(family.to_owned());
-                            ui.selectable_value(&mut self.family, value, family);
-                        }
-                    });
-                combo.response.labelled_by(label.id);
-            });
+            let families: BTreeSet<&String> = scores.map(|(family, _, _)| family).collect();
+            let mut names = vec![EVERY.to_owned()];
+            names.extend(families.into_iter().cloned());
+            let shown = self.family.as_deref().unwrap_or(EVERY);
+            if let Some(at) = choice_ui(ui, "Predicates on", shown, &names) {
+                self.family = (at > 0).then(|| names.swap_remove(at));
+            }
             ui.horizontal(|ui| {
                 let label = ui.label("F1 from");
                 let slider = Slider::new(&mut self.least, 0.0..=1.0).fixed_decimals(2);
