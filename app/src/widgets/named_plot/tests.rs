@@ -1,4 +1,4 @@
-//! What a click chooses, what has no place on a logarithmic axis, and what is copied.
+//! Choosing by a click, points without a place on a logarithmic axis, and the copied values.
 
 use egui_kittest::kittest::Queryable as _;
 

@@ -31,7 +31,7 @@ enum Shown {
 /// Words for all hooks.
 const ALL: &str = "All hooks";
 
-/// What is drawn.
+/// Choices of what is drawn.
 #[derive(Debug)]
 pub(super) struct Choice {
     axes: [Number; 2],

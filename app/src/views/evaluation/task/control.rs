@@ -21,7 +21,7 @@ const K: &str = "Number of exchanged features at each place, at most. A supervis
 /// Exponents of the numbers of exchanged features: from 1 to 64.
 const EXPONENTS: std::ops::RangeInclusive<u32> = 0..=6;
 
-/// What is drawn.
+/// Choices of what is drawn.
 #[derive(Debug)]
 pub(super) struct Choice {
     attribute: usize,

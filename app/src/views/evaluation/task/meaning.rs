@@ -29,7 +29,7 @@ const KEPT: &str =
 /// Words for the predicates of all families.
 const EVERY: &str = "all attributes";
 
-/// What is drawn.
+/// Choices of what is drawn.
 #[derive(Debug)]
 pub(super) struct Choice {
     /// Name of the dictionary; the first with features unless a person chose one.
