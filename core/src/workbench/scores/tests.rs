@@ -1,6 +1,6 @@
 //! Numbers by their keys, and the front against a definition by brute force.
 
-use rand::{RngExt as _, SeedableRng as _};
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
