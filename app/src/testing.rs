@@ -22,6 +22,7 @@ pub(crate) mod pursued;
 pub(crate) mod questions;
 mod studied;
 pub(crate) mod surveys;
+pub(crate) mod tasked;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -44,7 +44,7 @@ macro_rules! sections {
 /// Every page, by group.
 pub const SECTIONS: &[Section] = sections! {
     "Start": "guide" "window" "troubleshooting";
-    "Screens": "library" "features" "feature" "search" "prompt" "dark-matter" "heads" "steering" "training" "compare" "log";
+    "Screens": "library" "features" "feature" "search" "prompt" "dark-matter" "heads" "steering" "training" "evaluation" "compare" "log";
     "Commands": "command-line" "model" "capture" "store" "train" "ladder" "baseline" "bench" "devices" "runs" "project" "sae" "eval" "evaluate" "index" "label" "steer" "sweep" "separate" "attribute" "patch" "report" "link" "open" "reproduce";
     "Reference": "definitions" "variants" "positions" "text" "chat" "formats" "files";
 };

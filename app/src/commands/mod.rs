@@ -15,6 +15,7 @@ mod context;
 mod dark_matter;
 mod devices;
 mod dictionary;
+mod evaluation;
 mod families;
 mod features;
 mod heads;
@@ -67,6 +68,7 @@ impl Command {
             Self::DarkMatter(command) => command.run(context),
             Self::Heads(command) => command.run(context),
             Self::Steering(command) => command.run(context),
+            Self::Evaluation(command) => command.run(context),
             Self::Results(command) => command.run(context),
         }
     }

@@ -141,6 +141,9 @@ fn walk(context: &mut Context<'_>, forward: bool) {
     if let Some(tab) = place.tab {
         context.apply(Event::Selection(selection::Event::Tab(tab)));
     }
+    if let Some(tab) = place.evaluation {
+        context.apply(Event::Selection(selection::Event::Evaluation(tab)));
+    }
     if let Some(dictionary) = place.dictionary {
         context.apply(Event::Selection(selection::Event::Dictionary(dictionary)));
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbra_core::fit::Prints;
-use umbra_core::progress::Ended;
+use umbra_core::progress::{Ended, Flow, Progress};
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
 use umbra_core::workbench::indexes::{self, Choices};
@@ -20,6 +20,7 @@ use crate::state::passes::{Asked, Event as Passes, TextOf};
 use crate::state::requests::Commands;
 use crate::state::requests::passes::Command;
 use crate::state::{AppState, Event, Load};
+use crate::words;
 
 impl Command {
     /// Carries it out.
@@ -33,7 +34,7 @@ impl Command {
                 let asked = asked.unwrap_or_else(|| Asked::new(pass, id));
                 context.apply(Event::Passes(Passes::Asked(None)));
                 match pass {
-                    Pass::Evaluation => evaluate(context, id, amount),
+                    Pass::Evaluation => evaluate(context, &[id], amount),
                     Pass::Index => build_indexes(context, id, (amount, &asked)),
                 }
             }
@@ -121,42 +122,93 @@ fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
     })
 }
 
-fn evaluate(context: &mut Context<'_>, id: DictionaryId, amount: Amount) {
-    let work = match work(context, id) {
-        Ok(work) => work,
-        Err(sentence) => return context.fail(sentence),
+/// A dictionary that is evaluated.
+struct Evaluating {
+    id: DictionaryId,
+    work: Work,
+    /// Its figures if the job is stopped.
+    before: Load<Evaluation>,
+}
+
+/// Evaluates dictionaries, one after the other in one job. One that fails does not keep the others from being measured.
+pub(super) fn evaluate(context: &mut Context<'_>, ids: &[DictionaryId], amount: Amount) {
+    let mut all = Vec::new();
+    for id in ids.iter().copied() {
+        let work = match work(context, id) {
+            Ok(work) => work,
+            Err(sentence) => return context.fail(sentence),
+        };
+        let before = context.state.catalogue.get(id);
+        let before = match before.map(|dictionary| dictionary.evaluation.clone()) {
+            Some(Load::Loading) => continue,
+            Some(Load::Ready(before)) => Load::Ready(before),
+            _ => Load::Absent,
+        };
+        all.push(Evaluating { id, work, before });
+    }
+    let name = match all.as_slice() {
+        [] => return,
+        [one] => format!("Evaluate {}", one.work.name),
+        several => format!("Evaluate {} dictionaries", several.len()),
     };
-    let before = context
-        .state
-        .catalogue
-        .get(id)
-        .map(|d| d.evaluation.clone());
-    let before = match before {
-        Some(Load::Loading) => return,
-        Some(Load::Ready(before)) => Load::Ready(before),
-        _ => Load::Absent,
-    };
-    let event = move |load| Event::Catalogue(catalogue::Event::Evaluation(id, load));
-    context.apply(event(Load::Loading));
-    let name = format!("Evaluate {}", work.name);
+    for one in &all {
+        context.apply(evaluated(one.id, Load::Loading));
+    }
     let wanted = Wanted::new(context.state, &name);
+    let ids: Vec<DictionaryId> = all.iter().map(|one| one.id).collect();
     context.jobs.start_or(
         name,
-        move |why| event(Load::Failed(why)),
-        move |worker| {
-            let evaluated = measured(worker, &work, &wanted, amount)?;
-            worker.send(event(evaluated.map_or(before, Load::Ready)));
-            Ok(())
-        },
+        move |why| Event::Catalogue(catalogue::Event::EvaluationsFailed(ids, why)),
+        move |worker| evaluate_all(worker, all, &wanted, amount),
     );
+}
+
+fn evaluated(id: DictionaryId, load: Load<Evaluation>) -> Event {
+    Event::Catalogue(catalogue::Event::Evaluation(id, load))
+}
+
+/// Measures each; the first failure is returned at the end.
+fn evaluate_all(
+    worker: &Worker,
+    all: Vec<Evaluating>,
+    wanted: &Wanted,
+    amount: Amount,
+) -> umbra_core::Result<()> {
+    let mut first = Ok(());
+    let many = all.len() as u64;
+    for (at, one) in all.into_iter().enumerate() {
+        if worker.stopped() {
+            worker.send(evaluated(one.id, one.before));
+            continue;
+        }
+        // Every dictionary reads about as much.
+        let pass = &mut |progress: Progress| {
+            worker.progress(Progress {
+                done: progress.done + at as u64 * progress.total,
+                total: progress.total * many,
+                unit: progress.unit,
+            })
+        };
+        let load = match measured(worker, (&one.work, wanted), amount, pass) {
+            Ok(Some(figures)) => Load::Ready(figures),
+            Ok(None) => one.before,
+            Err(why) => {
+                let load = Load::Failed(words::error(&why));
+                first = first.and(Err(why));
+                load
+            }
+        };
+        worker.send(evaluated(one.id, load));
+    }
+    first
 }
 
 /// Measures the figures and keeps them with the project; none if the job was stopped.
 fn measured(
     worker: &Worker,
-    work: &Work,
-    wanted: &Wanted,
+    (work, wanted): (&Work, &Wanted),
     amount: Amount,
+    pass: &mut dyn FnMut(Progress) -> Flow,
 ) -> umbra_core::Result<Option<Evaluation>> {
     let text = worker.read(&passes::held_out(&work.project, amount)?, &work.pair)?;
     let (model, sae) = (&work.pair.model, &work.pair.sae);
@@ -165,7 +217,7 @@ fn measured(
     let choice = Computing::choice(computing.as_ref());
     let of = (&work.pair, &text.rows);
     let figures = (work.speeds).timed(Pass::Evaluation, of, &choice, || {
-        eval::run(model, sae, &text.rows, &mut |at| worker.progress(at))
+        eval::run(model, sae, &text.rows, pass)
     })?;
     let Ended::Done(figures) = figures else {
         return Ok(None);

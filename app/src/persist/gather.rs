@@ -49,6 +49,7 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
         heads: (place.heads).map(|(shown, head)| (shown, head.map(numbers))),
         question: place.question,
         tab: place.tab,
+        evaluation: place.evaluation,
         aside: place.aside.as_ref().map(Sentence::new),
     };
     Kept {
@@ -65,6 +66,7 @@ pub(super) fn kept(state: &AppState, layout: &Layout) -> Kept {
         shown: selection.shown,
         question: selection.question,
         tab: selection.tab,
+        evaluation: selection.evaluation,
         map: state.heads.map.clone(),
         focus: selection.focus,
         model: model.map_or_else(

@@ -26,6 +26,7 @@ pub(crate) const fn page_of(view: ViewId) -> &'static str {
         ViewId::Heads => "heads",
         ViewId::Steering => "steering",
         ViewId::Training => "training",
+        ViewId::Evaluation => "evaluation",
         ViewId::Compare => "compare",
         ViewId::Log => "log",
     }

@@ -142,6 +142,7 @@ fn a_shortcut_to_a_screen_moves_the_focus_into_its_content() {
         Key::Num6,
         Key::Num7,
         Key::Num8,
+        Key::Num9,
     ];
     for (key, view) in keys.into_iter().zip(ViewId::RAIL) {
         harness.key_press_modifiers(Modifiers::COMMAND, key);
@@ -422,6 +423,7 @@ fn the_focus_on_steering_leaves_the_edits_in_view() {
             Key::Num6,
             Key::Num7,
             Key::Num8,
+            Key::Num9,
         ];
         harness.key_press_modifiers(Modifiers::COMMAND, key[steering.unwrap()]);
         for _ in 0..4 {

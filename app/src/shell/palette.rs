@@ -8,6 +8,7 @@ use umbra_core::workbench::link::Link;
 
 use super::shortcuts::{Does, shown, words_of};
 use crate::state::AppState;
+use crate::state::evaluation::tab::Tab as EvaluationTab;
 use crate::state::features::{Query, Seeker};
 use crate::state::heads::name;
 use crate::state::heads::step::Step as HeadsStep;
@@ -16,8 +17,8 @@ use crate::state::layout::Layout;
 use crate::state::opening::Kind;
 use crate::state::prompt::Side;
 use crate::state::requests::{
-    Command, Commands, features, heads, library, navigation, opening, prompt, search, shell,
-    steering,
+    Command, Commands, evaluation, features, heads, library, navigation, opening, prompt, search,
+    shell, steering,
 };
 use crate::state::steering::causes::question::Question;
 use crate::state::steering::tab::Tab;
@@ -367,6 +368,11 @@ fn actions(state: &AppState, layout: &Layout) -> Vec<Entry> {
         let words = format!("Steering: {}", tab.title().to_lowercase());
         let show = steering::Command::Show(tab);
         list.push(Entry::new(icons::SLIDERS_HORIZONTAL, words, "", show));
+    }
+    for tab in EvaluationTab::ALL {
+        let words = format!("Evaluation: {}", tab.title().to_lowercase());
+        let show = evaluation::Command::Show(tab);
+        list.push(Entry::new(icons::GAUGE, words, "", show));
     }
     for question in Question::ALL {
         let words = format!("Causes: {}", question.title().to_lowercase());

@@ -1,4 +1,4 @@
-//! The left rail: eight screens as icons with words, collapsible to icons; the log and the collapse button below.
+//! The left rail: nine screens as icons with words, collapsible to icons; the log and the collapse button below.
 
 use egui::{
     Align2, Frame, Margin, PointerButton, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,

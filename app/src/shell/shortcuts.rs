@@ -126,6 +126,7 @@ shortcuts! {
     Move "Ctrl+6" "Heads" Does::Go(ViewId::RAIL[5]), [ctrl(Key::Num6)];
     Move "Ctrl+7" "Steering" Does::Go(ViewId::RAIL[6]), [ctrl(Key::Num7)];
     Move "Ctrl+8" "Training" Does::Go(ViewId::RAIL[7]), [ctrl(Key::Num8)];
+    Move "Ctrl+9" "Evaluation" Does::Go(ViewId::RAIL[8]), [ctrl(Key::Num9)];
     Move "Alt+Left" "Back" Does::Back, [key(Modifiers::ALT, Key::ArrowLeft)];
     Move "Alt+Right" "Forward" Does::Forward, [key(Modifiers::ALT, Key::ArrowRight)];
     Move "F6" "Focus the screen's content" Does::Content, [plain(Key::F6)];

@@ -32,6 +32,7 @@ impl AppState {
             Event::Search(event) => self.search.apply(event),
             Event::Lens(event) => self.lens.apply(event),
             Event::Attention(event) => self.attention.apply(event),
+            Event::Evaluation(event) => self.evaluation.apply(event),
             Event::Training(event) => self.training.apply(event),
             Event::Compare(event) => self.compare.apply(event),
             Event::DarkMatter(event) => self.dark_matter.apply(event),

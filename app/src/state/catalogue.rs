@@ -193,6 +193,14 @@ impl Catalogue {
         }
     }
 
+    /// Says why evaluations that still ran ended.
+    pub(super) fn fail_evaluations(&mut self, ids: &[DictionaryId], why: &str) {
+        let all = self.dictionaries.iter_mut();
+        for one in all.filter(|one| ids.contains(&one.id) && one.evaluation.is_loading()) {
+            one.evaluation = Load::Failed(why.to_owned());
+        }
+    }
+
     pub(super) fn get_mut(&mut self, id: DictionaryId) -> Option<&mut Dictionary> {
         self.dictionaries.iter_mut().find(|d| d.id == id)
     }
@@ -232,6 +240,8 @@ pub(crate) enum Event {
     IndexFit(DictionaryId, Load<Fit>),
     /// An evaluation arrived, failed, or runs.
     Evaluation(DictionaryId, Load<Evaluation>),
+    /// A job that evaluated these dictionaries broke off, with the reason; what still ran has failed.
+    EvaluationsFailed(Vec<DictionaryId>, String),
     /// A dictionary was taken off the project.
     Removed(DictionaryId),
     /// The memory of what is no longer open is being given back.

@@ -12,6 +12,7 @@ use umbra_core::text::chat::Message;
 pub(crate) use self::edits::Edits;
 use super::catalogue::{Dictionary, DictionaryId};
 use super::dark_matter::question::Question;
+use super::evaluation::tab::Tab as EvaluationTab;
 use super::heads::map::MapState;
 use super::heads::step::Shown;
 use super::layout::{self, Saved};
@@ -54,6 +55,8 @@ pub(crate) struct Kept {
     pub(crate) question: Question,
     /// The tab of Steering.
     pub(crate) tab: Tab,
+    /// The tab of Evaluation.
+    pub(crate) evaluation: EvaluationTab,
     /// Appearance of the map of heads.
     pub(crate) map: MapState,
     /// The kind of thing selected last.
@@ -125,6 +128,9 @@ pub(crate) struct Place {
     /// The tab of Steering there.
     #[serde(default)]
     pub(crate) tab: Option<Tab>,
+    /// The tab of Evaluation there.
+    #[serde(default)]
+    pub(crate) evaluation: Option<EvaluationTab>,
     /// The sentence set aside there.
     #[serde(default)]
     pub(crate) aside: Option<Sentence>,
@@ -159,6 +165,8 @@ pub(crate) struct Resumed {
     pub(crate) question: Question,
     /// The tab of Steering.
     pub(crate) tab: Tab,
+    /// The tab of Evaluation.
+    pub(crate) evaluation: EvaluationTab,
     /// Appearance of the map of heads.
     pub(crate) map: MapState,
     /// The kind of thing selected last.
@@ -212,6 +220,7 @@ impl Kept {
                 heads: (place.heads).map(|(shown, of)| (shown, of.map(head))),
                 question: place.question,
                 tab: place.tab,
+                evaluation: place.evaluation,
                 aside: place.aside.map(Sentence::written),
             })
         };
@@ -233,6 +242,7 @@ impl Kept {
             shown: self.shown,
             question: self.question,
             tab: self.tab,
+            evaluation: self.evaluation,
             map: self.map,
             focus: self.focus,
             model: self.model,

@@ -6,6 +6,7 @@ use umbra_core::ids::{FeatureId, Head, Layer};
 
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::question;
+use crate::state::evaluation::tab::Tab as EvaluationTab;
 use crate::state::heads::step::Shown;
 use crate::state::kept::{Around, Scrolls};
 use crate::state::prompt::Written;
@@ -30,6 +31,8 @@ pub(crate) struct Place {
     pub(crate) question: Option<question::Question>,
     /// The tab of Steering, where the screen is Steering.
     pub(crate) tab: Option<Tab>,
+    /// The tab of Evaluation, where the screen is Evaluation.
+    pub(crate) evaluation: Option<EvaluationTab>,
     /// The other sentence, where the way here replaced the sentence in Prompt: going back restores it, going forward
     /// exchanges it again.
     pub(crate) aside: Option<Written>,
@@ -373,6 +376,7 @@ impl Layout {
         };
         let question = |view| (view == ViewId::DarkMatter).then_some(selection.question);
         let tab = |view| (view == ViewId::Steering).then_some(selection.tab);
+        let evaluation = |view| (view == ViewId::Evaluation).then_some(selection.evaluation);
         let place = Place {
             view,
             dictionary: selection.dictionary,
@@ -380,6 +384,7 @@ impl Layout {
             heads: heads(view),
             question: question(view),
             tab: tab(view),
+            evaluation: evaluation(view),
             aside,
         };
         if self.places.is_empty() {
@@ -389,6 +394,7 @@ impl Layout {
                 heads: heads(view),
                 question: question(view),
                 tab: tab(view),
+                evaluation: evaluation(view),
                 aside: None,
                 ..place.clone()
             });
@@ -396,7 +402,7 @@ impl Layout {
         self.places.truncate(self.at + 1);
         let is_there = self.places.last().is_some_and(|last| {
             let here = |place: &Place| {
-                let about = (place.heads, place.question, place.tab);
+                let about = (place.heads, place.question, place.tab, place.evaluation);
                 (place.view, place.dictionary, place.feature, about)
             };
             here(last) == here(&place) && place.aside.is_none()

@@ -11,6 +11,7 @@ pub(crate) mod catalogue;
 pub(crate) mod compare;
 pub(crate) mod dark_matter;
 pub(crate) mod devices;
+pub(crate) mod evaluation;
 pub(crate) mod families;
 pub(crate) mod features;
 pub(crate) mod fit;
@@ -81,6 +82,8 @@ pub(crate) struct AppState {
     pub(crate) lens: lens::LensState,
     /// Attention patterns on it.
     pub(crate) attention: attention::AttentionState,
+    /// What dictionaries are worth.
+    pub(crate) evaluation: evaluation::EvaluationState,
     /// Training runs.
     pub(crate) training: training::TrainingState,
     /// Two dictionaries side by side.
@@ -136,6 +139,8 @@ pub(crate) enum Event {
     Lens(lens::Event),
     /// See [`attention::Event`].
     Attention(attention::Event),
+    /// See [`evaluation::Event`].
+    Evaluation(evaluation::Event),
     /// See [`training::Event`].
     Training(training::Event),
     /// See [`compare::Event`].

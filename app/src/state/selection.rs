@@ -5,6 +5,7 @@ use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::catalogue::DictionaryId;
 use super::dark_matter::question::Question;
+use super::evaluation::tab::Tab as EvaluationTab;
 use super::heads::step::Shown;
 use super::steering::tab::Tab;
 
@@ -41,6 +42,8 @@ pub(crate) struct Selection {
     pub(crate) question: Question,
     /// The tab of Steering.
     pub(crate) tab: Tab,
+    /// The tab of Evaluation.
+    pub(crate) evaluation: EvaluationTab,
     /// Place of an edit in Steering's stack.
     pub(crate) edit: Option<usize>,
     /// The one that came last.
@@ -82,6 +85,8 @@ pub(crate) enum Event {
     Question(Question),
     /// A tab of Steering was chosen.
     Tab(Tab),
+    /// A tab of Evaluation was chosen.
+    Evaluation(EvaluationTab),
     /// An edit of Steering was chosen.
     Edit(usize),
 }
@@ -107,6 +112,7 @@ impl Selection {
             Event::Shown(shown) => selection.shown = shown,
             Event::Question(question) => selection.question = question,
             Event::Tab(tab) => selection.tab = tab,
+            Event::Evaluation(tab) => selection.evaluation = tab,
             Event::Edit(at) => {
                 selection.edit = Some(at);
                 selection.focus = Focus::Edit;

@@ -28,6 +28,8 @@ pub(crate) enum ViewId {
     Steering,
     /// Runs.
     Training,
+    /// Numbers of all dictionaries, and tasks with a known answer.
+    Evaluation,
     /// Two dictionaries.
     Compare,
     /// The log.
@@ -48,7 +50,7 @@ pub(crate) struct About {
 impl ViewId {
     /// Every view.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Library,
         Self::Features,
         Self::Feature,
@@ -58,12 +60,13 @@ impl ViewId {
         Self::Heads,
         Self::Steering,
         Self::Training,
+        Self::Evaluation,
         Self::Compare,
         Self::Log,
     ];
 
-    /// The eight screens of the rail, in order.
-    pub(crate) const RAIL: [Self; 8] = [
+    /// The nine screens of the rail, in order.
+    pub(crate) const RAIL: [Self; 9] = [
         Self::Library,
         Self::Features,
         Self::Search,
@@ -72,6 +75,7 @@ impl ViewId {
         Self::Heads,
         Self::Steering,
         Self::Training,
+        Self::Evaluation,
     ];
 
     /// Screens to which the first one offers a way, with the words of the button.
@@ -128,6 +132,11 @@ impl ViewId {
                 "Training",
                 icons::CHART_LINE_UP,
                 "Train a dictionary on this model's activations and watch its loss, error, sparsity and dead features.",
+            ),
+            Self::Evaluation => (
+                "Evaluation",
+                icons::GAUGE,
+                "What the dictionaries are worth: their kept numbers side by side, and a task with a known answer.",
             ),
             Self::Compare => (
                 "Compare",

@@ -13,7 +13,7 @@ use umbra_core::workbench::edits_file;
 
 use crate::state::AppState;
 use crate::state::dark_matter::question::Question;
-use crate::state::requests::steering;
+use crate::state::requests::{evaluation, steering};
 use crate::state::steering::tab::Tab;
 use crate::state::view::ViewId;
 use crate::testing::{self, Window};
@@ -370,6 +370,49 @@ fn a_newcomer_reads_down_the_questions_on_the_error_of_a_dictionary() {
     newcomer
         .harness
         .get_by_label_contains("norm of the error from 0 to");
+}
+
+#[test]
+fn a_newcomer_learns_which_dictionary_controls_the_name_best_and_at_what_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newcomer = Newcomer::new(folder.path());
+    newcomer.presses(Modifiers::COMMAND, Key::Num9);
+    newcomer.within(1, "open Evaluation");
+    newcomer.clicks(Role::Button, "A task with a known answer (IOI)");
+    newcomer.within(1, "open the task");
+    if newcomer
+        .state()
+        .evaluation
+        .task
+        .result(newcomer.state())
+        .is_none()
+    {
+        // Fewer prompts than a person takes: the answer is the same, with less certainty.
+        let form = crate::state::evaluation::task::Form {
+            prompts: 200,
+            ..Default::default()
+        };
+        let form = evaluation::task::Command::Form(Box::new(form));
+        newcomer.harness.state_mut().desk.run(form);
+        newcomer.clicks(Role::Button, "Run");
+        newcomer.within(1, "run the task");
+    }
+    newcomer.harness.get_by_label_contains(" does the task: ");
+    // On the demo, two features of no dictionary are enough, and the sentence says so.
+    let answer = newcomer
+        .harness
+        .get_by_label_contains(" controls the name that is the answer ");
+    let answer = format!("{answer:?}");
+    for part in [
+        "with 2 ",
+        "at the cost of",
+        "the supervised dictionary reaches",
+    ] {
+        assert!(answer.contains(part), "{part}: {answer}");
+    }
+    for group in ["Sufficiency", "Necessity"] {
+        newcomer.harness.get_by_role_and_label(Role::List, group);
+    }
 }
 
 /// Files below `folder` that end in `ending`.

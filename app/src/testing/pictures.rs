@@ -125,6 +125,7 @@ fn names() -> BTreeSet<String> {
         names.extend(screens::names().map(|screen| format!("screens/{screen}.{theme}")));
         names.extend(screens::steps().map(|step| format!("screens/{step}.{theme}")));
         names.extend(screens::questions().map(|name| format!("screens/{name}.{theme}")));
+        names.insert(format!("screens/{}.{theme}", screens::TASK));
     }
     names
 }

@@ -8,12 +8,14 @@ pub(crate) mod actions;
 pub(crate) mod chat;
 pub(crate) mod compare;
 pub(crate) mod dark_matter;
+pub(crate) mod evaluation;
 pub(crate) mod feature;
 pub(crate) mod features;
 pub(crate) mod heads;
 pub(crate) mod library;
 pub(crate) mod log;
 pub(crate) mod missing;
+pub(crate) mod overview;
 pub(crate) mod prompt;
 pub(crate) mod report;
 pub(crate) mod search;
@@ -36,6 +38,7 @@ pub(crate) fn make(id: ViewId) -> Box<dyn View> {
         ViewId::Heads => Box::<heads::HeadsView>::default(),
         ViewId::Steering => Box::<steering::SteeringView>::default(),
         ViewId::Training => Box::<training::TrainingView>::default(),
+        ViewId::Evaluation => Box::<evaluation::EvaluationView>::default(),
         ViewId::Compare => Box::<compare::CompareView>::default(),
         ViewId::Log => Box::<log::LogView>::default(),
     }

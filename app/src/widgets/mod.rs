@@ -31,6 +31,7 @@ pub(crate) mod matrix_map;
 pub(crate) mod meaning;
 pub(crate) mod menu;
 pub(crate) mod messages;
+pub(crate) mod named_plot;
 pub(crate) mod number;
 pub(crate) mod parts;
 pub(crate) mod picture;

@@ -3,6 +3,7 @@
 //! Evaluation reads the rows twice: first for the mean activation, then for everything else. Spliced and ablated runs start at the dictionary's layer from
 //! the residual stream of the clean run. Sums of fixed chunks of rows are added in order, so the number of threads does not change the result.
 
+mod by_block;
 mod cross_layer;
 #[cfg(test)]
 mod cross_layer_tests;
@@ -16,6 +17,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use self::by_block::{ByBlock, Scalars, run_by_block};
 pub use self::cross_layer::{AcrossFigures, LayerFigures, run_across};
 use self::passes::Passes;
 pub(crate) use self::passes::{charge, keeping};
@@ -245,6 +247,41 @@ pub fn run_coded(
     code: Code<'_>,
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Figures>> {
+    let mut sums = Sums::new(sae.features());
+    let mut add = |_, part: Sums| sums.add(&part);
+    if measured(
+        model,
+        (sae, code),
+        rows,
+        &|passes| passes,
+        &mut add,
+        observe,
+    )?
+    .is_stopped()
+    {
+        return Ok(Ended::STOPPED);
+    }
+    figures(&sums, sae, rows).map(Ended::Done)
+}
+
+/// Returns the figures of the sums of all rows.
+fn figures(sums: &Sums, sae: &Sae, rows: &Rows) -> Result<Figures> {
+    let mut figures = sums.figures(rows)?;
+    if sae.error_of.is_some() {
+        figures.pair = Some(sums.pair()?);
+    }
+    Ok(figures)
+}
+
+/// Measures row after row with the passes that `of` makes, and gives `add` each row with its sums, in their order.
+fn measured(
+    model: &Model,
+    (sae, code): (&Sae, Code<'_>),
+    rows: &Rows,
+    of: &(dyn for<'p> Fn(Passes<'p>) -> Passes<'p> + Sync),
+    add: &mut dyn FnMut(usize, Sums),
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<()>> {
     formats::check_hooks(sae, model)?;
     let chunks = chunks(model, rows)?;
     let hook = sae.writes()?;
@@ -263,19 +300,15 @@ pub fn run_coded(
         return Ok(Ended::STOPPED);
     };
     let model = capture::reader(model, rows)?;
-    let passes = Passes::new(&model, (sae, code), rows, hook, means);
-    let mut sums = Sums::new(sae.features());
-    let mut add = |part: Sums| sums.add(&part);
+    let passes = of(Passes::new(&model, (sae, code), rows, hook, means));
     let mut report = |done| observe(Progress::rows(rows.len() + done, twice));
-    let measure = |rows: &[usize]| passes.measure(rows);
-    if add_up(&chunks, &measure, &mut add, &mut report)?.is_stopped() {
-        return Ok(Ended::STOPPED);
-    }
-    let mut figures = sums.figures(rows)?;
-    if sae.error_of.is_some() {
-        figures.pair = Some(sums.pair()?);
-    }
-    Ok(Ended::Done(figures))
+    let measure = |rows: &[usize]| -> Result<Vec<(usize, Sums)>> {
+        let sums = passes.measure(rows)?;
+        Ok(rows.iter().copied().zip(sums).collect())
+    };
+    let mut add =
+        |parts: Vec<(usize, Sums)>| parts.into_iter().for_each(|(row, part)| add(row, part));
+    add_up(&chunks, &measure, &mut add, &mut report)
 }
 
 /// Part of a hook's values that a dictionary reads.

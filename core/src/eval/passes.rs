@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::Code;
 use super::splicer::{Clean, Splicer};
-use super::sums::Sums;
+use super::sums::{Sums, Whole};
 use crate::corpus::Rows;
 use crate::dims::Matrix;
 use crate::error::Result;
@@ -23,6 +23,8 @@ pub(super) struct Passes<'a> {
     mean: Vec<f32>,
     /// Mean of what its first parent reads, for a dictionary of an error.
     mean_of_root: Option<Vec<f32>>,
+    /// Whether the divergence of the zero-ablated run is measured too.
+    ablated_kl: bool,
 }
 
 impl<'a> Passes<'a> {
@@ -44,16 +46,23 @@ impl<'a> Passes<'a> {
             hook,
             mean,
             mean_of_root: means.next(),
+            ablated_kl: false,
         }
     }
 
-    /// Computes the sums of one chunk of rows.
-    pub(super) fn measure(&self, rows: &[usize]) -> Result<Sums> {
+    /// Measures the divergence of the zero-ablated run too.
+    pub(super) fn with_ablated_kl(mut self) -> Self {
+        self.ablated_kl = true;
+        self
+    }
+
+    /// Computes the sums of each row of one chunk.
+    pub(super) fn measure(&self, rows: &[usize]) -> Result<Vec<Sums>> {
         let splicer = Splicer::new(self.model, self.rows);
         let reads = self.sae.reads()?;
         let clean = splicer.clean(rows, &[self.hook, reads])?;
-        let mut sums = Sums::new(self.sae.features());
-        sums.ce_clean += clean.charge(&clean.logits)?;
+        let mut sums = vec![Sums::new(self.sae.features()); rows.len()];
+        add(&clean, &clean.logits, &mut sums, |sums| &mut sums.ce_clean)?;
         let whole = splicer.activation(&clean, self.hook)?;
         // A dictionary of one head replaces that head alone.
         let x = self.sae.own_part(&whole)?;
@@ -66,29 +75,40 @@ impl<'a> Passes<'a> {
         let latents = (self.code)(rows, read)?;
         let recon = self.sae.decode(&latents, read)?;
         let counts = &clean.counts;
+        let t = self.rows.context();
         for i in (0..x.rows()).filter(|i| counts[*i]) {
+            let (sums, range) = (&mut sums[i / t], latents.range(i));
             sums.fit(x.row(i), recon.row(i), &self.mean);
-            sums.active(&latents.features[latents.range(i)]);
+            sums.active(&latents.features[range.clone()]);
+            sums.acts(&latents.acts[range]);
         }
-        sums.charged += count(&clean.charges);
+        for (sums, charges) in sums.iter_mut().zip(&clean.charges) {
+            sums.charged += count(std::slice::from_ref(charges));
+        }
         if let Some(mean) = &self.mean_of_root {
             self.measure_line((&splicer, &clean), (&whole, &recon, mean), &mut sums)?;
         }
         let zero = Matrix::zeros(x.rows(), x.columns());
         let mean = Matrix::new(x.rows(), x.columns(), self.mean.repeat(x.rows()))?;
         let zeroed = clean.zeroed(self.rows);
-        let mut near = Some(&mut sums.kl_sae);
-        for (value, ce, reached) in [
-            (recon, &mut sums.ce_sae, counts),
-            (zero, &mut sums.ce_zero, &zeroed),
-            (mean, &mut sums.ce_mean, counts),
-        ] {
+        let values: [Replaced<'_>; 3] = [
+            (recon, counts, |sums| &mut sums.ce_sae),
+            (zero, &zeroed, |sums| &mut sums.ce_zero),
+            (mean, counts, |sums| &mut sums.ce_mean),
+        ];
+        let kls: [Option<Into>; 3] = [
+            Some(|sums| &mut sums.kl_sae),
+            self.ablated_kl.then_some(|sums| &mut sums.kl_zero),
+            None,
+        ];
+        for ((value, reached, ce), kl) in values.into_iter().zip(kls) {
             let value = self.sae.put_back(&whole, keeping(value, &x, reached))?;
             let logits = splicer.replaced(&clean, self.hook, &value)?;
-            *ce += clean.charge(&logits)?;
-            // The first value is the reconstruction.
-            if let Some(kl) = near.take() {
-                *kl += divergence(&clean.logits, &logits, counts)?;
+            add(&clean, &logits, &mut sums, ce)?;
+            if let Some(kl) = kl {
+                let each = divergences(&clean.logits, &logits, counts)?;
+                let each = sums.iter_mut().zip(each);
+                each.for_each(|(sums, divergence)| *kl(sums) += divergence);
             }
         }
         Ok(sums)
@@ -99,7 +119,7 @@ impl<'a> Passes<'a> {
         &self,
         (splicer, clean): (&Splicer<'_>, &Clean<'_>),
         (whole, recon, mean): (&Matrix, &Matrix, &[f32]),
-        sums: &mut Sums,
+        sums: &mut [Sums],
     ) -> Result<()> {
         let (Some(of), root) = (&self.sae.error_of, self.sae.root()) else {
             return Ok(());
@@ -109,16 +129,39 @@ impl<'a> Passes<'a> {
         let mut pair = parents.clone();
         let values = pair.values_mut().iter_mut().zip(recon.values());
         values.for_each(|(pair, recon)| *pair += recon);
-        for (value, into) in [(parents, &mut sums.parents), (pair, &mut sums.pair)] {
+        let t = self.rows.context();
+        let both: [(Matrix, fn(&mut Sums) -> &mut Whole); 2] = [
+            (parents, |sums| &mut sums.parents),
+            (pair, |sums| &mut sums.pair),
+        ];
+        for (value, into) in both {
             for i in (0..x.rows()).filter(|i| counts[*i]) {
-                into.fit(x.row(i), value.row(i), mean);
+                into(&mut sums[i / t]).fit(x.row(i), value.row(i), mean);
             }
             let value = root.put_back(whole, keeping(value, &x, counts))?;
             let logits = splicer.replaced(clean, self.hook, &value)?;
-            into.ce += clean.charge(&logits)?;
+            let each = clean.charge_rows(&logits)?;
+            for (sums, charge) in sums.iter_mut().zip(each) {
+                into(sums).ce += charge;
+            }
         }
         Ok(())
     }
+}
+
+/// Sum of a row that something is added to.
+type Into = fn(&mut Sums) -> &mut f64;
+
+/// Value in place of the activation, the positions where it is, and the sum of its cross-entropy.
+type Replaced<'a> = (Matrix, &'a [bool], Into);
+
+/// Adds the cross-entropy of each row.
+fn add(clean: &Clean<'_>, logits: &Tensor, sums: &mut [Sums], into: Into) -> Result<()> {
+    let each = clean.charge_rows(logits)?;
+    for (sums, charge) in sums.iter_mut().zip(each) {
+        *into(sums) += charge;
+    }
+    Ok(())
 }
 
 /// Returns `value` with the clean activation at positions that do not count.
@@ -161,22 +204,31 @@ pub(super) fn losses(
     Ok(rows.map(of_row).collect())
 }
 
-/// Sums the KL divergence in nats of the distributions of `other [b, t, v]` from those of `clean`, over the positions for which `counts [b·t]` holds.
-fn divergence(clean: &Tensor, other: &Tensor, counts: &[bool]) -> Result<f64> {
-    let (_, _, v) = clean.dims3()?;
+/// Sums the KL divergence in nats of the distributions of `other [b, t, v]` from those of `clean`, over the positions of each row for which `counts [b·t]` holds.
+fn divergences(clean: &Tensor, other: &Tensor, counts: &[bool]) -> Result<Vec<f64>> {
+    let (_, t, v) = clean.dims3()?;
     let clean = clean.flatten_all()?.to_vec1::<f32>()?;
     let other = other.flatten_all()?.to_vec1::<f32>()?;
-    let pairs = clean.chunks_exact(v).zip(other.chunks_exact(v));
-    let counted = pairs.zip(counts).filter(|(_, counts)| **counts);
-    let each = counted.map(|((clean, other), _)| {
-        let (p, q) = (log_sum(clean), log_sum(other));
-        let terms = clean.iter().zip(other).map(|(clean, other)| {
-            let (clean, other) = (f64::from(*clean) - p, f64::from(*other) - q);
-            clean.exp() * (clean - other)
-        });
-        terms.sum::<f64>()
+    let rows = clean.chunks_exact(t * v).zip(other.chunks_exact(t * v));
+    let rows = rows.zip(counts.chunks_exact(t));
+    let each = rows.map(|((clean, other), counts)| {
+        let pairs = clean.chunks_exact(v).zip(other.chunks_exact(v));
+        let counted = pairs.zip(counts).filter(|(_, counts)| **counts);
+        counted
+            .map(|((clean, other), _)| divergence(clean, other))
+            .sum()
     });
-    Ok(each.sum())
+    Ok(each.collect())
+}
+
+/// KL divergence in nats of the distribution of `other [v]` from that of `clean`.
+fn divergence(clean: &[f32], other: &[f32]) -> f64 {
+    let (p, q) = (log_sum(clean), log_sum(other));
+    let terms = clean.iter().zip(other).map(|(clean, other)| {
+        let (clean, other) = (f64::from(*clean) - p, f64::from(*other) - q);
+        clean.exp() * (clean - other)
+    });
+    terms.sum()
 }
 
 /// −log softmax at `target`, in nats.

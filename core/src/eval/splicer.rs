@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::passes::{charge, losses};
+use super::passes::losses;
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
@@ -32,12 +32,14 @@ pub(crate) struct Clean<'a> {
 }
 
 impl Clean<'_> {
-    /// Sums the cross-entropy of `logits [b, t, v]` over the predictions that are charged.
-    pub(crate) fn charge(&self, logits: &Tensor) -> Result<f64> {
-        charge(logits, &self.tokens, &self.charges)
+    /// Sums the cross-entropy of `logits [b, t, v]` over the predictions of each row that are charged.
+    pub(super) fn charge_rows(&self, logits: &Tensor) -> Result<Vec<f64>> {
+        let rows = losses(logits, &self.tokens, &self.charges)?.into_iter();
+        let sums = rows.map(|row| row.into_iter().map(|(_, loss)| loss).sum());
+        Ok(sums.collect())
     }
 
-    /// Sums the cross-entropy of `logits [b, t, v]` as [`Self::charge`] does, and gives `each` row of the chunk, position and loss that is charged.
+    /// Sums the cross-entropy of `logits [b, t, v]` over the predictions that are charged, and gives `each` row of the chunk, position and loss that is charged.
     pub(crate) fn charge_each(
         &self,
         logits: &Tensor,

@@ -1,6 +1,6 @@
 //! Sums over the rows, in f64, and the figures computed from them.
 
-use super::{Figures, Nearness, PairFigures};
+use super::{Figures, Nearness, PairFigures, Scalars};
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
 
@@ -23,8 +23,16 @@ pub(super) struct Sums {
     cosine: f64,
     ratio: f64,
     legacy: f64,
+    /// Σ‖x‖, Σ‖x̂‖, Σ‖x̂‖² and Σ⟨x, x̂⟩.
+    lengths: [f64; 2],
+    written: f64,
+    products: f64,
+    /// Σ of the activations of features.
+    acts: f64,
     /// Σ KL(clean‖spliced) over the tokens.
     pub(super) kl_sae: f64,
+    /// Σ KL(clean‖zero-ablated) over the tokens, where it is asked for.
+    pub(super) kl_zero: f64,
     /// Number of positions in the sums `ce_*`.
     pub(super) charged: u64,
     pub(super) ce_clean: f64,
@@ -70,7 +78,12 @@ impl Sums {
             cosine: 0.0,
             ratio: 0.0,
             legacy: 0.0,
+            lengths: [0.0; 2],
+            written: 0.0,
+            products: 0.0,
+            acts: 0.0,
             kl_sae: 0.0,
+            kl_zero: 0.0,
             charged: 0,
             ce_clean: 0.0,
             ce_sae: 0.0,
@@ -94,12 +107,17 @@ impl Sums {
         }
         let (own, written) = (product(x, x), product(recon, recon));
         self.square += own;
+        let both = product(x, recon);
         let lengths = (own * written).sqrt();
         if lengths > 0.0 {
-            self.cosine += product(x, recon) / lengths;
+            self.cosine += both / lengths;
         }
         let length = own.sqrt();
         self.ratio += written.sqrt() / if length < SHORT { 1.0 } else { length };
+        self.lengths[0] += length;
+        self.lengths[1] += written.sqrt();
+        self.written += written;
+        self.products += both;
         self.legacy += match error {
             0.0 => 1.0,
             error => 1.0 - error / variance,
@@ -110,6 +128,40 @@ impl Sums {
     pub(super) fn active(&mut self, features: &[u32]) {
         for feature in features {
             self.active[*feature as usize] += 1;
+        }
+    }
+
+    /// Adds the activations of one token's features.
+    pub(super) fn acts(&mut self, acts: &[f32]) {
+        self.acts += acts.iter().map(|act| f64::from(*act)).sum::<f64>();
+    }
+
+    /// Number of tokens on which each feature is active, `[f]`.
+    pub(super) fn counts(&self) -> &[u64] {
+        &self.active
+    }
+
+    /// Returns the sums without those of single features and dimensions.
+    pub(super) fn scalars(&self) -> Scalars {
+        Scalars {
+            tokens: self.tokens as f64,
+            active: self.active.iter().sum::<u64>() as f64,
+            acts: self.acts,
+            error: self.error,
+            variance: self.variance,
+            cosine: self.cosine,
+            ratio: self.ratio,
+            legacy: self.legacy,
+            length: self.lengths[0],
+            length_written: self.lengths[1],
+            square_written: self.written,
+            product: self.products,
+            kl_sae: self.kl_sae,
+            kl_zero: self.kl_zero,
+            charged: self.charged as f64,
+            ce_clean: self.ce_clean,
+            ce_sae: self.ce_sae,
+            ce_zero: self.ce_zero,
         }
     }
 
@@ -128,7 +180,14 @@ impl Sums {
         self.cosine += part.cosine;
         self.ratio += part.ratio;
         self.legacy += part.legacy;
+        for (sum, part) in self.lengths.iter_mut().zip(part.lengths) {
+            *sum += part;
+        }
+        self.written += part.written;
+        self.products += part.products;
+        self.acts += part.acts;
         self.kl_sae += part.kl_sae;
+        self.kl_zero += part.kl_zero;
         self.charged += part.charged;
         self.ce_clean += part.ce_clean;
         self.ce_sae += part.ce_sae;

@@ -1,5 +1,6 @@
 //! Tasks of a user, written once for the window, the command line and programs.
 
+pub mod answer_key;
 pub mod ask;
 pub mod baselines;
 pub mod circuit;
@@ -24,6 +25,7 @@ pub mod pursuit;
 pub mod results;
 pub mod roles;
 pub mod score;
+pub mod scores;
 pub mod separate;
 pub mod steering;
 pub mod sweep;

@@ -9,7 +9,7 @@ use super::resume;
 use crate::state::catalogue::{Catalogue, Dictionary, DictionaryId, Evaluation, Event, name_of};
 use crate::state::load::Load;
 use crate::state::settings::RecentModel;
-use crate::state::{AppState, dark_matter, project, settings};
+use crate::state::{AppState, dark_matter, evaluation, project, settings};
 
 /// Carries out an event.
 pub(super) fn apply(state: &mut AppState, event: Event) {
@@ -82,6 +82,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 dictionary.evaluation = load;
             }
         }
+        Event::EvaluationsFailed(all, why) => catalogue.fail_evaluations(&all, &why),
         Event::GivingBack => catalogue.former.clear(),
         Event::Removed(id) => {
             catalogue.leave(id);
@@ -102,6 +103,7 @@ fn forget_measured(state: &mut AppState) {
     state.prompt.tokens = None;
     state.heads.forget();
     state.dark_matter = dark_matter::DarkMatterState::default();
+    state.evaluation = evaluation::EvaluationState::default();
     state.compare.forget_measured();
     state.steering.forget();
     state.steering.pace = None;

@@ -12,8 +12,8 @@ use crate::state::project::{Event, Kind, LabelChange, Opened, ProjectState};
 use crate::state::resume::ResumeState;
 use crate::state::steering::Draft;
 use crate::state::{
-    AppState, attention, dark_matter, features, heads, history, lens, prompt, settings, steering,
-    texts,
+    AppState, attention, dark_matter, evaluation, features, heads, history, lens, prompt, settings,
+    steering, texts,
 };
 
 /// Carries out an event.
@@ -70,6 +70,7 @@ fn open(state: &mut AppState, opened: Opened) {
     state.lens = lens::LensState::default();
     state.attention = attention::AttentionState::default();
     state.dark_matter = dark_matter::DarkMatterState::default();
+    state.evaluation = evaluation::EvaluationState::default();
     state.heads = heads::HeadsState::default();
     state.steering = steering::SteeringState::default();
     state.history = history::HistoryState::default();

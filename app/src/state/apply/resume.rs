@@ -30,6 +30,7 @@ pub(super) fn begin(state: &mut AppState, kept: Kept) {
     state.selection.shown = resumed.shown;
     state.selection.question = resumed.question;
     state.selection.tab = resumed.tab;
+    state.selection.evaluation = resumed.evaluation;
     state.heads.map = resumed.map;
     if resumed.focus == Focus::Feature || (resumed.token.is_some() && resumed.focus == Focus::Token)
     {
@@ -154,6 +155,7 @@ pub(super) fn gives_way(waits: &mut ResumeState, chosen: &Selected) {
         | Selected::Edit(_)
         | Selected::Shown(_)
         | Selected::Question(_)
-        | Selected::Tab(_) => {}
+        | Selected::Tab(_)
+        | Selected::Evaluation(_) => {}
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod compare;
 pub(crate) mod dark_matter;
 pub(crate) mod devices;
 pub(crate) mod dictionary;
+pub(crate) mod evaluation;
 pub(crate) mod families;
 pub(crate) mod features;
 pub(crate) mod heads;
@@ -86,6 +87,8 @@ areas! {
     Heads heads,
     /// Steering lab.
     Steering steering,
+    /// What dictionaries are worth.
+    Evaluation evaluation,
     /// The project's report of results.
     Results results,
 }

@@ -184,6 +184,26 @@ fn nothing_is_cut_or_overlaps_in_the_questions_of_dark_matter() {
 }
 
 #[test]
+fn nothing_is_cut_or_overlaps_in_the_task_with_a_known_answer() {
+    use crate::state::requests::evaluation::Command as Evaluation;
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [("task", false), ("task with a result", true)];
+    check_all(testing::demo(folder.path()), &cases, |harness, with| {
+        let desk = &mut harness.state_mut().desk;
+        desk.state
+            .settings
+            .unfolded
+            .insert("task settings".to_owned());
+        let tab = crate::state::evaluation::tab::Tab::Task;
+        desk.run(Evaluation::Show(tab));
+        if *with {
+            testing::tasked::show(&mut desk.state);
+        }
+        Window::settle(harness);
+    });
+}
+
+#[test]
 fn nothing_is_cut_or_overlaps_in_the_tabs_of_steering() {
     let folder = tempfile::tempdir().unwrap();
     let desk = testing::demo(folder.path());

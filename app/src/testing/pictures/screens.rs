@@ -18,10 +18,13 @@ use umbra_core::train::{Point, Spec};
 
 use super::{OF_SCREEN, THEMES, compare, renderer};
 use crate::state::dark_matter::question::Question;
+use crate::state::evaluation::tab::Tab;
 use crate::state::heads::step::Step;
 use crate::state::jobs::JobId;
 use crate::state::log::{Line, LogState};
-use crate::state::requests::{compare as two, dark_matter, heads, navigation, prompt, search};
+use crate::state::requests::{
+    compare as two, dark_matter, evaluation, heads, navigation, prompt, search,
+};
 use crate::state::settings::{self, ThemeChoice};
 use crate::state::steering::{Ended, Event as Steering, Request};
 use crate::state::training::{Event as Training, Form, Member, Said};
@@ -60,6 +63,35 @@ const QUESTIONS: [(&str, Question); 2] = [
 /// Names of the pictures of the questions of Dark matter.
 pub(super) fn questions() -> [&'static str; QUESTIONS.len()] {
     QUESTIONS.map(|(name, _)| name)
+}
+
+/// Name of the picture of the task with a known answer.
+pub(super) const TASK: &str = "evaluation_task";
+
+#[test]
+fn the_task_with_a_known_answer_looks_as_stored() {
+    let Some(renderer) = renderer() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Harness::builder()
+        .with_size(SIZE)
+        .with_render_cursor(false)
+        .renderer(renderer);
+    let mut harness = Window::build(builder, testing::demo(folder.path()));
+    let mut results = SnapshotResults::new();
+    let tab = evaluation::Command::Show(Tab::Task);
+    harness.state_mut().desk.run(tab);
+    testing::tasked::show(&mut harness.state_mut().desk.state);
+    Window::settle(&mut harness);
+    for (theme, named) in THEMES {
+        still(&mut harness.state_mut().desk.state, theme);
+        harness.ctx.set_theme(theme);
+        Window::draw(&mut harness);
+        mask_device(&mut harness);
+        let name = format!("screens/{TASK}.{named}");
+        compare(&mut harness, (&name, OF_SCREEN), &mut results);
+    }
 }
 
 #[test]

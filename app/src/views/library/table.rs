@@ -1,14 +1,15 @@
 //! The dictionaries as one table: hook, width, rule, figures, index and a verdict.
 
 use egui::{RichText, Ui};
-use umbra_core::workbench::overview::{Column as Of, Indexed, Known, Row, Sign, Verdict};
+use umbra_core::workbench::overview::{Column as Of, Row, Sign, Verdict};
 
 use crate::memo::Memo;
+use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::requests::{Commands, navigation};
-use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons};
 use crate::views::actions::actions_ui;
+use crate::views::overview;
 use crate::widgets::csv::Value;
 use crate::widgets::grid::{self, Column, Grid, Reply, Selection};
 use crate::widgets::number;
@@ -41,28 +42,9 @@ pub(super) fn verdict(dictionary: &Dictionary) -> Verdict {
 }
 
 fn line(dictionary: &Dictionary) -> Line {
-    let index = match &dictionary.index {
-        Load::Ready(index) => Indexed::new(&index.about, dictionary.index_fit.ready()),
-        Load::Loading => Indexed::Pending,
-        Load::Failed(_) => Indexed::Failed,
-        Load::Absent if dictionary.index_path.is_some() => Indexed::Pending,
-        Load::Absent => Indexed::Absent,
-    };
-    let loaded = dictionary.load.ready();
-    let row = Row::new(&Known {
-        name: &dictionary.name,
-        folder: Some(&dictionary.folder),
-        sae: loaded.map(|loaded| &*loaded.sae),
-        failure: dictionary.load.failure(),
-        pair: dictionary.pair.as_ref(),
-        figures: dictionary.evaluation.ready().map(|kept| &kept.figures),
-        unmeasured: dictionary.evaluation.failure(),
-        is_measured_now: dictionary.evaluation.is_loading(),
-        index,
-    });
     Line {
         id: dictionary.id,
-        row,
+        row: overview::row(dictionary),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::widgets::focus::Keyboard;
 use crate::widgets::heat_map::{Cell, HeatMap, Scale, Side};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::matrix_map::MatrixMap;
+use crate::widgets::named_plot::{Axis, NamedPlot, NamedPoint, PointKind, Shape};
 use crate::widgets::number;
 use crate::widgets::rank_plot::{RankPlot, RankPoint};
 use crate::widgets::scatter_plot::{ScatterPlot, ScatterPoint};
@@ -35,7 +36,7 @@ struct Case {
     file: &'static str,
 }
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     Case {
         draw: |ui| {
             let point = |x: f64, middle: f64| BandPoint {
@@ -257,6 +258,41 @@ const CASES: [Case; 13] = [
         csv: "name,short,long\r\nL0H0,0,0.25\r\nL0H1,0.1,0.25\r\n",
         value: None,
         file: "heads",
+    },
+    Case {
+        draw: |ui| {
+            let kinds = [("autoencoder", Shape::Circle), ("baseline", Shape::Diamond)];
+            let kinds = kinds.map(|(name, shape)| PointKind {
+                name,
+                colour: Theme::from_ui(ui).series(0),
+                shape,
+            });
+            let point = |name: &str, kind| NamedPoint {
+                name: name.to_owned(),
+                at: [32.0, 0.25],
+                kind,
+                chosen: kind == 0,
+            };
+            let axis = |title, log| Axis {
+                title,
+                log,
+                ends: Some([0.1, 64.0]),
+            };
+            let plot = NamedPlot {
+                name: "Front",
+                axes: [axis("L0", true), axis("FVU", false)],
+                kinds: &kinds,
+                points: &[point("z0", 0), point("pca", 1)],
+                lines: &[],
+                height: 160.0,
+                definition: DEFINITION,
+            };
+            plot.show(ui);
+        },
+        on: "Front: 2 points, z0 at 32.0, 0.250",
+        csv: "name,kind,L0,FVU\r\nz0,autoencoder,32,0.25\r\n",
+        value: None,
+        file: "front",
     },
     Case {
         draw: |ui| {

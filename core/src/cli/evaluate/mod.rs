@@ -2,10 +2,13 @@
 
 mod absorption;
 mod consistency;
+mod core;
 mod disentangle;
 mod ioi;
 mod occlusion;
 mod oversplit;
+mod probe;
+mod result_files;
 mod rows;
 
 use super::{Console, Exit};
@@ -24,6 +27,10 @@ enum Verb {
     Ioi(Box<ioi::Args>),
     /// Test dictionaries as `ioi` does, on prompts of your own with labelled attributes
     Task(Box<ioi::TaskArgs>),
+    /// Measure the core metrics of SAEBench: loss recovered and KL, reconstruction, shrinkage, sparsity
+    Core(Box<core::Args>),
+    /// Probe labelled texts: sparse probing, removal of a spurious correlation, targeted probe perturbation
+    Probe(Box<probe::Args>),
     /// Measure absorption: words on which the features of their first letter, or of a label of your own, are silent since another feature stands in
     Absorption(Box<absorption::Args>),
     /// Measure disentangling (RAVEL): do a few features carry one attribute of an entity, and no other?
@@ -41,6 +48,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
         Verb::Ioi(args) => ioi::run(args, console),
         Verb::Task(args) => ioi::run_task(args, console),
+        Verb::Core(args) => core::run(args, console),
+        Verb::Probe(args) => probe::run(args, console),
         Verb::Absorption(args) => absorption::run(args, console),
         Verb::Disentangle(args) => disentangle::run(args, console),
         Verb::Consistency(args) => consistency::run(args, console),

@@ -2,8 +2,10 @@
 
 pub mod absorption;
 pub mod consistency;
+pub mod core;
 pub mod disentangle;
 pub mod labelled;
 pub mod occlusion;
 pub mod oversplit;
+pub mod probe;
 pub mod task;
