@@ -10,6 +10,9 @@ use crate::sae::Sae;
 use crate::tasks::test::{Evaluation, FEW, How, Tested};
 use crate::workbench::evaluate::task::STUDY;
 
+/// Share of the answers that are those of the ground truth without an edit, above which an attribute hardly decides them.
+const IDLE: f64 = 0.9;
+
 /// Dictionary that controls an attribute best.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Best<'a> {
@@ -108,6 +111,13 @@ fn percent(share: f64) -> String {
 pub fn conclusion(found: &Evaluation, attribute: &str, baselines: &[&str]) -> String {
     let what = attribute_words(attribute);
     let supervised = found.dictionaries.iter().find(|one| one.supervised);
+    let idle = supervised.and_then(|one| one.untouched.get(attribute));
+    if let Some(share) = idle.filter(|share| **share > IDLE) {
+        return format!(
+            "At these places {what} hardly decides the answer: without any edit {} of the answers are already those of the ground truth.",
+            percent(*share)
+        );
+    }
     let bound = supervised.and_then(|one| few(one, attribute));
     let compared = bound.map_or_else(String::new, |(accuracy, magnitude)| {
         format!(

@@ -19,6 +19,7 @@ use crate::tasks::ioi::{self, Templates};
 use crate::tasks::site::{Site, places};
 use crate::tasks::supervised::{Fit, Parametrisation, Supervised};
 use crate::tasks::test::{self, DEFINITIONS, EditPoint, Evaluation, FEW, How, Spec, Tested};
+use crate::workbench::answer_key;
 
 /// Kind of the study, kept under the name of the task.
 pub const STUDY: &str = "known-answer";
@@ -194,63 +195,12 @@ pub fn ability(found: &Evaluation) -> String {
     }
 }
 
-/// Agreement without an edit above which an attribute hardly decides the answer.
-const IDLE: f64 = 0.9;
-/// Gain over no edit under which a dictionary is not said to control an attribute.
-const GAIN: f64 = 0.05;
-
-/// Says for each attribute which dictionary that was not made from the answers controls it best with few exchanges, at what cost, and what a supervised one reaches. Dictionaries
-/// are edited at different places, so that their gain over no edit at the same places counts.
+/// Says for each attribute which dictionary that was not made from the answers controls it best with few exchanges, and at what cost.
 pub fn conclusions(found: &Evaluation) -> Vec<String> {
     let attributes = found.attributes.iter();
     attributes
-        .filter_map(|attribute| conclusion(found, attribute))
+        .map(|attribute| answer_key::conclusion(found, attribute, &[]))
         .collect()
-}
-
-fn conclusion(found: &Evaluation, attribute: &str) -> Option<String> {
-    let untouched = |tested: &Tested| tested.untouched.get(attribute).copied().unwrap_or(1.0);
-    let supervised = found.dictionaries.iter().find(|tested| tested.supervised)?;
-    if untouched(supervised) > IDLE {
-        return Some(format!(
-            "`{attribute}` hardly decides the answer at these places: without an edit {} of the prompts agree with the true change.",
-            percent(untouched(supervised))
-        ));
-    }
-    let reached = few(supervised, attribute)?;
-    let reached = format!(
-        "one exchange of the supervised dictionary agrees on {} and removes {} of the reconstruction",
-        percent(reached.accuracy),
-        percent(reached.magnitude)
-    );
-    let own = found
-        .dictionaries
-        .iter()
-        .filter(|tested| !tested.supervised);
-    let gains = own.filter_map(|tested| {
-        let point = few(tested, attribute)?;
-        Some((point.accuracy - untouched(tested), tested, point))
-    });
-    let Some((gain, tested, point)) = gains.max_by(|a, b| a.0.total_cmp(&b.0)) else {
-        return Some(format!(
-            "`{attribute}`: {reached}; no edit on {}.",
-            percent(untouched(supervised))
-        ));
-    };
-    let facts = format!(
-        "{FEW} exchanges agree with the true change on {} of the prompts (no edit: {}) and remove {} of the reconstruction; {reached}",
-        percent(point.accuracy),
-        percent(untouched(tested)),
-        percent(point.magnitude)
-    );
-    Some(if gain < GAIN {
-        format!(
-            "No dictionary controls `{attribute}`: of {}, which comes closest, {facts}.",
-            tested.name
-        )
-    } else {
-        format!("{} controls `{attribute}` best: {facts}.", tested.name)
-    })
 }
 
 /// Returns the evaluation as a section of a report.

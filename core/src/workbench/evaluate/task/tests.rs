@@ -61,16 +61,13 @@ fn found(dictionaries: Vec<Tested>) -> Evaluation {
 fn a_conclusion_counts_the_gain_over_no_edit_and_says_where_there_is_none() {
     let supervised = || tested("supervised-mean", (0.9, 0.1, 0.3));
     // The one with the larger accuracy gains nothing over its own untouched share.
-    let idle = tested("idle", (0.97, 0.96, 0.1));
+    let idle = tested("idle", (0.96, 0.96, 0.1));
     let better = tested("better", (0.6, 0.1, 0.4));
     let said = conclusions(&found(vec![supervised(), idle.clone(), better]));
-    assert!(said[0].starts_with("better controls `io` best"), "{said:?}");
-    assert!(said[0].contains("60 %") && said[0].contains("40 %") && said[0].contains("90 %"));
+    assert!(said[0].starts_with("better controls"), "{said:?}");
+    assert!(said[0].contains("60 %") && said[0].contains("0.40") && said[0].contains("90 %"));
     let said = conclusions(&found(vec![supervised(), idle]));
-    assert!(
-        said[0].starts_with("No dictionary controls `io`"),
-        "{said:?}"
-    );
+    assert!(said[0].starts_with("No dictionary controls"), "{said:?}");
     let said = conclusions(&found(vec![tested("supervised-mean", (0.99, 0.98, 0.3))]));
     assert!(said[0].contains("hardly decides"), "{said:?}");
     let mut unable = found(vec![supervised()]);
