@@ -8,9 +8,11 @@ use crate::error::{Error, Result};
 use crate::latents::Latents;
 
 /// Sweeps over all features after which a fit is refused.
-const SWEEPS: usize = 5_000;
+const SWEEPS: usize = 100_000;
+/// Sweeps after which features without a weight are left out until the others have converged.
+const KEPT: usize = 20;
 /// Largest violation of the conditions of the minimum, as a part of the penalty.
-const CONVERGED: f64 = 1e-4;
+const CONVERGED: f64 = 1e-3;
 
 /// Column of a feature: rows on which it is active, and its activations.
 type Column = Vec<(u32, f64)>;
@@ -57,7 +59,7 @@ impl Columns {
             .collect();
         let all = active.clone();
         let mut is_whole = true;
-        for _ in 0..SWEEPS {
+        for sweep in 0..SWEEPS {
             fit.move_bias(&ones);
             let mut worst = 0.0_f64;
             for feature in &active {
@@ -71,7 +73,7 @@ impl Columns {
                 // Converged on the features with weights: look at all once more.
                 active.clone_from(&all);
                 is_whole = true;
-            } else if is_whole {
+            } else if is_whole || sweep % KEPT == 0 {
                 active.retain(|feature| fit.weights[*feature] != 0.0);
                 is_whole = active.is_empty();
                 if is_whole {

@@ -67,8 +67,8 @@ fn a_sparse_fit_meets_the_conditions_of_its_minimum() {
             let slope: f64 = (0..60)
                 .map(|i| residual(i, low) * f64::from(codes.get(i, FeatureId::from(f))))
                 .sum();
-            // The fit stops at violations of 1e-4 of the penalty; the bias found here differs a little from its own.
-            let near = 1e-3 * penalty;
+            // The fit stops at violations of 1e-3 of the penalty; the bias found here differs a little from its own.
+            let near = 5e-3 * penalty;
             if *w == 0.0 {
                 assert!(slope.abs() <= penalty + near, "{penalty} {f}: {slope}");
             } else {
