@@ -130,7 +130,7 @@ impl<'a> Passes<'a> {
         let values = pair.values_mut().iter_mut().zip(recon.values());
         values.for_each(|(pair, recon)| *pair += recon);
         let t = self.rows.context();
-        let both: [(Matrix, fn(&mut Sums) -> &mut Whole); 2] = [
+        let both: [(Matrix, IntoWhole); 2] = [
             (parents, |sums| &mut sums.parents),
             (pair, |sums| &mut sums.pair),
         ];
@@ -151,6 +151,9 @@ impl<'a> Passes<'a> {
 
 /// Sum of a row that something is added to.
 type Into = fn(&mut Sums) -> &mut f64;
+
+/// Sums of a row of a reconstruction of the activation.
+type IntoWhole = fn(&mut Sums) -> &mut Whole;
 
 /// Value in place of the activation, the positions where it is, and the sum of its cross-entropy.
 type Replaced<'a> = (Matrix, &'a [bool], Into);

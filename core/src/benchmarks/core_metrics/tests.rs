@@ -117,7 +117,7 @@ fn an_interval_of_blocks_has_the_width_of_their_spread() {
     let block = |i: usize| Scalars {
         tokens: 10.0,
         charged: 10.0,
-        active: f64::from(i % 2 == 0) * 20.0,
+        active: f64::from(i.is_multiple_of(2)) * 20.0,
         kl_zero: 1.0,
         ce_zero: 30.0,
         ce_clean: 10.0,

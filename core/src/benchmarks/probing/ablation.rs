@@ -2,79 +2,28 @@
 
 use super::sets::{Balanced, Judged};
 use super::{Rows, SPARSE_PENALTY};
-use crate::benchmarks::regression::{Columns, Examples};
+use crate::benchmarks::regression::{Examples, Few};
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::ids::FeatureId;
-use crate::latents::Latents;
 
-/// Probe of mean activations with a penalty on the sizes of its weights.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Probe {
-    pub(super) weights: Vec<f64>,
-    pub(super) bias: f64,
+/// Fits a probe of mean activations: the minimum of the mean logistic loss + 0.001 · ‖w‖₁ over the texts of `train`.
+pub(super) fn probe(x: &Matrix, train: &Balanced) -> Result<Few> {
+    let rows = train.texts.iter().flat_map(|text| x.row(*text));
+    let numbers: Vec<f64> = rows.map(|x| f64::from(*x)).collect();
+    Few::fitted(Examples {
+        x: &numbers,
+        width: x.columns(),
+        is_of: &train.is_of,
+        weights: [1.0, 1.0],
+        penalty: SPARSE_PENALTY,
+    })
 }
 
-impl Probe {
-    /// Minimises the mean logistic loss + 0.001 · ‖w‖₁ over the texts of `train`.
-    pub(super) fn fitted(x: &Matrix, train: &Balanced) -> Result<Self> {
-        let numbers = |text: &usize| {
-            let row = x.row(*text).iter().enumerate();
-            row.map(|(column, x)| (FeatureId::from(column), *x))
-                .collect::<Vec<_>>()
-        };
-        let rows: Vec<Vec<(FeatureId, f32)>> = train.texts.iter().map(numbers).collect();
-        let all: Vec<usize> = (0..rows.len()).collect();
-        let columns = Columns::new(&Latents::from_unsorted(&rows)?, &all, x.columns());
-        let weights = columns.fitted(Examples {
-            x: &[],
-            width: x.columns(),
-            is_of: &train.is_of,
-            weights: [1.0, 1.0],
-            penalty: SPARSE_PENALTY,
-        })?;
-        let scores: Vec<f64> = train
-            .texts
-            .iter()
-            .map(|text| dot(&weights, x.row(*text)))
-            .collect();
-        Ok(Self {
-            bias: bias(&scores, &train.is_of),
-            weights,
-        })
-    }
-
-    /// Log-odds of the class on each row of `x`.
-    pub(super) fn scores(&self, x: &Matrix) -> Vec<f64> {
-        x.iter_rows()
-            .map(|row| self.bias + dot(&self.weights, row))
-            .collect()
-    }
-}
-
-/// Returns the bias with which the probabilities of a set sum to the number of its texts of the class: the minimum of the loss, whose slope grows with the bias.
-fn bias(scores: &[f64], is_of: &[bool]) -> f64 {
-    let wanted = is_of.iter().filter(|is_of| **is_of).count() as f64;
-    let slope = |bias: f64| {
-        scores
-            .iter()
-            .map(|score| 1.0 / (1.0 + (-(score + bias)).exp()))
-            .sum::<f64>()
-            - wanted
-    };
-    let size = scores
-        .iter()
-        .fold(0.0_f64, |most, score| most.max(score.abs()));
-    let (mut low, mut high) = (-size - 50.0, size + 50.0);
-    for _ in 0..200 {
-        let middle = f64::midpoint(low, high);
-        if slope(middle) > 0.0 {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    f64::midpoint(low, high)
+/// Returns the log-odds of the class on each row of `x`.
+pub(super) fn scores(probe: &Few, x: &Matrix) -> Vec<f64> {
+    x.iter_rows()
+        .map(|row| probe.bias + dot(&probe.weights, row))
+        .collect()
 }
 
 fn dot(weights: &[f64], row: &[f32]) -> f64 {
@@ -95,9 +44,9 @@ pub(super) struct Along {
 }
 
 impl Along {
-    pub(super) fn new(probe: &Probe, rows: Rows<'_>) -> Self {
+    pub(super) fn new(probe: &Few, rows: Rows<'_>) -> Self {
         Self {
-            scores: probe.scores(rows.x),
+            scores: scores(probe, rows.x),
             written: rows
                 .w_dec
                 .iter_rows()

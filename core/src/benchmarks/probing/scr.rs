@@ -1,6 +1,6 @@
 //! Removal of a spurious correlation.
 
-use super::ablation::{Along, Probe, differences, ordered};
+use super::ablation::{Along, differences, ordered, probe};
 use super::sets::{Balanced, Judged, Resampled};
 use super::{Rows, Spec};
 use crate::benchmarks::estimate::Estimate;
@@ -94,8 +94,7 @@ pub fn scr(rows: Rows<'_>, attributes: &[[usize; 2]], split: &Split, spec: &Spec
     }
     let groups: Vec<usize> = attributes.iter().map(|[a, b]| 2 * a + b).collect();
     let resampled = Resampled::new(&groups, &split.test, spec.bootstrap());
-    let fitted =
-        |set: &Balanced| -> Result<Along> { Ok(Along::new(&Probe::fitted(rows.x, set)?, rows)) };
+    let fitted = |set: &Balanced| -> Result<Along> { Ok(Along::new(&probe(rows.x, set)?, rows)) };
     let target = fitted(&train.target)?;
     let spurious = fitted(&train.spurious)?;
     let biased = fitted(&train.biased)?;

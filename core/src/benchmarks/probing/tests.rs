@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::ablation::{Along, Probe, differences};
+use super::ablation::{Along, differences, probe, scores};
 use super::sets::{Balanced, Judged, Resampled, wilson};
 use super::*;
 use crate::benchmarks::labelled::Split;
@@ -104,7 +104,7 @@ fn probes_with_small_weights_and_effects_of_features_are_those_of_saebench() {
     };
     for (class, clean) in golden.classes.iter().zip(&golden.clean) {
         let [train, test] = sets(class);
-        let probe = Probe::fitted(&x, &train).unwrap();
+        let probe = probe(&x, &train).unwrap();
         // The descent stops where the conditions of the minimum hold to 1e-4 of the penalty; scikit-learn's weights are between 0.1 and 2.
         for (got, want) in probe.weights.iter().zip(&class.weights) {
             assert!((got - want).abs() < 1e-4, "{got} {want}");
@@ -218,7 +218,7 @@ fn an_ablated_text_has_the_score_of_the_activation_without_the_features() {
         w_dec: &w_dec,
     };
     let [train, test] = sets(&golden.classes[0]);
-    let probe = Probe::fitted(&x, &train).unwrap();
+    let probe = probe(&x, &train).unwrap();
     let ablated = [1, 4, 7];
     let mut without = x.clone();
     for (text, row) in golden.features.iter().enumerate() {
@@ -227,7 +227,7 @@ fn an_ablated_text_has_the_score_of_the_activation_without_the_features() {
             each.for_each(|(x, w)| *x -= row[feature] * w);
         }
     }
-    let scores = probe.scores(&without);
+    let scores = scores(&probe, &without);
     let direct = test.judged(|text| scores[text]);
     assert_eq!(
         direct,

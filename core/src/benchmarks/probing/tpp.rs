@@ -1,6 +1,6 @@
 //! Targeted probe perturbation.
 
-use super::ablation::{Along, Probe, differences, ordered};
+use super::ablation::{Along, differences, ordered, probe};
 use super::sets::{Balanced, Judged, Resampled};
 use super::{Rows, Spec};
 use crate::benchmarks::estimate::Estimate;
@@ -91,8 +91,7 @@ pub fn tpp(
 impl<'a> Fitted<'a> {
     /// Fits the probes on the sets of every class, of the texts that train and of those that test.
     pub(super) fn from_sets(rows: Rows<'a>, sets: Vec<[Balanced; 2]>) -> Result<Self> {
-        let probe =
-            |[train, _]: &[Balanced; 2]| Ok(Along::new(&Probe::fitted(rows.x, train)?, rows));
+        let probe = |[train, _]: &[Balanced; 2]| Ok(Along::new(&probe(rows.x, train)?, rows));
         let probes: Vec<Along> = sets.iter().map(probe).collect::<Result<_>>()?;
         let order = |(probe, [train, _]): (&Along, &[Balanced; 2])| {
             let each = differences(rows, train).into_iter().zip(&probe.written);
