@@ -8,12 +8,16 @@ use crate::{has_keys, umbra};
 fn evaluated(args: &[&str]) -> Value {
     let model = demo_model();
     let of = ["evaluate", "ioi", "--model", &model, "--json"];
-    umbra(&repository(), &[&of[..], args].concat()).done().json()
+    umbra(&repository(), &[&of[..], args].concat())
+        .done()
+        .json()
 }
 
 fn lines(path: &std::path::Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
@@ -21,7 +25,14 @@ fn prompts_are_written_read_and_tested_under_the_keys_that_scripts_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("prompts.jsonl");
     let path = file.to_str().unwrap();
-    let written = evaluated(&["--write-prompts", path, "--prompts-count", "40", "--seed", "3"]);
+    let written = evaluated(&[
+        "--write-prompts",
+        path,
+        "--prompts-count",
+        "40",
+        "--seed",
+        "3",
+    ]);
     assert_eq!(written["prompts"], 40);
     let prompts = lines(&file);
     assert_eq!(prompts.len(), 40);
@@ -45,16 +56,28 @@ fn prompts_are_written_read_and_tested_under_the_keys_that_scripts_read() {
     assert!(found["accuracy"].as_f64().unwrap() > 0.5);
     assert!(found["logit_difference"].as_f64().unwrap() > 0.0);
     // The file decides the prompts, so the same call gives the same figures.
-    assert_eq!(evaluated(&["--prompts", path, "--site", site, "--sae", &sae]), found);
+    assert_eq!(
+        evaluated(&["--prompts", path, "--site", site, "--sae", &sae]),
+        found
+    );
 }
 
 #[test]
 fn a_task_of_one_s_own_is_tested_and_what_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("task.jsonl");
-    let nouns = [("boy", "boys"), ("girl", "girls"), ("king", "kings"), ("bird", "birds")];
+    let nouns = [
+        ("boy", "boys"),
+        ("girl", "girls"),
+        ("king", "kings"),
+        ("bird", "birds"),
+    ];
     let line = |noun: &str, many: bool| {
-        let [answer, wrong] = if many { [" were", " was"] } else { [" was", " were"] };
+        let [answer, wrong] = if many {
+            [" were", " was"]
+        } else {
+            [" was", " were"]
+        };
         let number = if many { "many" } else { "one" };
         json!({ "text": format!("Once the {noun} who sang"), "answer": answer, "wrong": wrong,
             "attributes": { "number": number, "noun": noun.trim_end_matches('s') } })
@@ -64,8 +87,18 @@ fn a_task_of_one_s_own_is_tested_and_what_does_not_fit_is_refused() {
     std::fs::write(&file, all.concat()).unwrap();
     let (model, path) = (demo_model(), file.to_str().unwrap());
     let site = ["--site", "blocks.1.hook_resid_post@end"];
-    let task = ["evaluate", "task", "--model", &model, "--json", "--prompts", path];
-    let found = umbra(&repository(), &[&task[..], &site].concat()).done().json();
+    let task = [
+        "evaluate",
+        "task",
+        "--model",
+        &model,
+        "--json",
+        "--prompts",
+        path,
+    ];
+    let found = umbra(&repository(), &[&task[..], &site].concat())
+        .done()
+        .json();
     // Prompts that differ in number alone are each other's counterfactuals; so are those that differ in the noun.
     assert_eq!(found["attributes"], json!(["noun", "number"]));
     assert_eq!(found["prompts"], json!([4, 4]));

@@ -250,7 +250,7 @@ mod tests {
         assert!(near.contains("'evl'") && near.contains("'eval'"), "{near}");
         let far = said("umbra zzzz --model m");
         assert!(
-            far.contains("'zzzz'") && far.contains("train, ladder, bench, devices, runs"),
+            far.contains("'zzzz'") && far.contains("train, ladder, baseline, bench, devices, runs"),
             "{far}"
         );
         let verb = said("umbra sae verfy");

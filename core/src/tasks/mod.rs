@@ -17,10 +17,12 @@
 //! | [`scores`] | F1 scores of features against predicates of the prompts |
 //! | [`passes`] | runs of a prompt with many edits |
 //! | [`test`] | the three tests of one dictionary and of several |
+//! | [`gpt2_small`] | heads of GPT-2 small that name the indirect object |
 //! | [`heads`] | heads found by the effect of mean ablation |
 
 pub mod activations;
 pub mod edits;
+pub mod gpt2_small;
 pub mod heads;
 pub mod ioi;
 pub mod lines;

@@ -13,7 +13,7 @@ use crate::sae::Sae;
 use crate::tasks::ioi::{self, Templates};
 use crate::tasks::supervised::{Fit, Parametrisation};
 use crate::tasks::test::{DEFINITIONS, EXCHANGES, Evaluation, FEW};
-use crate::tasks::{Task, lines, site};
+use crate::tasks::{Task, gpt2_small, lines, site};
 use crate::whole_file;
 use crate::workbench::evaluate::task::{self, Request};
 use crate::workbench::sweep;
@@ -67,6 +67,8 @@ pub(super) struct Args {
         conflicts_with = "prompts"
     )]
     templates: String,
+    #[arg(long, value_name = "NAME", conflicts_with = "sites", help = cross_sections())]
+    cross_section: Option<String>,
     /// Write the prompts to this file and stop
     #[arg(long, value_name = "FILE")]
     write_prompts: Option<PathBuf>,
@@ -80,6 +82,15 @@ pub(super) struct TaskArgs {
     common: Common,
     #[arg(long, value_name = "FILE", help = format!("Prompts: {}", lines::FORMAT))]
     prompts: PathBuf,
+}
+
+fn cross_sections() -> String {
+    let each = gpt2_small::cross_sections().map(|(name, what)| format!("{name} ({what})"));
+    let each: Vec<String> = each.collect();
+    format!(
+        "Heads of GPT-2 small that are edited together, in place of --site: {}",
+        each.join(", ")
+    )
 }
 
 fn help() -> String {
@@ -107,7 +118,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             Templates::from_text(&sweep::read(&path)?)?
         }
     };
-    let request = Request {
+    let mut request = Request {
         file: args.prompts.clone(),
         templates,
         count: args.prompts_count,
@@ -115,6 +126,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         ..args.common.request()?
     };
     let (model, saes) = args.common.open(console)?;
+    if let Some(name) = &args.cross_section {
+        request.sites = gpt2_small::sites(name)?;
+        gpt2_small::check(&model)?;
+    }
     let task = request.task(&model)?;
     if task.name != "ioi" {
         let what = "holds a task of your own: give it to `umbra evaluate task`";
