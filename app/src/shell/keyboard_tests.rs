@@ -323,6 +323,10 @@ fn the_tour_notices_each_step_and_ends() {
     Window::settle(&mut harness);
     assert_eq!(step(&harness), Tour::At(Step::Head));
     assert_eq!(harness.state().desk.view(), ViewId::Heads);
+    // The message that the label was kept stands in front.
+    harness.key_press(Key::Escape);
+    Window::settle(&mut harness);
+    assert_eq!(step(&harness), Tour::At(Step::Head));
     harness.key_press(Key::Escape);
     Window::settle(&mut harness);
     assert_eq!(step(&harness), Tour::Ended);

@@ -25,11 +25,11 @@ pub(crate) fn sequential(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Respon
 pub(crate) fn capped(ui: &mut Ui, what: &str, hue: Hue, is_signed: bool) -> Response {
     let theme = Theme::from_ui(ui);
     if is_signed {
-        let ends = (format!("≤ {}", signed(-1.0)), format!("≥ {}", signed(1.0)));
+        let ends = ("≤ −1".to_owned(), "≥ +1".to_owned());
         let colour = |share: f32| theme.diverging_tint(share * 2.0 - 1.0).fill;
         return scale(ui, what, ends, &colour);
     }
-    let ends = ("0".to_owned(), format!("≥ {}", number(1.0)));
+    let ends = ("0".to_owned(), "≥ 1".to_owned());
     scale(ui, what, ends, &|share| theme.tint(hue, share).fill)
 }
 
@@ -187,7 +187,7 @@ mod tests {
         harness.get_by_label("activation from 0 to 12.3");
         harness.get_by_label("logit change from −0.500 to +0.500");
         // Beyond the ends the colour stays.
-        harness.get_by_label("share from 0 to ≥ 1.00");
-        harness.get_by_label("share from ≤ −1.00 to ≥ +1.00");
+        harness.get_by_label("share from 0 to ≥ 1");
+        harness.get_by_label("share from ≤ −1 to ≥ +1");
     }
 }
