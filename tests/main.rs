@@ -36,6 +36,7 @@ mod on_device;
 mod outputs;
 mod patching;
 mod positions;
+mod probes;
 mod projects;
 mod pursuit;
 mod reports;

@@ -1,13 +1,16 @@
 //! Result files in the schema of SAEBench 0.6.0, which its plotting scripts read: one object for each dictionary and evaluation, in a file named after both.
 //!
-//! Fields that have no meaning here are null or say so; `intervals`, `definitions` and `notes` stand beside SAEBench's fields.
+//! Fields that have no meaning here are null, −1 where SAEBench's type is a number, or say so; `intervals`, `definitions` and `notes` stand beside SAEBench's fields.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::sae::{InputNorm, Sae, Variant};
 
-/// Names of the evaluations, and of the release in the names of files.
+/// Number in place of one that has no meaning here, as SAEBench writes it: settings of its batches and of its training of probes.
+pub const NONE: i32 = -1;
+
+/// Release in the names of files and results.
 pub const RELEASE: &str = "umbra";
 
 /// Evaluation of one dictionary.

@@ -287,7 +287,7 @@ fn a_word_is_read_at_its_own_token() {
     let chosen = whole(None);
     assert_eq!((chosen.examples, chosen.x == alone.x), (0, true));
     let stopped =
-        super::read(&model, &words, (hook, Some(0), 0), &mut |_| Flow::Break(())).unwrap();
+        read(&model, &words, (hook, Some(0), 0), &mut |_| Flow::Break(())).unwrap();
     assert!(stopped.is_stopped());
 }
 

@@ -28,7 +28,7 @@ pub struct Metric {
     pub estimate: Estimate,
 }
 
-/// What one feature is like.
+/// Figures of one feature.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OfFeature {
     /// Share of tokens on which it is active.

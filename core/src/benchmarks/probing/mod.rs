@@ -18,7 +18,7 @@
 //! Differences from SAEBench: probes are minimised to their end, where SAEBench stops Adam at the epoch that is best on the test texts; one set of other texts serves
 //! all comparisons of a probe, where SAEBench draws anew; padding is never read; features without an effect, and in TPP with a negative one, are never ablated.
 //! Intervals are of a bootstrap over the test texts of every class (in SCR of every pair of attributes), with probes and features as they are; those of one class of
-//! sparse probing are Wilson's.
+//! sparse probing, and of shares that no draw changes, are Wilson's. There are none with fewer than five test texts of a class.
 
 mod ablation;
 mod scr;
@@ -42,6 +42,8 @@ pub use self::tpp::{ClassChange, Perturbed, Tpp, tpp};
 pub const SIZES: [usize; 3] = [1, 2, 5];
 /// Numbers of ablated features, by default.
 pub const ABLATED: [usize; 7] = [2, 5, 10, 20, 50, 100, 500];
+/// Test texts of a group below which figures of all groups have no interval: draws of so few say little.
+pub const LEAST_DRAWN: usize = 5;
 /// Factor of half the squared weights in the summed loss of a sparse probe.
 pub const PENALTY: f64 = 1.0;
 /// Factor of the sizes of weights in the mean loss of the probes of SCR and TPP.

@@ -112,14 +112,14 @@ pub fn scr(rows: Rows<'_>, attributes: &[[usize; 2]], split: &Split, spec: &Spec
             Removed {
                 size: *size,
                 ablated: features.len(),
-                accuracy: resampled.estimate(&|weights| after.share(weights)),
+                accuracy: resampled.shares(std::slice::from_ref(&after)),
                 score: resampled.estimate(&|weights| score(&before, &unbiased, &after, weights)),
             }
         });
         Direction {
             sizes: removed.collect(),
-            biased: resampled.estimate(&|weights| before.share(weights)),
-            unbiased: resampled.estimate(&|weights| unbiased.share(weights)),
+            biased: resampled.shares(std::slice::from_ref(&before)),
+            unbiased: resampled.shares(std::slice::from_ref(&unbiased)),
             features: order
                 .iter()
                 .copied()

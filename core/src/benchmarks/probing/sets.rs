@@ -4,7 +4,8 @@ use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::Draws;
+use super::{Draws, LEAST_DRAWN};
+use crate::benchmarks::estimate::Estimate;
 use crate::benchmarks::labelled::Split;
 use crate::corpus;
 
@@ -95,7 +96,8 @@ impl Judged {
         let all: f64 = self.0.iter().map(|(text, _)| weight(*text)).sum();
         let right = self.0.iter().filter(|(_, right)| *right);
         let right: f64 = right.map(|(text, _)| weight(*text)).sum();
-        if all > 0.0 { right / all } else { 0.5 }
+        // The sum of nothing is −0.
+        if all > 0.0 { (right + 0.0) / all } else { 0.5 }
     }
 }
 
@@ -103,12 +105,15 @@ impl Judged {
 pub(super) struct Resampled {
     /// How often each text is in each draw, `[draws][n]`.
     weights: Vec<Vec<u32>>,
+    /// Whether every group has texts enough.
+    is_enough: bool,
 }
 
 impl Resampled {
     /// Draws as many texts of each group of `test` as it has.
     pub(super) fn new(groups: &[usize], test: &[usize], draws: Draws) -> Self {
         let mut weights = vec![vec![0; groups.len()]; draws.draws];
+        let mut is_enough = true;
         let last = groups.iter().copied().max().unwrap_or_default();
         for group in 0..=last {
             let texts: Vec<usize> = test
@@ -119,6 +124,7 @@ impl Resampled {
             if texts.is_empty() {
                 continue;
             }
+            is_enough &= texts.len() >= LEAST_DRAWN;
             let seed = draws.seed ^ ((group as u64 + 1) << 32);
             let drawn = corpus::Resampled::new(texts.len(), draws.draws, seed);
             for (draw, weights) in weights.iter_mut().enumerate() {
@@ -127,18 +133,39 @@ impl Resampled {
                 }
             }
         }
-        Self { weights }
+        Self { weights, is_enough }
     }
 
-    /// Returns a figure of all texts with its percentile interval over the draws.
-    pub(super) fn estimate(
-        &self,
-        figure: &dyn Fn(Option<&[u32]>) -> f64,
-    ) -> crate::benchmarks::estimate::Estimate {
+    /// Returns the mean share of `judged` with its interval: where no draw differs from another, which says nothing of other texts, that of Wilson for as many
+    /// texts as there are.
+    pub(super) fn shares(&self, judged: &[Judged]) -> Estimate {
+        let mean = |weights: Option<&[u32]>| {
+            judged.iter().map(|one| one.share(weights)).sum::<f64>() / judged.len() as f64
+        };
+        let mut found = self.estimate(&mean);
+        if found.interval.is_some_and(|[low, high]| low == high) {
+            let mut texts: Vec<usize> = judged
+                .iter()
+                .flat_map(|one| one.0.iter().map(|(text, _)| *text))
+                .collect();
+            texts.sort_unstable();
+            texts.dedup();
+            let right = (found.value * texts.len() as f64).round() as usize;
+            found.interval = wilson([right, texts.len()]);
+        }
+        found
+    }
+
+    /// Returns a figure of all texts with its percentile interval over the draws; none where a group has too few texts for one.
+    pub(super) fn estimate(&self, figure: &dyn Fn(Option<&[u32]>) -> f64) -> Estimate {
         let drawn = self.weights.iter().map(|weights| figure(Some(weights)));
-        crate::benchmarks::estimate::Estimate {
+        Estimate {
             value: figure(None),
-            interval: corpus::interval(drawn.collect()),
+            interval: if self.is_enough {
+                corpus::interval(drawn.collect())
+            } else {
+                None
+            },
         }
     }
 }

@@ -164,11 +164,6 @@ pub fn sparse(
     }
     let sets = Balanced::of_classes(labels, classes, split, spec.seed);
     let resampled = Resampled::new(labels, &split.test, spec.bootstrap());
-    let mean = |judged: &[Judged]| {
-        resampled.estimate(&|weights| {
-            judged.iter().map(|one| one.share(weights)).sum::<f64>() / judged.len() as f64
-        })
-    };
     let sizes = spec.sizes_up_to(rows.columns())?;
     let mut found = Probed {
         all: None,
@@ -196,7 +191,7 @@ pub fn sparse(
     } else {
         Vec::new()
     };
-    found.all = fits.then(|| mean(&judged));
+    found.all = fits.then(|| resampled.shares(&judged));
     found.classes.push(
         judged
             .iter()
@@ -213,7 +208,7 @@ pub fn sparse(
             each.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         found.top.push(OfSize {
             size,
-            estimate: mean(&judged),
+            estimate: resampled.shares(&judged),
         });
         let each = judged.iter().enumerate().zip(&columns);
         found

@@ -271,21 +271,31 @@ fn wilson_s_interval_is_that_of_the_textbook() {
 
 #[test]
 fn draws_weigh_texts_within_their_groups() {
-    let groups = [0, 0, 0, 1, 1, 9];
+    let groups = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 9];
     let draws = Draws {
         draws: 300,
         seed: 3,
     };
-    let resampled = Resampled::new(&groups, &[0, 1, 2, 3, 4], draws);
-    let one = Judged(vec![(0, true), (1, true), (2, false), (3, true), (4, true)]);
+    let resampled = Resampled::new(&groups, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], draws);
+    let one = Judged((0..10).map(|text| (text, text != 2 && text != 7)).collect());
     let found = resampled.estimate(&|weights| {
         if let Some(weights) = weights {
-            assert_eq!(weights[..3].iter().sum::<u32>(), 3);
-            assert_eq!((weights[3] + weights[4], weights[5]), (2, 0));
+            assert_eq!(weights[..5].iter().sum::<u32>(), 5);
+            assert_eq!((weights[5..10].iter().sum::<u32>(), weights[10]), (5, 0));
         }
         one.share(weights)
     });
-    assert_eq!((found.value, found.interval), (0.8, Some([0.4, 1.0])));
+    assert_eq!(found.value, 0.8);
+    // √(0.8 · 0.2 / 10) = 0.126.
+    let [low, high] = found.interval.unwrap();
+    assert!((0.5..0.65).contains(&low) && high == 1.0, "{low} {high}");
+    // All right in every draw says no more than the number of texts does.
+    let all = Judged((0..10).map(|text| (text, true)).collect());
+    let found = resampled.shares(&[all.clone(), all]);
+    assert_eq!((found.value, found.interval), (1.0, wilson([10, 10])));
+    // Four texts of a group are too few.
+    let few = Resampled::new(&groups, &[0, 1, 2, 3, 5, 6, 7, 8, 9], draws);
+    assert_eq!(few.shares(&[one]).interval, None);
 }
 
 /// Texts of three classes: column and feature of its number tell each from the others.
@@ -320,6 +330,7 @@ fn a_dictionary_with_one_feature_a_class_probes_and_perturbs_perfectly() {
         for class in &found.classes[1] {
             assert_eq!(class.columns, [class.class]);
             assert!(class.accuracy.interval.unwrap()[0] > 0.7);
+            assert!(found.top[0].estimate.interval.unwrap()[0] < 1.0);
         }
     }
     let mut w_dec = Matrix::zeros(3, 3);

@@ -78,7 +78,7 @@ pub fn tpp(
     )?;
     let resampled = Resampled::new(labels, &split.test, spec.bootstrap());
     let clean = fitted.clean.iter();
-    let clean = clean.map(|judged| resampled.estimate(&|weights| judged.share(weights)));
+    let clean = clean.map(|judged| resampled.shares(std::slice::from_ref(judged)));
     Ok(Tpp {
         clean: clean.collect(),
         sizes: sizes

@@ -10,10 +10,13 @@ use crate::progress::Ended;
 use crate::project::MadeWith;
 use crate::sae::Sae;
 use crate::workbench::evaluate::core::{
-    DEFINITIONS, Found, Request, SHOWN, json, results, run as measured, section,
+    DEFINITIONS, Found, Request, json, results, run as measured, section,
 };
 use crate::workbench::pair::Pair;
 use crate::workbench::results as kept;
+
+/// Width of a column of the table.
+const WIDTH: usize = 26;
 
 /// Flags of `umbra evaluate core`.
 #[derive(Debug, clap::Args)]
@@ -85,26 +88,33 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn table(found: &Found) -> String {
-    let mut lines = Vec::new();
-    for one in &found.dictionaries {
-        lines.push(format!(
-            "{}: {} tokens of {}",
-            one.dictionary, one.figures.tokens, found.text
-        ));
-        for metric in &one.metrics {
-            let shown = SHOWN.iter().find(|(name, _)| *name == metric.name);
-            let mark = if shown.is_some() { '*' } else { ' ' };
-            lines.push(format!(
-                "{mark} {:<32} {}",
-                metric.name,
-                metric.estimate.words()
-            ));
-        }
-        lines.push(String::new());
+    let Some(first) = found.dictionaries.first() else {
+        return String::new();
+    };
+    let names = found.dictionaries.iter();
+    let names: Vec<String> = names
+        .map(|one| format!("{:<WIDTH$}", one.dictionary))
+        .collect();
+    let mut lines = vec![
+        format!("{} tokens of {}", first.figures.tokens, found.text),
+        String::new(),
+        format!("{:<32} {}", "", names.join("  ")),
+    ];
+    for (number, metric) in first.metrics.iter().enumerate() {
+        let values = found.dictionaries.iter().map(|one| {
+            let value = one.get(metric.name).map(|estimate| estimate.words());
+            format!("{:<WIDTH$}", value.unwrap_or_else(|| "–".to_owned()))
+        });
+        let values: Vec<String> = values.collect();
+        let begins = number > 0 && first.metrics[number - 1].category != metric.category;
+        lines.extend(begins.then(String::new));
+        lines.push(format!("{:<32} {}", metric.name, values.join("  ")));
     }
-    let blocks = found.dictionaries.first().map_or("", |one| &one.blocks);
+    lines.push(String::new());
     lines.push(format!(
-        "95 % intervals in brackets, of a bootstrap over {blocks}"
+        "95 % intervals in brackets, of a bootstrap over {}; figures of single features have none",
+        first.blocks
     ));
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
     lines.join("\n")
 }

@@ -131,10 +131,11 @@ fn table(found: &Found) -> String {
             dictionaries,
         } => {
             for (place, probed) in found.places.iter().zip(model) {
-                lines.extend(probes(found, &format!("activations at {place}"), probed));
+                let name = format!("activations at {place}");
+                lines.extend(probes(found, (&name, "columns"), probed));
             }
             for ((name, _), probed) in found.dictionaries.iter().zip(dictionaries) {
-                lines.extend(probes(found, name, probed));
+                lines.extend(probes(found, (name, "features"), probed));
             }
         }
         Figures::Scr(all) => {
@@ -153,19 +154,19 @@ fn table(found: &Found) -> String {
     lines.join("\n")
 }
 
-fn probes(found: &Found, name: &str, probed: &Probed) -> Vec<String> {
+fn probes(found: &Found, (name, columns): (&str, &str), probed: &Probed) -> Vec<String> {
     let mut lines = vec![name.to_owned()];
-    let line = |columns: &str, accuracy: Estimate| format!("  {columns:<12} {}", accuracy.words());
-    lines.extend(probed.all.map(|all| line("all columns", all)));
+    let line = |of: &str, accuracy: Estimate| format!("  {of:<12} {}", accuracy.words());
+    lines.extend(probed.all.map(|all| line(&format!("all {columns}"), all)));
     for (top, classes) in probed.top.iter().zip(probed.classes.iter().skip(1)) {
         lines.push(line(&format!("top {}", top.size), top.estimate));
         for one in classes {
-            let columns: Vec<String> = one.columns.iter().map(ToString::to_string).collect();
+            let chosen: Vec<String> = one.columns.iter().map(ToString::to_string).collect();
             lines.push(format!(
-                "    {:<16} {}  columns {}",
+                "    {:<16} {}  {columns} {}",
                 found.labelled.classes[one.class],
                 one.accuracy.words(),
-                columns.join(", ")
+                chosen.join(", ")
             ));
         }
     }

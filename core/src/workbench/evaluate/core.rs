@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::benchmarks::core_metrics::{CoreMetrics, Metric, OfFeature, core_metrics};
 use crate::benchmarks::estimate::DRAWS;
-use crate::benchmarks::schema::Evaluation;
+use crate::benchmarks::schema::{Evaluation, NONE};
 use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
@@ -128,8 +128,8 @@ pub fn results(
 
 fn config(found: &Found, one: &CoreMetrics, request: Request) -> Value {
     json!({
-        "model_name": found.model, "llm_dtype": "float32", "batch_size_prompts": null, "n_eval_reconstruction_batches": null,
-        "n_eval_sparsity_variance_batches": null, "dataset": found.text, "context_size": found.context, "compute_kl": true, "compute_ce_loss": true,
+        "model_name": found.model, "llm_dtype": "float32", "batch_size_prompts": NONE, "n_eval_reconstruction_batches": NONE,
+        "n_eval_sparsity_variance_batches": NONE, "dataset": found.text, "context_size": found.context, "compute_kl": true, "compute_ce_loss": true,
         "compute_l2_norms": true, "compute_sparsity_metrics": true, "compute_variance_metrics": true, "compute_featurewise_density_statistics": true,
         "compute_featurewise_weight_based_metrics": true, "exclude_special_tokens_from_reconstruction": true, "verbose": false,
         "positions": one.figures.positions, "random_seed": request.seed, "draws": request.draws, "drawn": one.blocks,
@@ -167,7 +167,7 @@ fn feature((index, one): (usize, &OfFeature)) -> Value {
     json!({
         "index": index,
         "feature_density": one.density,
-        "consistent_activation_heuristic": one.tokens_of_active_row,
+        "consistent_activation_heuristic": one.tokens_of_active_row.unwrap_or(f64::from(NONE)),
         "encoder_bias": one.encoder_bias,
         "encoder_norm": one.encoder_norm,
         "encoder_decoder_cosine_sim": one.encoder_decoder_cosine,

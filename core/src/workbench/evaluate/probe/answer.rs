@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use super::{Figures, Found, Request, Task};
 use crate::benchmarks::estimate::Estimate;
 use crate::benchmarks::probing::{
-    ClassAccuracy, Direction, OfSize, Perturbed, Probed, SPARSE_PENALTY, Scr, Tpp,
+    ClassAccuracy, Direction, LEAST_DRAWN, OfSize, Perturbed, Probed, SPARSE_PENALTY, Scr, Tpp,
 };
-use crate::benchmarks::schema::Evaluation;
+use crate::benchmarks::schema::{Evaluation, NONE};
 use crate::error::{Error, Result};
 use crate::sae::Sae;
 use crate::section::{Section, Table};
@@ -51,7 +51,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "interval",
-        "95 % interval of a bootstrap over the test texts of every class (in SCR of every pair of attributes), with probes and features as they are; that of a single class of sparse probing is Wilson's",
+        "95 % interval of a bootstrap over the test texts of every class (in SCR of every pair of attributes), with probes and features as they are; that of a single class of sparse probing, and of a share that no draw changes, is Wilson's; none where a class has fewer than 5 test texts",
     ),
 ];
 
@@ -75,6 +75,11 @@ pub(super) fn notes(found: &Found, cut: usize, request: &Request) -> Vec<String>
         notes.push(format!(
             "{cut} texts are longer than {} tokens and were cut",
             spec.context
+        ));
+    }
+    if found.least_tests() < LEAST_DRAWN {
+        notes.push(format!(
+            "Some class, or pair of attributes, has fewer than {LEAST_DRAWN} test texts: figures have no interval, give more texts"
         ));
     }
     match &found.figures {
@@ -201,8 +206,8 @@ fn config(found: &Found, request: &Request) -> Value {
         "random_seed": spec.seed,
         "dataset_names": [set],
         "context_length": spec.context,
-        "sae_batch_size": null,
-        "llm_batch_size": null,
+        "sae_batch_size": NONE,
+        "llm_batch_size": NONE,
         "llm_dtype": "float32",
         "lower_vram_usage": false,
         "model_name": found.model,
@@ -228,11 +233,11 @@ fn config(found: &Found, request: &Request) -> Value {
         "probe_epochs",
         "probe_lr",
     ] {
-        config[none] = Value::Null;
+        config[none] = NONE.into();
     }
     config["column1_vals_lookup"] = match request.task {
         Task::Scr => json!({set: [found.labelled.classes]}),
-        Task::Probing | Task::Tpp => Value::Null,
+        Task::Probing | Task::Tpp => json!({}),
     };
     config
 }
@@ -453,7 +458,10 @@ fn rows(found: &Found) -> Vec<(String, Vec<(usize, Estimate)>)> {
     }
 }
 
-/// Says in one sentence which dictionary has the largest figure at the smallest number of features.
+/// Number of features at which dictionaries are compared in one sentence; SAEBench shows it first of SCR and TPP.
+const COMPARED: usize = 10;
+
+/// Says in one sentence which dictionary has the largest figure, at 10 features or the nearest number, and whether another one reaches into its interval.
 pub fn conclusion(found: &Found) -> String {
     let figure = match found.figures {
         Figures::Probing { .. } => "accuracy",
@@ -461,16 +469,46 @@ pub fn conclusion(found: &Found) -> String {
         Figures::Tpp(_) => "TPP score",
     };
     let rows = rows(found);
-    let own = rows.iter().skip(rows.len() - found.dictionaries.len());
-    let first = own.filter_map(|(name, sizes)| Some((name, sizes.first()?)));
-    let best = first.max_by(|(_, (_, a)), (_, (_, b))| a.value.total_cmp(&b.value));
-    best.map_or_else(String::new, |(name, (size, estimate))| {
-        let features = if *size == 1 { "feature" } else { "features" };
-        format!(
-            "{name} has the largest {figure} with {size} {features}: {}",
-            estimate.words()
-        )
-    })
+    let own = &rows[rows.len() - found.dictionaries.len()..];
+    let sizes = own.iter().flat_map(|(_, figures)| figures);
+    let common = |size: usize| {
+        own.iter()
+            .all(|(_, all)| all.iter().any(|(own, _)| *own == size))
+    };
+    let size = sizes
+        .map(|(size, _)| *size)
+        .filter(|size| common(*size))
+        .min_by_key(|size| (size.abs_diff(COMPARED), *size));
+    let Some(size) = size else {
+        return "No number of features was measured for every dictionary".to_owned();
+    };
+    let at = |(name, figures): &(String, Vec<(usize, Estimate)>)| {
+        let figure = figures.iter().find(|(own, _)| *own == size);
+        figure.map(|(_, estimate)| (name.clone(), *estimate))
+    };
+    let mut all: Vec<(String, Estimate)> = own.iter().filter_map(at).collect();
+    all.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
+    let with = format!(
+        "with {size} {}",
+        if size == 1 { "feature" } else { "features" }
+    );
+    match &all[..] {
+        [] => String::new(),
+        [(name, only)] => format!("{name} has {figure} {} {with}", only.words()),
+        [(name, best), (other, second), ..] => {
+            let low = best.interval.map_or(best.value, |[low, _]| low);
+            let high = second.interval.map_or(second.value, |[_, high]| high);
+            let apart = if low > high {
+                format!("above {other} with {}", second.words())
+            } else {
+                format!("but the interval of {other} overlaps, {}", second.words())
+            };
+            format!(
+                "{name} has the largest {figure} {with}, {}, {apart}",
+                best.words()
+            )
+        }
+    }
 }
 
 /// Returns the result as a section of a report.

@@ -125,6 +125,22 @@ pub struct Found {
     pub notes: Vec<String>,
 }
 
+impl Found {
+    /// Number of test texts of the class, or in SCR of the pair of attributes, that has the fewest.
+    fn least_tests(&self) -> usize {
+        let mut counts = std::collections::BTreeMap::new();
+        for text in &self.split.test {
+            let text = &self.labelled.texts[*text];
+            let second = match self.figures {
+                Figures::Scr(_) => text.spurious,
+                Figures::Probing { .. } | Figures::Tpp(_) => None,
+            };
+            *counts.entry((text.class, second)).or_insert(0) += 1;
+        }
+        counts.into_values().min().unwrap_or(0)
+    }
+}
+
 /// Measures the figure of `request` for all of `saes`. `observe` hears of the texts that are read.
 pub fn run(
     model: &Model,
@@ -155,8 +171,15 @@ pub fn run(
 }
 
 fn texts(path: &Path) -> Result<Labelled> {
-    let read = Labelled::from_lines(&sweep::read(path)?);
-    read.map_err(|error| Error::input(error.to_string(), path))
+    let content = sweep::read(path).map_err(|error| match error {
+        Error::Io { path, source, .. } => Error::io("cannot read the labelled texts", path, source),
+        other => other,
+    })?;
+    let read = Labelled::from_lines(&content);
+    read.map_err(|error| match error {
+        Error::Setting { what, .. } => Error::input(what, path),
+        other => other,
+    })
 }
 
 fn split(labelled: &Labelled, request: &Request) -> Result<Split> {

@@ -51,7 +51,6 @@ fn books_are_told_apart_by_activations_and_by_a_few_features() {
     };
     assert_eq!((model.len(), dictionaries.len()), (2, 2));
     let all = model[0].all.unwrap();
-    println!("{all:?} {:?} {:?}", model[0].top, dictionaries[0].top);
     assert!(all.value > 0.7 && all.interval.unwrap()[0] > 0.6, "{all:?}");
     assert!(dictionaries[0].top[2].estimate.value > 0.6);
     let (file, result) = &results[0];
@@ -67,7 +66,8 @@ fn books_are_told_apart_by_activations_and_by_a_few_features() {
     let values = ["jungle", "secret", "treasure"].map(|book| classes[book].as_f64().unwrap());
     let mean = values.iter().sum::<f64>() / 3.0;
     assert!((mean - metrics["sae"]["sae_top_1_test_accuracy"].as_f64().unwrap()).abs() < 1e-12);
-    assert!(conclusion(&found).contains("largest accuracy"));
+    let said = conclusion(&found);
+    assert!(said.contains("largest accuracy with 5 features"), "{said}");
 }
 
 #[test]
@@ -93,10 +93,6 @@ fn a_correlation_of_book_and_speech_is_removed_in_both_directions() {
     let Figures::Scr(all) = &found.figures else {
         panic!("another figure");
     };
-    println!(
-        "{:?} {:?}",
-        all[0].directions[0].sizes, all[0].directions[1].sizes
-    );
     // Of 50 texts of each pair 40 train: 20 of each where one pair is biased, which takes twice as many.
     assert_eq!(all[0].texts, [80, 20]);
     let metrics = &results[0].1["eval_result_metrics"]["scr_metrics"];
@@ -128,7 +124,6 @@ fn a_dictionary_perturbs_probes_of_books_and_random_directions_do_less() {
     let Figures::Tpp(all) = &found.figures else {
         panic!("another figure");
     };
-    println!("{:?}", all[0]);
     let fifty = &all[0].sizes[1];
     assert!(fifty.intended.value > 0.1, "{fifty:?}");
     assert!(fifty.total.value > 0.0, "{fifty:?}");
