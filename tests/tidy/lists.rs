@@ -163,7 +163,7 @@ fn golden_data_and_assets_are_few_and_their_origin_is_told() {
         );
         bytes += size(&golden.join(name));
     }
-    assert!(bytes <= 7 << 20, "golden data has {bytes} bytes");
+    assert!(bytes <= 15 << 19, "golden data has {bytes} bytes");
     let assets = repository().join("assets");
     let told = std::fs::read_to_string(assets.join("README.md")).unwrap();
     let mut parts: BTreeSet<String> = names(&assets).into_iter().collect();

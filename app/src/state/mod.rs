@@ -82,7 +82,7 @@ pub(crate) struct AppState {
     pub(crate) lens: lens::LensState,
     /// Attention patterns on it.
     pub(crate) attention: attention::AttentionState,
-    /// What dictionaries are worth.
+    /// Worth of dictionaries: kept numbers, and a task with a known answer.
     pub(crate) evaluation: evaluation::EvaluationState,
     /// Training runs.
     pub(crate) training: training::TrainingState,

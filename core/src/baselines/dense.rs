@@ -111,7 +111,7 @@ pub(super) fn eigen(symmetric: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
         MemStack::new(&mut memory),
         Spec::default(),
     )
-    .map_err(|_| unsolved())?;
+    .map_err(|_diverged| unsolved())?;
     // They come rising.
     let rising = values.column_vector();
     let falling: Vec<f64> = (0..side).rev().map(|i| rising[i]).collect();
@@ -143,7 +143,7 @@ pub(super) fn svd(of: &Mat<f64>) -> Result<Decomposed> {
         MemStack::new(&mut memory),
         Spec::default(),
     )
-    .map_err(|_| unsolved())?;
+    .map_err(|_diverged| unsolved())?;
     let values = values.column_vector();
     Ok((u, (0..size).map(|i| values[i]).collect(), v))
 }

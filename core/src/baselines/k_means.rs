@@ -40,7 +40,7 @@ pub(super) fn fit(
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Made>> {
     let begin = seeds(x, spec.features, &mut draws::source(spec.seed));
-    let Ended::Done(found) = lloyd(x, begin, spec.rounds(), observe)? else {
+    let Ended::Done(found) = lloyd(x, begin, spec.rounds(), observe) else {
         return Ok(Ended::STOPPED);
     };
     let variance = sums::total(x);
@@ -129,7 +129,7 @@ pub(super) fn lloyd(
     mut centroids: Matrix,
     most: usize,
     observe: &mut dyn FnMut(Progress) -> Flow,
-) -> Result<Ended<Centroids>> {
+) -> Ended<Centroids> {
     let still = STILL * sums::total(x) / (x.rows() * x.columns()).max(1) as f64;
     let mut nearest: Vec<u32> = Vec::new();
     let (mut converged, mut rounds) = (false, 0);
@@ -150,18 +150,18 @@ pub(super) fn lloyd(
         centroids = moved;
         converged = shift <= still;
         if observe(Progress::new(rounds, most, "rounds")).is_break() {
-            return Ok(Ended::STOPPED);
+            return Ended::STOPPED;
         }
     }
     let nearest = assigned(x, &centroids);
     let each = x.iter_rows().zip(&nearest);
     let left = each.map(|(x, own)| exact_distance(x, centroids.row(*own as usize)));
-    Ok(Ended::Done(Centroids {
+    Ended::Done(Centroids {
         left: left.sum(),
         rows: centroids,
         rounds,
         converged,
-    }))
+    })
 }
 
 fn exact_distance(a: &[f32], b: &[f32]) -> f64 {

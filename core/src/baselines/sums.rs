@@ -18,7 +18,7 @@ const STRIP: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct Sums {
     width: usize,
-    sums: Vec<f64>,
+    totals: Vec<f64>,
     /// `[w, w]`, column-major, the lower half by strips; empty where only means are wanted.
     squares: Vec<f64>,
     /// First token, which is taken from all others: far from 0, products would lose digits.
@@ -40,7 +40,7 @@ impl Sums {
     pub(super) fn of_means(width: usize) -> Self {
         Self {
             width,
-            sums: vec![0.0; width],
+            totals: vec![0.0; width],
             squares: Vec::new(),
             origin: Vec::new(),
             tokens: 0,
@@ -95,7 +95,7 @@ impl Sums {
     fn multiply(&mut self, count: usize) {
         let (width, block) = (self.width, &self.block[..count * self.width]);
         for row in block.chunks_exact(width.max(1)) {
-            for (sum, value) in self.sums.iter_mut().zip(row) {
+            for (sum, value) in self.totals.iter_mut().zip(row) {
                 *sum += value;
             }
         }
@@ -131,7 +131,7 @@ impl Sums {
     /// Computes the means, `[w]`.
     pub(super) fn mean(&self) -> Vec<f64> {
         let n = (self.tokens as f64).max(1.0);
-        let means = self.sums.iter().zip(&self.origin);
+        let means = self.totals.iter().zip(&self.origin);
         means.map(|(sum, origin)| sum / n + origin).collect()
     }
 
@@ -141,7 +141,7 @@ impl Sums {
         Mat::from_fn(rows.1, columns.1, |i, j| {
             let (a, b) = (rows.0 + i, columns.0 + j);
             let square = self.squares[a.min(b) * self.width + a.max(b)];
-            (square - self.sums[a] * self.sums[b] / n) / n
+            (square - self.totals[a] * self.totals[b] / n) / n
         })
     }
 }
@@ -154,8 +154,9 @@ pub(super) fn centred(x: &Matrix) -> (Vec<f64>, Matrix) {
             *sum += f64::from(*value);
         }
     }
-    mean.iter_mut()
-        .for_each(|sum| *sum /= x.rows().max(1) as f64);
+    for sum in &mut mean {
+        *sum /= x.rows().max(1) as f64;
+    }
     // The dictionary subtracts the mean as f32.
     let mut centred = x.clone();
     let rows = centred.values_mut().chunks_exact_mut(mean.len().max(1));

@@ -142,18 +142,18 @@ mod tests {
 
     use super::*;
     use crate::corpus::Positions;
-    use crate::workbench::text::{Most, TextRequest};
 
     fn demo() -> (Model, Sae, Rows) {
         let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
         let (model, _) = Model::open(&demo.join("model")).unwrap();
         let sae = Sae::open(&demo.join("saes/attn-2")).unwrap().0;
-        let text = TextRequest::new([demo.join("text/held-out")]).at_most(Most::Tokens(1_300));
-        let text = text
-            .read(&model, Some(&sae))
-            .unwrap()
-            .by(Positions::SaeLens);
-        (model, sae, text.rows)
+        let spec = crate::corpus::CorpusSpec {
+            paths: vec![demo.join("text/held-out/girls.txt")],
+            ..Default::default()
+        };
+        let corpus = crate::corpus::Corpus::open(&spec).unwrap().0;
+        let rows = corpus.rows(model.codec(), 128).unwrap().0.take(10);
+        (model, sae, rows.by(Positions::SaeLens))
     }
 
     fn near(got: f64, want: f64) {

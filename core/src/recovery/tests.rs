@@ -1,4 +1,4 @@
-//! What is found and the toys, against their definitions and against values of torch and scikit-learn.
+//! Counts of found values and the toys, against their definitions and against values of torch and scikit-learn.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

@@ -18,7 +18,7 @@ pub struct Side {
     pub features: Vec<FeatureId>,
     /// Activation of each.
     pub acts: Vec<f32>,
-    /// What each adds to the edited columns, `[features][columns]`.
+    /// Part that each adds to the edited columns, `[features][columns]`.
     pub written: Vec<Vec<f64>>,
 }
 

@@ -74,7 +74,7 @@ pub fn predicates(task: &Task) -> Vec<Predicate> {
     all
 }
 
-/// What a feature stands for.
+/// Meaning of a feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Interpretation {
     /// Attributes.

@@ -64,7 +64,9 @@ impl FromStr for Site {
                 let mut heads: Vec<Head> = each
                     .map(|head| head.map(Head))
                     .collect::<Result<_, _>>()
-                    .map_err(|_| refused("has heads that are no numbers"))?;
+                    .map_err(|_wrong: std::num::ParseIntError| {
+                        refused("has heads that are no numbers")
+                    })?;
                 heads.sort_unstable();
                 heads.dedup();
                 Some(heads)
@@ -74,9 +76,9 @@ impl FromStr for Site {
         let (name, offset) = position.split_at(cut);
         let offset = match offset {
             "" => 0,
-            some => some
-                .parse()
-                .map_err(|_| refused("has a distance that is no number"))?,
+            some => some.parse().map_err(|_wrong: std::num::ParseIntError| {
+                refused("has a distance that is no number")
+            })?,
         };
         if name.is_empty() {
             return Err(refused("names no position"));

@@ -75,7 +75,7 @@ impl Parametrisation {
                 .into_iter()
                 .map(|name| task.attribute(name).map(|attribute| vec![attribute]))
                 .collect::<Result<_>>()
-                .map_err(|_| {
+                .map_err(|_missing| {
                     let what = "names needs the attributes first, second and s, as sentences with two names have them";
                     Error::setting("parametrisation", what)
                 }),

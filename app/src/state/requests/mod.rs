@@ -87,7 +87,7 @@ areas! {
     Heads heads,
     /// Steering lab.
     Steering steering,
-    /// What dictionaries are worth.
+    /// Worth of dictionaries: kept numbers, and a task with a known answer.
     Evaluation evaluation,
     /// The project's report of results.
     Results results,

@@ -130,9 +130,9 @@ fn prompt(words: &Words, at: usize, (examples, chance): (usize, &mut ChaCha8Rng)
     let mut text = String::from("\n");
     for other in others {
         let other = &all[other].text;
-        text.push_str(&format!(" {other}{ASKS} {}\n", letter(other)));
+        text.extend([" ", other, ASKS, " ", &letter(other), "\n"]);
     }
-    text.push_str(&format!(" {}", all[at].text));
+    text.extend([" ", &all[at].text]);
     text
 }
 

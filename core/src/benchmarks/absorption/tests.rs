@@ -286,8 +286,7 @@ fn a_word_is_read_at_its_own_token() {
     // The demo does not spell, so no lines are chosen.
     let chosen = whole(None);
     assert_eq!((chosen.examples, chosen.x == alone.x), (0, true));
-    let stopped =
-        read(&model, &words, (hook, Some(0), 0), &mut |_| Flow::Break(())).unwrap();
+    let stopped = read(&model, &words, (hook, Some(0), 0), &mut |_| Flow::Break(())).unwrap();
     assert!(stopped.is_stopped());
 }
 

@@ -236,7 +236,9 @@ pub fn core_metrics(
 /// Computes the metrics that are sums over the blocks of a text.
 fn of_sums(blocks: &[Scalars], (draws, seed): (usize, u64)) -> Result<Vec<Metric>> {
     let mut whole = Scalars::default();
-    blocks.iter().for_each(|block| whole.add(block, 1.0));
+    for block in blocks {
+        whole.add(block, 1.0);
+    }
     let resampled = (blocks.len() > 1).then(|| Resampled::new(blocks.len(), draws, seed));
     let drawn: Vec<Scalars> = (0..resampled.as_ref().map_or(0, Resampled::len))
         .zip(std::iter::repeat(&resampled))

@@ -99,7 +99,7 @@ fn the_scores_of_the_demo_are_shares_of_its_pairs() {
         assert!(asked == 240 && known > 120, "{attribute:?}");
         assert!(!attribute.features.is_empty() && attribute.pairs[0] > 20);
         let scores = attribute.scores;
-        let mean = (scores.cause.value + scores.isolation.value) / 2.0;
+        let mean = f64::midpoint(scores.cause.value, scores.isolation.value);
         assert!((scores.disentanglement.value - mean).abs() < 1e-12);
         let pairs = attribute.pairs[0] as f64;
         let count = scores.cause.value * pairs;

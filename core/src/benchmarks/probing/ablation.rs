@@ -58,9 +58,9 @@ impl Along {
     /// Judges the probe on `set` with the features of `ablated` taken away.
     pub(super) fn judged(&self, rows: Rows<'_>, set: &Balanced, ablated: &[usize]) -> Judged {
         let mut is_ablated = vec![false; self.written.len()];
-        ablated
-            .iter()
-            .for_each(|feature| is_ablated[*feature] = true);
+        for feature in ablated {
+            is_ablated[*feature] = true;
+        }
         set.judged(|text| {
             let gone = rows
                 .written

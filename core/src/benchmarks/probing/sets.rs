@@ -170,13 +170,14 @@ impl Resampled {
     }
 }
 
+/// 97.5th percentile of the standard normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
 /// Returns the 95 % interval of Wilson of a share.
 pub(super) fn wilson([right, all]: [usize; 2]) -> Option<[f64; 2]> {
     if all == 0 {
         return None;
     }
-    /// 97.5th percentile of the standard normal distribution.
-    const Z: f64 = 1.959_963_984_540_054;
     let (n, p) = (all as f64, right as f64 / all as f64);
     let scale = 1.0 + Z * Z / n;
     let middle = (p + Z * Z / (2.0 * n)) / scale;

@@ -82,7 +82,9 @@ impl<'a> Fit<'a> {
         let mut means = Vec::with_capacity(columns.len());
         for column in &mut columns {
             let mean = column.iter().sum::<f64>() / n.max(1) as f64;
-            column.iter_mut().for_each(|x| *x -= mean);
+            for x in column.iter_mut() {
+                *x -= mean;
+            }
             means.push(mean);
         }
         Self {

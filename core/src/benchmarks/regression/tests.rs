@@ -56,7 +56,7 @@ fn a_sparse_fit_meets_the_conditions_of_its_minimum() {
         // The bias is free: find it by bisection.
         let (mut low, mut high) = (-50.0, 50.0);
         for _ in 0..200 {
-            let middle = (low + high) / 2.0;
+            let middle = f64::midpoint(low, high);
             if (0..60).map(|i| residual(i, middle)).sum::<f64>() > 0.0 {
                 high = middle;
             } else {

@@ -1,4 +1,4 @@
-//! What the paper found on control: supervised dictionaries, dictionaries trained on the task, dictionaries whose decoder never learned.
+//! Claims on control: supervised dictionaries, dictionaries trained on the task, dictionaries whose decoder never learned.
 
 use super::{Figure, Report, Watch, World};
 use crate::dims::Matrix;

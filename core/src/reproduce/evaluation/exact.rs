@@ -1,4 +1,4 @@
-//! What must hold anywhere: mean and least squares, weights, necessity at its two ends.
+//! Claims that must hold anywhere: mean and least squares, weights, necessity at its two ends.
 
 use super::{Figure, Report, Watch, World};
 use crate::dims::Matrix;

@@ -1,3 +1,5 @@
+//! Sentences with two names against their rules.
+
 use super::*;
 
 fn model() -> Model {

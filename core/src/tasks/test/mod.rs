@@ -144,7 +144,7 @@ pub struct EditPoint {
     pub prompts: usize,
 }
 
-/// What features with an F1 score below and above a threshold carry.
+/// Parts that features with an F1 score below and above a threshold carry.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Carried {
     /// F1 score.
@@ -226,7 +226,7 @@ pub struct Tested {
     pub edits: Vec<EditPoint>,
     /// Features that were active, with what they stand for, the best F1 first.
     pub features: Vec<Interpreted>,
-    /// What interpreted features carry.
+    /// Parts that interpreted features carry.
     pub carried: Vec<Carried>,
     /// Edits step by step.
     pub inspected: Vec<Inspected>,

@@ -1,4 +1,4 @@
-//! What is run on each prompt: the edits of every dictionary, with what each is for.
+//! Runs of each prompt: the edits of every dictionary, with what each is for.
 
 use super::super::activations::Activations;
 use super::super::edits::{Exchanges, Side, agnostic, by_interpretation};
@@ -13,7 +13,7 @@ use crate::ids::FeatureId;
 use crate::latents::Latents;
 use crate::sae::Sae;
 
-/// What a dictionary makes of one place.
+/// Codes and reconstructions of a dictionary at one place.
 pub(super) struct Coded<'a> {
     pub(super) sae: &'a Sae,
     /// Codes of all prompts.
@@ -74,8 +74,8 @@ impl<'a> Entry<'a> {
         task: &Task,
         activations: &Activations,
     ) -> Result<Self> {
-        let coded = |(place, sae): (usize, &Option<&'a Sae>)| -> Result<Option<Coded<'a>>> {
-            let Some(sae) = *sae else { return Ok(None) };
+        let coded = |(place, sae): (usize, Option<&'a Sae>)| -> Result<Option<Coded<'a>>> {
+            let Some(sae) = sae else { return Ok(None) };
             let others = activations.counterfactual.iter();
             let others: Vec<&Matrix> = others.map(|places| &places[place]).collect();
             Coded::new(sae, task, (&activations.clean[place], &others)).map(Some)
@@ -85,6 +85,7 @@ impl<'a> Entry<'a> {
             places: reader
                 .saes
                 .iter()
+                .copied()
                 .enumerate()
                 .map(coded)
                 .collect::<Result<_>>()?,
@@ -210,7 +211,7 @@ impl<'a> Plan<'a> {
                 push(Purpose::Truth(attribute), truth);
                 match entry {
                     Entry::Supervised(supervised) => {
-                        self.supervised(supervised, (&pair, prompt), &mut push)?;
+                        self.supervised(supervised, (&pair, prompt), &mut push);
                     }
                     Entry::Coded { places, .. } => {
                         self.coded(places, (&pair, prompt), &mut push)?;
@@ -262,7 +263,7 @@ impl<'a> Plan<'a> {
         supervised: &Supervised,
         (pair, prompt): (&Pair<'_>, usize),
         push: &mut dyn FnMut(Purpose, Edit),
-    ) -> Result<()> {
+    ) {
         let from = pair.prompt.values.as_slice();
         let mut weight = 0.0;
         let mut edit = Edit::new();
@@ -275,7 +276,6 @@ impl<'a> Plan<'a> {
         weight /= self.activations.places.len() as f64;
         let purpose = Purpose::Edit(pair.attribute, How::Supervised, 1, weight);
         push(purpose, edit);
-        Ok(())
     }
 
     /// Share of the reconstruction that the removed directions write.
@@ -413,10 +413,10 @@ impl<'a> Plan<'a> {
             let mut edit: Edit = vec![None; places.len()];
             for (place, coded, side) in &sides {
                 let mut part = side.part.clone();
-                for (feature, written) in side.features.iter().zip(&side.written) {
-                    if subtracts(coded.best(*feature)) {
-                        part.iter_mut().zip(written).for_each(|(sum, u)| *sum -= u);
-                    }
+                let written = side.features.iter().zip(&side.written);
+                let chosen = written.filter(|(feature, _)| subtracts(coded.best(**feature)));
+                for (_, written) in chosen {
+                    part.iter_mut().zip(written).for_each(|(sum, u)| *sum -= u);
                 }
                 edit[*place] = Some(part.into_iter().map(|value| value as f32).collect());
             }

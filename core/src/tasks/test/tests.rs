@@ -1,3 +1,5 @@
+//! The three tests against their identities, definitions and values of PyTorch.
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;

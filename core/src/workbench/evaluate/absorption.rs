@@ -36,7 +36,7 @@ pub struct Place {
     pub read: Read,
     /// Probes.
     pub probes: Probes,
-    /// What the dictionaries read of the words, `[n, d]`.
+    /// Activations that the dictionaries read of the words, `[n, d]`.
     x: Matrix,
 }
 
@@ -99,23 +99,22 @@ pub fn run(
         }
         let (hook, head) = (sae.hook()?, sae.provenance.head);
         let same = |place: &Place| place.hook == hook && place.head == head;
-        let at = match found.places.iter().position(same) {
-            Some(at) => at,
-            None => {
-                let reading = (hook, request.spec.examples, request.spec.seed);
-                let Ended::Done(read) = read(model, &found.words, reading, observe)? else {
-                    return Ok(Ended::STOPPED);
-                };
-                let x = sae.own_part(&read.x)?.into_owned();
-                found.places.push(Place {
-                    hook,
-                    head,
-                    probes: probes(&found.words, &x, &request.spec)?,
-                    read,
-                    x,
-                });
-                found.places.len() - 1
-            }
+        let at = if let Some(at) = found.places.iter().position(same) {
+            at
+        } else {
+            let reading = (hook, request.spec.examples, request.spec.seed);
+            let Ended::Done(read) = read(model, &found.words, reading, observe)? else {
+                return Ok(Ended::STOPPED);
+            };
+            let x = sae.own_part(&read.x)?.into_owned();
+            found.places.push(Place {
+                hook,
+                head,
+                probes: probes(&found.words, &x, &request.spec)?,
+                read,
+                x,
+            });
+            found.places.len() - 1
         };
         let place = &found.places[at];
         let measured = absorption(sae, (&found.words, &place.x), &place.probes, &request.spec)?;

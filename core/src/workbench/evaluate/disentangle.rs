@@ -56,7 +56,7 @@ pub fn run(
         let asked = (&questions, &request.spec);
         match disentangle(model, sae.autoencoder()?, asked, observe)? {
             Ended::Done(one) => found.push(one),
-            Ended::Stopped(_) => return Ok(Ended::STOPPED),
+            Ended::Stopped(()) => return Ok(Ended::STOPPED),
         }
     }
     Ok(Ended::Done(found))

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::benchmarks::labelled::{Labelled, OfDictionary, Read, Split, read};
+use crate::benchmarks::labelled::{Labelled, OfDictionary, Place, Read, Split, read};
 use crate::benchmarks::probing::{
     ABLATED, Probed, Rows, SIZES, Scr, Sparse, Spec, Tpp, scr, sparse, tpp,
 };
@@ -158,7 +158,7 @@ pub fn run(
     let names = saes.iter().map(|sae| sae.name.clone());
     let of_place = read.dictionaries.iter().map(|one| one.place);
     let mut found = Found {
-        places: read.places.iter().map(|place| place.name()).collect(),
+        places: read.places.iter().map(Place::name).collect(),
         dictionaries: names.zip(of_place).collect(),
         model: model.name().to_owned(),
         notes: Vec::new(),

@@ -1,3 +1,5 @@
+//! Conclusions from made-up results, and a request from templates to a kept result.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
