@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::latents::Latents;
 
 /// Numbers in the inputs of one regression above which it is left out.
-const MOST_NUMBERS: usize = 1 << 26;
+const MOST_NUMBERS: usize = 1 << 25;
 
 /// Columns of the texts, `[n]` rows.
 #[derive(Debug, Clone, Copy)]

@@ -141,7 +141,7 @@ impl Found {
     }
 }
 
-/// Measures the figure of `request` for all of `saes`. `observe` hears of the texts that are read.
+/// Measures the figure of `request` for all of `saes`. `observe` hears of the texts that are read, then of dictionaries.
 pub fn run(
     model: &Model,
     saes: &[&Sae],
@@ -154,7 +154,9 @@ pub fn run(
     let Ended::Done(read) = read(model, saes, &labelled, request.spec.context, observe)? else {
         return Ok(Ended::STOPPED);
     };
-    let figures = figures(&labelled, &split, (saes, &read), request)?;
+    let Ended::Done(figures) = figures(&labelled, &split, (saes, &read), request, observe)? else {
+        return Ok(Ended::STOPPED);
+    };
     let names = saes.iter().map(|sae| sae.name.clone());
     let of_place = read.dictionaries.iter().map(|one| one.place);
     let mut found = Found {
@@ -204,38 +206,57 @@ fn figures(
     split: &Split,
     (saes, read): (&[&Sae], &Read),
     request: &Request,
-) -> Result<Figures> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Figures>> {
     let labels = labelled.labels();
     let classes = (labels.as_slice(), labelled.classes.len());
     let spec = &request.spec;
-    let each = || saes.iter().zip(&read.dictionaries);
-    for sae in saes {
-        sae.w_dec.check()?;
-    }
+    let pairs = (saes, read);
     Ok(match request.task {
         Task::Probing => {
             let model = read.places.iter();
             let model = model.map(|place| sparse(Sparse::Model(&place.x), classes, split, spec));
-            let dictionaries = each().map(|(sae, one)| {
+            let model: Vec<Probed> = model.collect::<Result<_>>()?;
+            let ended = each(pairs, observe, &|sae, one| {
                 let rows = Sparse::Dictionary(&one.features, sae.features());
                 sparse(rows, classes, split, spec)
-            });
-            Figures::Probing {
-                model: model.collect::<Result<_>>()?,
-                dictionaries: dictionaries.collect::<Result<_>>()?,
-            }
+            })?;
+            ended.map(|dictionaries| Figures::Probing {
+                model,
+                dictionaries,
+            })
         }
         Task::Scr => {
             let attributes = labelled.attributes()?;
-            let found =
-                each().map(|(sae, one)| scr(rows(read, sae, one), &attributes, split, spec));
-            Figures::Scr(found.collect::<Result<_>>()?)
+            let ended = each(pairs, observe, &|sae, one| {
+                scr(rows(read, sae, one), &attributes, split, spec)
+            })?;
+            ended.map(Figures::Scr)
         }
         Task::Tpp => {
-            let found = each().map(|(sae, one)| tpp(rows(read, sae, one), classes, split, spec));
-            Figures::Tpp(found.collect::<Result<_>>()?)
+            let ended = each(pairs, observe, &|sae, one| {
+                tpp(rows(read, sae, one), classes, split, spec)
+            })?;
+            ended.map(Figures::Tpp)
         }
     })
+}
+
+/// Measures dictionary after dictionary; `observe` hears of each and may stop.
+fn each<T>(
+    (saes, read): (&[&Sae], &Read),
+    observe: &mut dyn FnMut(Progress) -> Flow,
+    of: &dyn Fn(&Sae, &OfDictionary) -> Result<T>,
+) -> Result<Ended<Vec<T>>> {
+    let mut all = Vec::with_capacity(saes.len());
+    for (sae, one) in saes.iter().zip(&read.dictionaries) {
+        if observe(Progress::new(all.len(), saes.len(), "dictionaries")).is_break() {
+            return Ok(Ended::STOPPED);
+        }
+        sae.w_dec.check()?;
+        all.push(of(sae, one)?);
+    }
+    Ok(Ended::Done(all))
 }
 
 /// Rows of the texts for a dictionary.

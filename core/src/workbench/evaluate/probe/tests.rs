@@ -111,7 +111,31 @@ fn a_correlation_of_book_and_speech_is_removed_in_both_directions() {
 }
 
 #[test]
-fn a_dictionary_perturbs_probes_of_books_and_random_directions_do_less() {
+fn it_may_be_stopped_while_texts_are_read_and_between_dictionaries() {
+    let request = Request {
+        labelled: books(),
+        ..Request::default()
+    };
+    let (model, saes) = demo(&["attn-2", "attn-3"]);
+    let saes: Vec<&Sae> = saes.iter().collect();
+    let mut units = Vec::new();
+    for unit in ["texts", "dictionaries"] {
+        let mut on = |at: Progress| {
+            units.push(at.unit);
+            if at.unit == unit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        assert!(run(&model, &saes, &request, &mut on).unwrap().is_stopped());
+    }
+    units.dedup();
+    assert_eq!(units, ["texts", "dictionaries"]);
+}
+
+#[test]
+fn ablated_features_of_a_dictionary_perturb_the_probe_of_their_book_most() {
     let request = Request {
         labelled: books(),
         task: Task::Tpp,
