@@ -95,7 +95,7 @@
 //! | [`causes`] | causes of a prediction: a target, and how much features, parts, places and paths give to it |
 //! | [`tasks`] | tasks whose answer is known: prompts with attributes, supervised dictionaries, tests of approximation, control and interpretation |
 //! | [`recovery`] | toys and activations whose attributes are known: which of them dictionaries find, and into how many features they split them |
-//! | [`benchmarks`] | benchmarks that need no judge: absorption, disentangling, consistency across seeds |
+//! | [`benchmarks`] | benchmarks that need no judge: core metrics, probes of labelled texts, absorption, disentangling, consistency across seeds |
 //! | [`report`] | features and results as a page, Markdown, JSON, CSV, figures, or a gallery |
 //! | `reproduce` | feature `reproduce`: what papers claim, measured here and judged |
 //! | [`guide`] | the manual, compiled in |
