@@ -121,7 +121,8 @@ fn an_interval_of_blocks_has_the_width_of_their_spread() {
         kl_zero: 1.0,
         ce_zero: 30.0,
         ce_clean: 10.0,
-        ce_sae: 12.0,
+        // Different in every block, so that two seeds draw different intervals.
+        ce_sae: 12.0 + i as f64 * 1e-3,
         variance: 1.0,
         product: 1.0,
         ..Scalars::default()
