@@ -261,7 +261,10 @@ mod tests {
         let far = said("umbra --json sae zzzz");
         assert!(far.contains("verify") && !far.contains("train"), "{far}");
         let far = said("umbra help zzzz");
-        assert!(far.contains("train, ladder, baseline, bench, devices, runs"), "{far}");
+        assert!(
+            far.contains("train, ladder, baseline, bench, devices, runs"),
+            "{far}"
+        );
         assert_eq!(near.lines().count(), 1);
     }
 }
