@@ -35,14 +35,7 @@ impl Best<'_> {
 
 /// Edit accuracy of an attribute with few exchanges, and the share of the reconstruction that they remove; none where the dictionary was not edited.
 fn few(tested: &Tested, attribute: &str) -> Option<(f64, f64)> {
-    let how = if tested.supervised {
-        (How::Supervised, 1)
-    } else {
-        (How::Agnostic, FEW)
-    };
-    let edits = tested.edits.iter();
-    let mut own = edits.filter(|edit| edit.attribute == attribute);
-    let point = own.find(|edit| (edit.how, edit.exchanges) == how)?;
+    let point = tested.few(attribute)?;
     Some((point.accuracy, point.magnitude))
 }
 
@@ -103,7 +96,8 @@ pub fn attribute_words(attribute: &str) -> String {
     }
 }
 
-fn percent(share: f64) -> String {
+/// Writes a share as a percentage.
+pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 

@@ -61,17 +61,6 @@ fn train(
     Ok(Some(saes))
 }
 
-fn point<'a>(tested: &'a Tested, attribute: &str, k: usize) -> Option<&'a EditPoint> {
-    tested.edits.iter().find(|point| {
-        point.attribute == attribute
-            && match point.how {
-                How::Supervised => true,
-                How::Agnostic => point.exchanges == k,
-                How::ByInterpretation => false,
-            }
-    })
-}
-
 /// Dictionary over all places of an evaluation: the last one, where several are edited together.
 fn whole(found: &Evaluation) -> Option<&Tested> {
     found.dictionaries.iter().rfind(|tested| !tested.supervised)
@@ -205,7 +194,7 @@ fn order(first: &Evaluation, kinds: &[Kind], report: &mut Report) {
             .map(|kind| {
                 let each = kind
                     .iter()
-                    .filter_map(|found| Some(point(whole(found)?, attribute, test::FEW)?.accuracy));
+                    .filter_map(|found| Some(whole(found)?.few(attribute)?.accuracy));
                 Spread::new(&each.collect::<Vec<f64>>())
             })
             .collect();

@@ -232,6 +232,25 @@ pub struct Tested {
     pub inspected: Vec<Inspected>,
 }
 
+impl EditPoint {
+    /// Whether the edit accuracy of a dictionary is of this point: one exchange of a supervised dictionary, [`FEW`] agnostic ones of any other.
+    pub fn is_few(&self) -> bool {
+        match self.how {
+            How::Supervised => true,
+            How::Agnostic => self.exchanges == FEW,
+            How::ByInterpretation => false,
+        }
+    }
+}
+
+impl Tested {
+    /// Returns the edits of an attribute of which the edit accuracy is; none where it was not edited.
+    pub fn few(&self, attribute: &str) -> Option<&EditPoint> {
+        let own = |point: &&EditPoint| point.attribute == attribute && point.is_few();
+        self.edits.iter().find(own)
+    }
+}
+
 /// Results of all dictionaries on one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {

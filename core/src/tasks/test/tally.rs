@@ -165,11 +165,6 @@ impl<'a> Tally<'a> {
                 prompts: edits.prompts,
             })
             .collect();
-        let few = |point: &&EditPoint| match point.how {
-            How::Supervised => true,
-            How::Agnostic => point.exchanges == FEW,
-            How::ByInterpretation => false,
-        };
         let covered = places
             .iter()
             .enumerate()
@@ -186,7 +181,7 @@ impl<'a> Tally<'a> {
             necessity: necessity(sums.necessity),
             edit_accuracy: edits
                 .iter()
-                .filter(few)
+                .filter(|point| point.is_few())
                 .map(|point| (point.attribute.clone(), point.accuracy))
                 .collect(),
             untouched: shares

@@ -18,7 +18,7 @@ use crate::tasks::heads::{self, Effect};
 use crate::tasks::ioi::{self, Templates};
 use crate::tasks::site::{Site, places};
 use crate::tasks::supervised::{Fit, Parametrisation, Supervised};
-use crate::tasks::test::{self, DEFINITIONS, EditPoint, Evaluation, FEW, How, Spec, Tested};
+use crate::tasks::test::{self, DEFINITIONS, Evaluation, FEW, Spec};
 use crate::workbench::answer_key;
 
 /// Kind of the study, kept under the name of the task.
@@ -160,28 +160,11 @@ pub fn json(found: &Evaluation) -> Result<Value> {
     Ok(value)
 }
 
-/// Edits of an attribute of which the edit accuracy of a dictionary is.
-fn few<'a>(tested: &'a Tested, attribute: &str) -> Option<&'a EditPoint> {
-    tested.edits.iter().find(|point| {
-        point.attribute == attribute
-            && match point.how {
-                How::Supervised => true,
-                How::Agnostic => point.exchanges == FEW,
-                How::ByInterpretation => false,
-            }
-    })
-}
-
-/// Share as a percentage.
-fn percent(share: f64) -> String {
-    format!("{:.0} %", 100.0 * share)
-}
-
 /// Says whether the model does the task.
 pub fn ability(found: &Evaluation) -> String {
     let facts = format!(
         "accuracy {} on {} prompts, logit difference {:.2}",
-        percent(found.accuracy),
+        answer_key::percent(found.accuracy),
         found.prompts[1],
         found.logit_difference
     );
@@ -245,7 +228,7 @@ pub fn section(found: &Evaluation) -> Section {
             tested.necessity.into(),
         ];
         for attribute in &found.attributes {
-            let point = few(tested, attribute);
+            let point = tested.few(attribute);
             cells.push(point.map(|point| point.accuracy).into());
             cells.push(point.map(|point| point.magnitude).into());
         }
@@ -256,7 +239,7 @@ pub fn section(found: &Evaluation) -> Section {
         let bars = found
             .dictionaries
             .iter()
-            .filter_map(|tested| Some((tested.name.clone(), few(tested, attribute)?.accuracy)));
+            .filter_map(|tested| Some((tested.name.clone(), tested.few(attribute)?.accuracy)));
         let caption = format!("Edit accuracy of `{attribute}`, share of prompts");
         section = section.figure(Bars::new(caption, bars));
     }

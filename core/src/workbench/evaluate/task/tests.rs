@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
+use crate::tasks::test::{EditPoint, How, Tested};
 
 fn model() -> Model {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
